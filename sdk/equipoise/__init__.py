@@ -1,1 +1,18 @@
-"""Equipoise."""
+"""The Equipoise SDK: evaluate experiments locally, log exposures and events. Standard library only."""
+
+from equipoise.assignment import Assignment, Reason
+from equipoise.bucketing import BUCKETS, bucket
+from equipoise.configuration import Configuration
+from equipoise.errors import ConfigurationError, EquipoiseError
+from equipoise.evaluation import evaluate
+
+__all__ = [
+    "BUCKETS",
+    "Assignment",
+    "Configuration",
+    "ConfigurationError",
+    "EquipoiseError",
+    "Reason",
+    "bucket",
+    "evaluate",
+]

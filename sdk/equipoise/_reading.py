@@ -1,0 +1,104 @@
+"""Read members of a JSON document, each check naming the place it looked at."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from equipoise.errors import ConfigurationError
+
+MAX_DEPTH: Final = 32
+"""How deeply the value of an object flag may nest; copying it must not exhaust the caller's stack."""
+
+
+def member(document: Mapping[str, Any], name: str, place: str) -> Any:
+    """Return the member `name`, which must be there."""
+    if name not in document:
+        raise ConfigurationError(place, f"the member {name!r} is missing")
+    return document[name]
+
+
+def mapping(value: Any, place: str) -> Mapping[str, Any]:
+    """Return a JSON object whose names are usable text."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(place, f"expected an object, found {_kind(value)}")
+    for name in value:
+        text(name, f"{place}.{name!r}")
+    return value
+
+
+def sequence(value: Any, place: str) -> list[Any]:
+    """Return a JSON array."""
+    if not isinstance(value, list | tuple):
+        raise ConfigurationError(place, f"expected an array, found {_kind(value)}")
+    return list(value)
+
+
+def text(value: Any, place: str) -> str:
+    """Return a non-empty string that has a UTF-8 form."""
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(place, f"expected a non-empty string, found {_kind(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(place, "the string holds a lone surrogate and has no UTF-8 form") from None
+    return value
+
+
+def one_of(value: Any, choices: tuple[str, ...], place: str) -> str:
+    """Return a string that is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigurationError(place, f"expected one of {', '.join(choices)}; found {value!r:.80}")
+    return value
+
+
+def whole(value: Any, place: str) -> int:
+    """Return a whole number at or above zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(place, f"expected a whole number at or above 0, found {value!r:.80}")
+    return value
+
+
+def interval(start: Any, end: Any, limit: int, place: str) -> tuple[int, int]:
+    """Return a half-open interval within 0 to `limit`; it may be empty."""
+    low, high = whole(start, place), whole(end, place)
+    if not low <= high <= limit:
+        raise ConfigurationError(place, f"expected 0 <= start <= end <= {limit}, found {low} to {high}")
+    return low, high
+
+
+def value_of_type(value: Any, flag_type: str, place: str) -> Any:
+    """Return a flag's value in exactly the flag's type, detached from the document.
+
+    A number flag written as `1` becomes `1.0`: JSON writers do not keep the difference, callers rely on it.
+    """
+    if flag_type == "number" and isinstance(value, int) and not isinstance(value, bool):
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ConfigurationError(place, "the number is too large") from None
+    expected = {"boolean": bool, "string": str, "integer": int, "number": float, "object": Mapping}[flag_type]
+    if not isinstance(value, expected) or (flag_type == "integer" and isinstance(value, bool)):
+        raise ConfigurationError(place, f"expected a value of type {flag_type}, found {_kind(value)}")
+    return _detach(value, place, MAX_DEPTH)
+
+
+def _detach(value: Any, place: str, depth: int) -> Any:
+    """Copy a JSON value, refusing what JSON cannot say."""
+    if depth < 0:
+        raise ConfigurationError(place, f"the value nests deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {str(name): _detach(each, f"{place}.{name}", depth - 1) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_detach(each, f"{place}[{index}]", depth - 1) for index, each in enumerate(value)]
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise ConfigurationError(place, f"expected a JSON value, found {_kind(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(place, f"expected a finite number, found {value}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    if value == "":
+        return "an empty string"
+    return names.get(type(value), f"{value!r:.80}")
