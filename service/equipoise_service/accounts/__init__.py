@@ -1,0 +1,1 @@
+"""Projects, their environments, and the API keys that open them."""

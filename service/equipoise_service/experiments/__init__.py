@@ -1,0 +1,1 @@
+"""Experiments: registered, started, paused, stopped; each start a revision of its randomisation."""

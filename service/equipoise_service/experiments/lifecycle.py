@@ -1,0 +1,58 @@
+"""The status of an experiment, and the moves between statuses."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from equipoise_service.errors import Conflict
+
+
+class Status(StrEnum):
+    """Where an experiment stands in an environment."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
+
+class Move(StrEnum):
+    """What can be done to an experiment."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    ARCHIVE = "archive"
+
+
+MOVES: Mapping[Move, Mapping[Status, Status]] = {
+    Move.START: {Status.DRAFT: Status.RUNNING, Status.STOPPED: Status.RUNNING},
+    Move.PAUSE: {Status.RUNNING: Status.PAUSED},
+    Move.RESUME: {Status.PAUSED: Status.RUNNING},
+    Move.STOP: {Status.RUNNING: Status.STOPPED, Status.PAUSED: Status.STOPPED},
+    Move.ARCHIVE: {Status.DRAFT: Status.ARCHIVED, Status.STOPPED: Status.ARCHIVED},
+}
+
+
+def allowed_moves(status: Status) -> list[Move]:
+    """The moves that a status allows."""
+    return [move for move, paths in MOVES.items() if status in paths]
+
+
+def status_after(move: Move, status: Status) -> Status:
+    """The status that a move leads to.
+
+    Raises:
+        Conflict: The present status does not allow the move; the error says which it allows.
+    """
+    after = MOVES[move].get(status)
+    if after is None:
+        allowed = allowed_moves(status)
+        raise Conflict(
+            f"An experiment that is {status} cannot {move}. Allowed now: {', '.join(allowed) or 'nothing'}.",
+            type="illegal-transition",
+            status_now=status,
+            allowed=allowed,
+        )
+    return after

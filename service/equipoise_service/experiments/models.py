@@ -1,0 +1,66 @@
+"""Tables of experiments.
+
+The definition belongs to the project. The status and the revisions belong to an environment, so that an
+experiment can run in `staging` while it is a draft in `production`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlmodel import Field, SQLModel, UniqueConstraint
+
+from equipoise_service.database import UtcDateTime
+
+
+class Experiment(SQLModel, table=True):
+    """The definition of an experiment. `version` grows with each change of it."""
+
+    __tablename__ = "experiment"
+    __table_args__ = (UniqueConstraint("project_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="project.id")
+    flag_id: int = Field(foreign_key="flag.id", unique=True)
+    layer_id: int = Field(foreign_key="layer.id")
+    key: str
+    name: str
+    hypothesis: str
+    unit_type: str
+    traffic: int
+    arms: list[dict[str, Any]] = Field(sa_type=JSON)
+    metrics: list[dict[str, Any]] = Field(sa_type=JSON)
+    version: int = Field(default=1)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Run(SQLModel, table=True):
+    """An experiment's status in one environment. An environment without a row has it as a draft."""
+
+    __tablename__ = "run"
+    __table_args__ = (UniqueConstraint("experiment_id", "environment_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: int = Field(foreign_key="experiment.id")
+    environment_id: int = Field(foreign_key="environment.id")
+    status: str
+    version: int = Field(default=1)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    stopped_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Revision(SQLModel, table=True):
+    """One iteration of a run's randomisation: salt and ranges never change, slots follow the traffic."""
+
+    __tablename__ = "revision"
+    __table_args__ = (UniqueConstraint("run_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id")
+    number: int
+    salt: str
+    slots: list[list[int]] = Field(sa_type=JSON)
+    ranges: list[list[Any]] = Field(sa_type=JSON)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

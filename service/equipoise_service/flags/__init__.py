@@ -1,0 +1,1 @@
+"""Flags: named, typed runtime values that code asks for."""

@@ -1,0 +1,69 @@
+"""Values of flags: five types, kept exactly."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+MAX_VALUE_BYTES = 16_384
+
+
+class FlagType(StrEnum):
+    """The type that all variants of a flag have."""
+
+    BOOLEAN = "boolean"
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    OBJECT = "object"
+
+
+def value_type(value: object) -> FlagType:
+    """The type of one value.
+
+    Raises:
+        ValueError: It is null, an array, not finite, or too large.
+    """
+    if isinstance(value, bool):
+        return FlagType.BOOLEAN
+    if isinstance(value, int):
+        if abs(value) >= 1 << 53:
+            raise ValueError("an integer must lie within ±2^53, so that every language reads it exactly")
+        return FlagType.INTEGER
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number must be finite")
+        return FlagType.NUMBER
+    if not isinstance(value, str | dict):
+        raise ValueError("a value is a boolean, a string, an integer, a number or an object")
+    try:
+        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        raise ValueError("a string must be valid Unicode") from None
+    except (ValueError, RecursionError):
+        raise ValueError("every number inside an object must be finite, and it may not nest deeply") from None
+    if size > MAX_VALUE_BYTES:
+        raise ValueError(f"a value may take {MAX_VALUE_BYTES:,} bytes as JSON")
+    return FlagType.STRING if isinstance(value, str) else FlagType.OBJECT
+
+
+def common_type(values: Iterable[object]) -> FlagType:
+    """The type of a flag with these values; integers beside numbers are numbers.
+
+    Raises:
+        ValueError: The values have not one type.
+    """
+    types = {value_type(value) for value in values}
+    if types == {FlagType.INTEGER, FlagType.NUMBER}:
+        return FlagType.NUMBER
+    if len(types) != 1:
+        raise ValueError(f"all values of a flag have one type; these have {', '.join(sorted(types))}")
+    return types.pop()
+
+
+def exact_values(values: Mapping[str, Any], flag_type: FlagType) -> dict[str, Any]:
+    """The values such that a number is never written as an integer."""
+    if flag_type is not FlagType.NUMBER:
+        return dict(values)
+    return {variant: float(value) for variant, value in values.items()}

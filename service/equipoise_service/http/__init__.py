@@ -1,0 +1,1 @@
+"""What every route shares: bodies with limits, problem documents, pages, preconditions, idempotency."""

@@ -1,0 +1,107 @@
+"""Request bodies within limits: every body is read, decompressed and bounded before a route sees it."""
+
+import zlib
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from equipoise_service.errors import BadRequest, ContentTooLarge, ServiceError, UnsupportedMediaType
+from equipoise_service.http.problems import problem_response
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class BoundedBodies:
+    """ASGI middleware that hands on whole, decompressed bodies of at most `limit` bytes.
+
+    A larger one is answered 413, an unknown encoding 415, broken gzip 400, before the route runs.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        try:
+            body = await self._read(scope, receive)
+        except ServiceError as error:
+            await problem_response(error)(scope, receive, send)
+            return
+        if body is None:
+            return
+        await self.app(scope, _replay(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self.limit:
+            raise ContentTooLarge(self.limit)
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self.limit:
+                raise ContentTooLarge(self.limit)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                break
+        body = b"".join(chunks)
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding == "identity":
+            return body
+        if encoding != "gzip":
+            raise UnsupportedMediaType("The body's Content-Encoding is not known. Send gzip or identity.")
+        body = decompress(body, self.limit)
+        mutable = MutableHeaders(scope=scope)
+        del mutable["content-encoding"]
+        mutable["content-length"] = str(len(body))
+        return body
+
+
+def decompress(data: bytes, limit: int) -> bytes:
+    """Decompress gzip data of one or more members.
+
+    Args:
+        data: The compressed bytes.
+        limit: Largest size, in bytes, that the result may have; no more than that is ever held.
+
+    Raises:
+        ContentTooLarge: The result is larger than `limit`.
+        BadRequest: The data is not gzip, or ends too early.
+    """
+    parts: list[bytes] = []
+    room = limit
+    try:
+        while data:
+            member = zlib.decompressobj(_GZIP)
+            part = member.decompress(data, room + 1)
+            room -= len(part)
+            if room < 0:
+                raise ContentTooLarge(limit)
+            if not member.eof:
+                raise BadRequest("The gzip body ends too early. Send it whole.")
+            parts.append(part)
+            data = member.unused_data
+    except zlib.error:
+        raise BadRequest("The body is not gzip, although Content-Encoding says so.") from None
+    return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: Iterable[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Message:
+        for message in messages:
+            return message
+        return await receive()
+
+    return replay

@@ -1,0 +1,139 @@
+"""Answers for what goes wrong: every error leaves the service as an RFC 9457 problem document."""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from equipoise_service import errors
+
+_log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ErrorPlace(BaseModel):
+    """One place of a payload that does not validate."""
+
+    pointer: str = Field(description="JSON pointer into the body, or `query/NAME`, `path/NAME`, `header/NAME`.")
+    message: str = Field(description="What is wrong there.")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(description="Stable URN of the kind of problem.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong, where, and what to do.")
+    errors: list[ErrorPlace] | None = Field(None, description="Each place that does not validate (422).")
+
+
+_CLASSES: dict[int, type[errors.ServiceError]] = {
+    each.status: each
+    for each in (
+        errors.BadRequest,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.MethodNotAllowed,
+        errors.Conflict,
+        errors.PreconditionFailed,
+        errors.ContentTooLarge,
+        errors.UnsupportedMediaType,
+        errors.InvalidPayload,
+        errors.PreconditionRequired,
+        errors.Unavailable,
+    )
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of a route that can answer with these statuses."""
+    return {
+        status: {
+            "description": _CLASSES[status].title,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": {
+                        "type": errors.problem_type(_CLASSES[status].default_type),
+                        "title": _CLASSES[status].title,
+                        "status": status,
+                        "detail": errors.PROBLEM_TYPES[_CLASSES[status].default_type],
+                    },
+                }
+            },
+        }
+        for status in statuses
+    }
+
+
+def problem_response(error: errors.ServiceError) -> Response:
+    """The response that carries an error."""
+    return Response(
+        msgspec.json.encode(error.document()),
+        status_code=error.status,
+        media_type=MEDIA_TYPE,
+        headers=error.headers,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error with a problem document."""
+
+    @app.exception_handler(errors.ServiceError)
+    async def service_error(_request: Request, error: errors.ServiceError) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(_request: Request, error: RequestValidationError) -> Response:
+        return problem_response(payload_error(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return problem_response(_routing_error(request, error))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, error: Exception) -> Response:
+        instance = f"urn:uuid:{uuid.uuid4()}"
+        _log.error("request failed, %s", instance, exc_info=error)
+        return problem_response(
+            errors.ServiceError(f"The service failed. Its log has the details: {instance}.", instance=instance)
+        )
+
+
+def payload_error(found: Sequence[Any]) -> errors.ServiceError:
+    """The error for a payload that pydantic refused."""
+    if any(each["type"] == "json_invalid" for each in found):
+        return errors.BadRequest(f"The body is not JSON: {found[0]['ctx']['error']}.")
+    places = [{"pointer": _pointer(each["loc"]), "message": each["msg"]} for each in found[:100]]
+    detail = "; ".join(f"{each['pointer']}: {each['message']}" for each in places[:3])
+    return errors.InvalidPayload(f"The payload does not validate. {detail}", errors=places)
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    if location and location[0] == "body":
+        parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location[1:])
+        return "".join(f"/{part}" for part in parts)
+    return "/".join(str(part) for part in location)
+
+
+def _routing_error(request: Request, error: HTTPException) -> errors.ServiceError:
+    if error.status_code == 404:
+        return errors.NotFound(f"There is no route {request.url.path}.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return errors.MethodNotAllowed(
+            f"{request.method} is not possible here. Possible: {allowed or 'see /docs'}.", headers=error.headers
+        )
+    if error.status_code == 400:
+        return errors.BadRequest(f"The body cannot be read: {error.detail}.")
+    raise error
+

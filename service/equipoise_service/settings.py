@@ -1,0 +1,119 @@
+"""Settings of the service, read from environment variables that begin with `EQUIPOISE_`."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "EQUIPOISE_"
+
+# Read by tests, by the demo's child processes and by the SDK's users: not settings of the service.
+_NOT_SETTINGS = frozenset({"EQUIPOISE_URL", "EQUIPOISE_KEY"})
+_NOT_SETTINGS_PREFIX = "EQUIPOISE_TEST_"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that the service cannot start with; the message names it."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default. Each field is the variable `EQUIPOISE_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        Path("equipoise-data"), description="Directory of the embedded databases; made when absent."
+    )
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the metadata database. Empty: SQLite, `metadata.db` in the data directory.",
+    )
+    host: str = Field("127.0.0.1", description="Address that `equipoise serve` listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8400, description="Port that `equipoise serve` listens on; 0 takes a free one and says which."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least serious message that is logged."
+    )
+    access_log: bool = Field(False, description="Log a line for every request.")
+    refresh_seconds: Annotated[float, Field(ge=0.05, le=60)] = Field(
+        1.0, description="Longest time, in seconds, until a change made by another process is seen."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
+        8 << 20, description="Largest request body, after decompression; a larger one is answered 413."
+    )
+    max_batch_items: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000,
+        description="Most exposures and events in one batch, and most units in one request for assignments.",
+    )
+    event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
+        4.0, description="How long the event store gathers batches before it commits them together."
+    )
+    event_queue_items: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        200_000,
+        description="Most items waiting for their commit; past that, batches are answered 503.",
+    )
+    event_future_seconds: Annotated[float, Field(ge=0)] = Field(
+        86_400.0, description="How far ahead of the service's clock the time of an item may lie."
+    )
+    analysis_memory_mb: Annotated[int, Field(ge=64)] = Field(
+        4096, description="Memory that the embedded event store may use, in MiB; past that it spills to disk."
+    )
+    analysis_threads: Annotated[int, Field(ge=0, le=1024)] = Field(
+        0, description="Threads of the embedded event store; 0 takes one a core."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith("sqlite:///"):
+            raise ValueError("only sqlite:///PATH is supported in this release")
+        return value
+
+    @property
+    def metadata_url(self) -> str:
+        """The metadata database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'metadata.db'}"
+
+    @property
+    def event_store_path(self) -> Path:
+        """The DuckDB file of the embedded event store."""
+        return self.data_dir / "events.duckdb"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from environment variables.
+
+    Args:
+        environ: The variables; those of the process when absent.
+
+    Raises:
+        SettingsError: A value is refused or a name that begins with `EQUIPOISE_` is unknown. The message
+            names each one and never repeats a value.
+    """
+    given = {
+        name[len(PREFIX) :].lower(): value
+        for name, value in (os.environ if environ is None else environ).items()
+        if name.startswith(PREFIX)
+        and name not in _NOT_SETTINGS
+        and not name.startswith(_NOT_SETTINGS_PREFIX)
+    }
+    problems = [_unknown(name) for name in sorted(given.keys() - Settings.model_fields.keys())]
+    known = {name: value for name, value in given.items() if name in Settings.model_fields}
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        problems += [f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    return f"{PREFIX}{name.upper()}: there is no such setting{hint}"
