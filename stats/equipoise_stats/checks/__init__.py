@@ -1,0 +1,1 @@
+"""Checks: whether the data of an experiment can be believed at all."""

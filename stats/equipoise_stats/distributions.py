@@ -1,0 +1,130 @@
+"""Tails and quantiles of the normal, t and chi-square distributions, without underflow.
+
+`scipy.special` rather than `scipy.stats`: the same functions, a third of the import time, no overhead a call.
+"""
+
+import math
+import sys
+
+from scipy.special import betaln, chdtrc, gammaln, log_ndtr, ndtri, stdtr, stdtrit
+
+SMALLEST_P = sys.float_info.min
+"""The smallest p-value shown as a number; `log_p_value` goes on below it."""
+
+_TINY = 1e-290
+_MAX_TERMS = 100_000
+
+
+def normal_upper_quantile(tail: float) -> float:
+    """The z that a standard normal variable exceeds with probability `tail`.
+
+    Example:
+        >>> round(normal_upper_quantile(0.025), 6)
+        1.959964
+    """
+    return -float(ndtri(tail))
+
+
+def t_upper_quantile(tail: float, df: float) -> float:
+    """The value that a t variable exceeds with probability `tail`; an infinite `df` means normal.
+
+    Example:
+        >>> round(t_upper_quantile(0.025, 10), 6)
+        2.228139
+    """
+    return normal_upper_quantile(tail) if math.isinf(df) else -float(stdtrit(df, tail))
+
+
+def t_log_upper_tail(t: float, df: float) -> float:
+    """The natural logarithm of P(T > t) for T with `df` degrees of freedom (infinite: normal).
+
+    Exact far beyond the point where the probability itself underflows.
+
+    Example:
+        >>> round(t_log_upper_tail(40.0, math.inf), 3)
+        -804.608
+    """
+    if math.isinf(df):
+        return float(log_ndtr(-t))
+    tail = float(stdtr(df, -t))
+    if tail > _TINY:
+        return math.log(tail) if t > 0 else math.log1p(-float(stdtr(df, t)))
+    # P(T > t) = I_x(df/2, 1/2) / 2 with x = df / (df + t²); DLMF 8.17.22 for the incomplete beta function.
+    a, ratio = df / 2, t * t / df
+    log_x, log_rest = -math.log1p(ratio), math.log(ratio) - math.log1p(ratio)
+    front = a * log_x + 0.5 * log_rest - math.log(a) - float(betaln(a, 0.5))
+    return front + math.log(_beta_continued_fraction(a, 0.5, math.exp(log_x))) - math.log(2)
+
+
+def chi_square_log_upper_tail(statistic: float, df: int) -> float:
+    """The natural logarithm of P(X > statistic) for a chi-square variable with `df` degrees of freedom.
+
+    Example:
+        >>> round(math.exp(chi_square_log_upper_tail(3.841459, 1)), 6)
+        0.05
+    """
+    tail = float(chdtrc(df, statistic))
+    if tail > _TINY:
+        return math.log(tail)
+    # Q(a, x) = x^(a−1) e^(−x) / Γ(a) · (1 + (a−1)/x + (a−1)(a−2)/x² + …), DLMF 8.11.2; here x is in the
+    # hundreds.
+    a, x = df / 2, statistic / 2
+    total, term = 1.0, 1.0
+    for k in range(1, _MAX_TERMS):
+        following = term * (a - k) / x
+        if abs(following) < 1e-17 * total or abs(following) > abs(term):
+            break
+        term = following
+        total += term
+    return (a - 1) * math.log(x) - x - float(gammaln(a)) + math.log(total)
+
+
+def log_p_value(statistic: float, df: float, alternative: str) -> float:
+    """The natural logarithm of the p-value of a t or z statistic.
+
+    Args:
+        statistic: The standardised distance from the null value.
+        df: Degrees of freedom; infinite for a normal reference.
+        alternative: `two-sided`, `greater` or `less`.
+
+    Example:
+        >>> round(math.exp(log_p_value(1.959964, math.inf, "two-sided")), 6)
+        0.05
+    """
+    if alternative == "greater":
+        return t_log_upper_tail(statistic, df)
+    if alternative == "less":
+        return t_log_upper_tail(-statistic, df)
+    return min(0.0, math.log(2) + t_log_upper_tail(abs(statistic), df))
+
+
+def p_value_from_log(log_p: float) -> float:
+    """The p-value as a number, never below `SMALLEST_P`, so that it is never 0.
+
+    Example:
+        >>> p_value_from_log(-804.6) > 0
+        True
+    """
+    return max(math.exp(log_p), SMALLEST_P)
+
+
+def _beta_continued_fraction(a: float, b: float, x: float) -> float:
+    """The continued fraction of the incomplete beta function (modified Lentz; Thompson and Barnett 1986)."""
+    floor = 1e-300
+    c, d = 1.0, 1.0 - (a + b) * x / (a + 1)
+    d = 1 / (d if abs(d) > floor else floor)
+    value = d
+    for m in range(1, _MAX_TERMS):
+        for coefficient in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 + coefficient * d
+            d = 1 / (d if abs(d) > floor else floor)
+            c = 1 + coefficient / c
+            c = c if abs(c) > floor else floor
+            step = c * d
+            value *= step
+        if abs(step - 1) < 1e-15:
+            return value
+    raise ArithmeticError(f"The incomplete beta function did not converge at a={a}, b={b}, x={x}.")

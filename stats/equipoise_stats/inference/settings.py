@@ -1,0 +1,48 @@
+"""The limits of what every inference is given: levels, sides, null values."""
+
+import math
+from typing import get_args
+
+from equipoise_stats.inference.comparison import Alternative, Scale
+
+
+def check_alpha(alpha: float) -> float:
+    """Returns a level that lies in (0, 0.5).
+
+    Raises:
+        ValueError: It does not.
+    """
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha is {alpha!r}; it must lie between 0 and 0.5, for example 0.05.")
+    return alpha
+
+
+def tail_alpha(alpha: float, alternative: Alternative) -> float:
+    """The part of a level that lies on one side.
+
+    Raises:
+        ValueError: The alternative is none of the three.
+
+    Example:
+        >>> tail_alpha(0.05, "two-sided"), tail_alpha(0.05, "greater")
+        (0.025, 0.05)
+    """
+    if alternative not in get_args(Alternative):
+        raise ValueError(
+            f"alternative is {alternative!r}; it must be one of {', '.join(get_args(Alternative))}."
+        )
+    return alpha / 2 if alternative == "two-sided" else alpha
+
+
+def check_null(null: float, scale: Scale) -> None:
+    """Checks a null value on its scale.
+
+    Raises:
+        ValueError: The scale is unknown, the value is not finite, or a lift is not above −1.
+    """
+    if scale not in get_args(Scale):
+        raise ValueError(f"scale is {scale!r}; it must be one of {', '.join(get_args(Scale))}.")
+    if not math.isfinite(null):
+        raise ValueError(f"The null value is {null!r}; it must be a finite number.")
+    if scale == "lift" and null <= -1:
+        raise ValueError(f"The null value is a lift of {null!r}; a lift must lie above -1.")
