@@ -7,9 +7,9 @@ so no change can be stored and not published.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from datetime import UTC, datetime
 from typing import Any
 
 from alembic import command
@@ -23,6 +23,14 @@ from sqlmodel import Field, Session, SQLModel
 _BUSY_TIMEOUT_MS = 10_000
 _WRITE = "equipoise_write"
 
+# Every constraint has a name, so that a later migration can change it.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: aware in Python, UTC in the database, on every engine."""
@@ -30,7 +38,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002 - the base class calls it so
+    ) -> datetime | None:
         """Store as UTC without a zone; a naive time is a programming error."""
         if value is None:
             return None
@@ -38,7 +50,11 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without a zone cannot be stored")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002 - the base class calls it so
+    ) -> datetime | None:
         """Give back as UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 

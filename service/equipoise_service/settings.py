@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
-        description="SQLAlchemy URL of the metadata database. Empty: SQLite, `metadata.db` in the data directory.",
+        description="SQLAlchemy URL of the metadata database. Empty: SQLite in the data directory.",
     )
     host: str = Field("127.0.0.1", description="Address that `equipoise serve` listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -98,9 +98,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     given = {
         name[len(PREFIX) :].lower(): value
         for name, value in (os.environ if environ is None else environ).items()
-        if name.startswith(PREFIX)
-        and name not in _NOT_SETTINGS
-        and not name.startswith(_NOT_SETTINGS_PREFIX)
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith(_NOT_SETTINGS_PREFIX)
     }
     problems = [_unknown(name) for name in sorted(given.keys() - Settings.model_fields.keys())]
     known = {name: value for name, value in given.items() if name in Settings.model_fields}

@@ -104,7 +104,7 @@ class Principals:
 _bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer eq_…`.")
 
 # OpenAPI's name of the scheme, for routes that authenticate without a dependency.
-SECURITY = [{"HTTPBearer": []}]
+SECURITY: list[dict[str, list[str]]] = [{"HTTPBearer": []}]
 
 
 def _requires(scope: Scope) -> object:

@@ -62,5 +62,6 @@ class Revision(SQLModel, table=True):
     salt: str
     slots: list[list[int]] = Field(sa_type=JSON)
     ranges: list[list[Any]] = Field(sa_type=JSON)
+    control: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

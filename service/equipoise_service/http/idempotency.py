@@ -99,7 +99,10 @@ def create_once(
             )
         )
     return Response(
-        created.entity.model_dump_json(), status_code=201, media_type="application/json", headers=created.headers
+        created.entity.model_dump_json(),
+        status_code=201,
+        media_type="application/json",
+        headers=created.headers,
     )
 
 

@@ -30,7 +30,7 @@ def check_if_match(if_match: str | None, etag: str, *, required: bool) -> None:
     given = [each.strip() for each in if_match.split(",")]
     if "*" not in given and etag not in given:
         raise PreconditionFailed(
-            f"The entity changed since you read it; its ETag is now {etag}. Read it again, then repeat your change."
+            f"The entity changed since you read it; its ETag is now {etag}. Read it again, then repeat it."
         )
 
 

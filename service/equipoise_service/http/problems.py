@@ -21,7 +21,9 @@ MEDIA_TYPE = "application/problem+json"
 class ErrorPlace(BaseModel):
     """One place of a payload that does not validate."""
 
-    pointer: str = Field(description="JSON pointer into the body, or `query/NAME`, `path/NAME`, `header/NAME`.")
+    pointer: str = Field(
+        description="JSON pointer into the body, or `query/NAME`, `path/NAME`, `header/NAME`."
+    )
     message: str = Field(description="What is wrong there.")
 
 
@@ -105,7 +107,9 @@ def install(app: FastAPI) -> None:
         instance = f"urn:uuid:{uuid.uuid4()}"
         _log.error("request failed, %s", instance, exc_info=error)
         return problem_response(
-            errors.ServiceError(f"The service failed. Its log has the details: {instance}.", instance=instance)
+            errors.ServiceError(
+                f"The service failed. Its log has the details: {instance}.", instance=instance
+            )
         )
 
 
@@ -131,9 +135,9 @@ def _routing_error(request: Request, error: HTTPException) -> errors.ServiceErro
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         return errors.MethodNotAllowed(
-            f"{request.method} is not possible here. Possible: {allowed or 'see /docs'}.", headers=error.headers
+            f"{request.method} is not possible here. Possible: {allowed or 'see /openapi.json'}.",
+            headers=error.headers,
         )
     if error.status_code == 400:
         return errors.BadRequest(f"The body cannot be read: {error.detail}.")
     raise error
-

@@ -1,0 +1,163 @@
+"""The application: what is opened at the start, the routes, what is closed at the end."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+
+from equipoise_service import __version__
+from equipoise_service.accounts import endpoints as accounts
+from equipoise_service.accounts.principals import Principals
+from equipoise_service.accounts.service import make_first_key
+from equipoise_service.database import Database
+from equipoise_service.errors import Unavailable
+from equipoise_service.evaluation import endpoints as evaluation
+from equipoise_service.evaluation.configurations import Configurations
+from equipoise_service.evaluation.publication import publish
+from equipoise_service.events import endpoints as events
+from equipoise_service.events.store import EventStore
+from equipoise_service.experiments import endpoints as experiments
+from equipoise_service.http import payloads
+from equipoise_service.http.bodies import BoundedBodies
+from equipoise_service.http.problems import Problem, install, problems
+from equipoise_service.readouts import endpoints as readouts
+from equipoise_service.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the service.
+
+    Args:
+        settings: Its settings; read from the environment when absent.
+    """
+    settings = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = open_database(settings)
+        app.state.database = database
+        app.state.principals = Principals(database)
+        app.state.configurations = Configurations(database)
+        database.after_commit += [app.state.principals.refresh, app.state.configurations.refresh]
+        _show_first_key(database)
+        _refresh(app)
+        with EventStore(settings) as store:
+            app.state.event_store = store
+            watcher = asyncio.create_task(_watch(app, settings.refresh_seconds))
+            yield
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+        database.dispose()
+
+    app = FastAPI(
+        title="Equipoise",
+        version=__version__,
+        summary="An open experimentation platform.",
+        lifespan=lifespan,
+        # The interactive pages load their scripts from elsewhere; the document itself needs nothing.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.add_middleware(BoundedBodies, limit=settings.max_body_bytes)
+    install(app)
+    for routes in (experiments, evaluation, events, readouts, accounts):
+        app.include_router(routes.router)
+    _add_health(app)
+    _describe(app)
+    return app
+
+
+def open_database(settings: Settings) -> Database:
+    """The metadata database, at this release's schema, publishing what is written."""
+    database = Database(settings.metadata_url)
+    before, after = database.migrate()
+    if before != after:
+        _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
+    database.before_commit.append(publish)
+    return database
+
+
+def _show_first_key(database: Database) -> None:
+    with database.write() as session:
+        made = make_first_key(session)
+    if made is not None:
+        # To the terminal, never to the log: it is shown this once.
+        print(
+            f"\nFirst start: this admin key is shown once, so keep it now.\n\n    {made.key}\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _refresh(app: FastAPI) -> None:
+    app.state.principals.refresh()
+    app.state.configurations.refresh()
+
+
+async def _watch(app: FastAPI, seconds: float) -> None:
+    """Notice what other processes change in the metadata database."""
+    database: Database = app.state.database
+    seen = -1
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            counter = await asyncio.to_thread(database.change_counter)
+            if counter != seen:
+                await asyncio.to_thread(_refresh, app)
+                seen = counter
+        except Exception:
+            _log.exception("cannot look for changes in the metadata database; trying again")
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["health"], summary="Whether the process is alive")
+    async def healthz() -> dict[str, str]:
+        """Answers as long as the process serves requests."""
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="Whether the service can do its work",
+        responses=problems(503),
+    )
+    def readyz(request: Request) -> dict[str, str]:
+        """Asks the metadata database and the event store."""
+        state = request.app.state
+        state.database.change_counter()
+        if not state.event_store.healthy():
+            raise Unavailable("The event store does not take events; its log says why.", retry_after=5)
+        return {"status": "ok"}
+
+    @app.get("/", tags=["health"], summary="What this is")
+    async def root() -> dict[str, str]:
+        """Name and version of the service, and where its API is described."""
+        return {"service": "equipoise", "version": __version__, "openapi": "/openapi.json"}
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the OpenAPI document with what the hot routes decode by themselves."""
+    generate = get_openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schemas["Problem"].pop("$defs", {}))
+            schemas.update(payloads.components(*evaluation.OPENAPI_TYPES, *events.OPENAPI_TYPES))
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document

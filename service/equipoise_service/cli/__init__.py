@@ -1,0 +1,52 @@
+"""The command `equipoise`. Each command imports what it needs when it runs, so `--help` is quick."""
+
+import sys
+
+import typer
+
+from equipoise_service.cli.analyze import analyze
+from equipoise_service.cli.demo import demo
+from equipoise_service.cli.importing import import_file
+from equipoise_service.cli.keys import keys
+from equipoise_service.cli.serve import migrate, serve
+from equipoise_service.cli.verify import verify
+
+app = typer.Typer(
+    name="equipoise",
+    help="An open experimentation platform: plan, run, measure and decide experiments.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve)
+app.command()(demo)
+app.command()(migrate)
+app.add_typer(keys, name="key")
+app.command("import")(import_file)
+app.command()(analyze)
+app.command()(verify)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+) -> None:
+    """An open experimentation platform: plan, run, measure and decide experiments."""
+    if version:
+        from equipoise_service import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in words, with exit status 2."""
+    from equipoise_service.cli.failures import Failure
+    from equipoise_service.errors import ServiceError
+    from equipoise_service.settings import SettingsError
+
+    try:
+        app()
+    except (Failure, ServiceError, SettingsError) as error:
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(2)

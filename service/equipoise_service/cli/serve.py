@@ -1,0 +1,76 @@
+"""`equipoise serve` and `equipoise migrate`."""
+
+import socket
+from typing import Annotated
+
+import typer
+
+from equipoise_service.cli.failures import Failure
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [EQUIPOISE_HOST].")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one [EQUIPOISE_PORT].")
+    ] = None,
+) -> None:
+    """Start the service. The settings are environment variables; see docs/reference/settings.md."""
+    import logging
+
+    import uvicorn
+
+    from equipoise_service.app import create_app
+    from equipoise_service.settings import load_settings
+
+    settings = load_settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel("WARNING")
+    listening = _listen(
+        settings.host if host is None else host, settings.port if port is None else port
+    )
+    config = uvicorn.Config(
+        create_app(settings),
+        access_log=settings.access_log,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    address, bound_port = listening.getsockname()[:2]
+    typer.echo(f"Equipoise serves http://{_in_url(address)}:{bound_port} from {settings.data_dir}/", err=True)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise Failure("The service did not start; the messages above say why.")
+
+
+def migrate() -> None:
+    """Bring the metadata database to this release's schema. `serve` does it too, at its start."""
+    from equipoise_service.app import open_database
+    from equipoise_service.database import Database
+    from equipoise_service.settings import load_settings
+
+    settings = load_settings()
+    before = Database(settings.metadata_url).schema_revision()
+    database = open_database(settings)
+    typer.echo(f"The metadata database went from {before or 'nothing'} to {database.schema_revision()}.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        raise Failure(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, for example "
+            "with --port, or stop what uses it."
+        ) from None
+    return listening
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,59 @@
+"""The present configuration of every environment, in memory: evaluation and ingestion work from it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from equipoise.configuration import Configuration, load
+from equipoise_service.database import Database
+from equipoise_service.evaluation import repository
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One version of an environment's configuration, ready to be served and evaluated.
+
+    Attributes:
+        version: The document's version.
+        document: The document's bytes.
+        etag: Its strong ETag.
+        configuration: The same, compiled.
+    """
+
+    version: int
+    document: bytes
+    etag: str
+    configuration: Configuration
+
+
+class Configurations:
+    """The present configurations; `refresh` swaps in a new table at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_environment: Mapping[int, Served] = {}
+
+    def refresh(self) -> None:
+        """Read the configurations that have a new version."""
+        present = dict(self._by_environment)
+        with self._database.read() as session:
+            for environment_id, version in repository.latest_versions(session):
+                if environment_id in present and present[environment_id].version == version:
+                    continue
+                latest = repository.latest(session, environment_id)
+                if latest is not None:
+                    present[environment_id] = _serve(latest.version, latest.document)
+        self._by_environment = present
+
+    def served(self, environment_id: int) -> Served:
+        """An environment's configuration, with its bytes."""
+        return self._by_environment[environment_id]
+
+    def of(self, environment_id: int) -> Configuration:
+        """An environment's configuration, compiled."""
+        return self._by_environment[environment_id].configuration
+
+
+def _serve(version: int, document: bytes) -> Served:
+    etag = f'"{hashlib.sha256(document).hexdigest()[:32]}"'
+    return Served(version, document, etag, load(document))

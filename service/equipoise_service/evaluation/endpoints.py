@@ -1,0 +1,135 @@
+"""Routes of evaluation. They touch no database: keys and configuration are in memory."""
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from equipoise.configuration import Configuration
+from equipoise.evaluation import evaluate
+from equipoise_service.accounts.principals import SECURITY, Principals, Scope
+from equipoise_service.errors import InvalidPayload, NotFound
+from equipoise_service.evaluation.configurations import Configurations
+from equipoise_service.evaluation.schemas import AssignmentOut, AssignmentsIn, AssignmentsOut
+from equipoise_service.http import payloads
+from equipoise_service.http.preconditions import matches_none
+from equipoise_service.http.problems import problems
+
+router = APIRouter(tags=["evaluation"])
+
+_decoder = msgspec.json.Decoder(AssignmentsIn)
+_encoder = msgspec.json.Encoder()
+
+OPENAPI_TYPES = (AssignmentsIn, AssignmentsOut)
+
+_EXAMPLE_IN = {"flag": "new-landing-page", "units": ["user-1", "user-2"]}
+_EXAMPLE_OUT = {
+    "flag": "new-landing-page",
+    "version": 3,
+    "assignments": [
+        {
+            "unit": "user-1",
+            "experiment": "new-landing-page",
+            "variant": "treatment",
+            "value": "new_page",
+            "reason": "SPLIT",
+            "revision": 1,
+        }
+    ],
+}
+
+
+@router.get(
+    "/v1/config",
+    summary="The configuration document",
+    response_class=Response,
+    openapi_extra={
+        "security": SECURITY,
+        "parameters": [
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "The ETag of the document that you have.",
+            }
+        ],
+    },
+    responses={
+        200: {
+            "description": "The present version of the environment's configuration.",
+            "headers": {"ETag": {"description": "Changes with the version.", "schema": {"type": "string"}}},
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        304: {"description": "The document is the one that If-None-Match names."},
+        **problems(401, 403),
+    },
+)
+async def config(request: Request) -> Response:
+    """Everything that local evaluation needs, and nothing secret. Immutable for each ETag."""
+    state = request.app.state
+    principals: Principals = state.principals
+    configurations: Configurations = state.configurations
+    principal = principals.authenticate(request, Scope.EVALUATE)
+    served = configurations.served(principal.environment_id)
+    headers = {"ETag": served.etag, "Cache-Control": "private, no-cache"}
+    if matches_none(request.headers.get("if-none-match"), served.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(served.document, media_type="application/json", headers=headers)
+
+
+@router.post(
+    "/v1/assignments",
+    summary="Assign units",
+    response_class=Response,
+    openapi_extra={
+        "security": SECURITY,
+        "requestBody": payloads.request_body(AssignmentsIn, _EXAMPLE_IN),
+    },
+    responses={
+        200: payloads.response(AssignmentsOut, "One assignment a unit.", _EXAMPLE_OUT),
+        **problems(400, 401, 403, 404, 413, 415, 422),
+    },
+)
+async def assignments(request: Request) -> Response:
+    """Assign one unit or several to the variants of a flag's experiment.
+
+    An assignment is not an exposure: send an exposure when the unit meets its variant.
+    """
+    state = request.app.state
+    principals: Principals = state.principals
+    configurations: Configurations = state.configurations
+    principal = principals.authenticate(request, Scope.EVALUATE)
+    asked = payloads.decode(_decoder, await request.body())
+    units = _units(asked, state.settings.max_batch_items)
+    configuration = configurations.of(principal.environment_id)
+    if asked.flag not in configuration.flags:
+        raise NotFound(f"There is no flag {asked.flag} in {principal.place}.")
+    answer = AssignmentsOut(
+        flag=asked.flag,
+        version=configuration.version,
+        assignments=[_assign(configuration, asked.flag, unit) for unit in units],
+    )
+    return Response(_encoder.encode(answer), media_type="application/json")
+
+
+def _units(asked: AssignmentsIn, limit: int) -> list[str]:
+    if (asked.unit is None) == (asked.units is None):
+        raise InvalidPayload(
+            "Give either unit or units.", errors=[{"pointer": "", "message": "unit or units"}]
+        )
+    units = [asked.unit] if asked.unit is not None else asked.units or []
+    if not 1 <= len(units) <= limit:
+        message = f"takes 1 to {limit:,} unit ids, not {len(units):,}"
+        raise InvalidPayload(f"units {message}.", errors=[{"pointer": "/units", "message": message}])
+    return units
+
+
+def _assign(configuration: Configuration, flag: str, unit: str) -> AssignmentOut:
+    assigned = evaluate(configuration, flag, unit)
+    return AssignmentOut(
+        unit=unit,
+        experiment=assigned.experiment,
+        variant=assigned.variant,
+        value=assigned.value,
+        reason=assigned.reason,
+        revision=assigned.revision,
+    )

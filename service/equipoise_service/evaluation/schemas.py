@@ -1,0 +1,56 @@
+"""What goes over the wire about assignments."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+class AssignmentsIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A request for the assignment of one unit, or of several.
+
+    Attributes:
+        flag: Key of the flag, which is the experiment's own key unless it was attached to another.
+        unit: One unit id.
+        units: Several unit ids; instead of `unit`.
+    """
+
+    flag: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    unit: Unit | None = None
+    units: list[Unit] | None = None
+
+
+class AssignmentOut(msgspec.Struct):
+    """What one unit gets.
+
+    Attributes:
+        unit: The unit id, as given.
+        experiment: Key of the experiment that the unit is in; null when it is in none.
+        variant: Key of the variant.
+        value: The flag's value for this unit.
+        reason: SPLIT when the unit is in the experiment; DEFAULT when it is outside its traffic; DISABLED
+            when the experiment does not run.
+        revision: Number of the experiment's revision, to send with the exposure.
+    """
+
+    unit: str
+    experiment: str | None
+    variant: str | None
+    value: Any
+    reason: str
+    revision: int | None
+
+
+class AssignmentsOut(msgspec.Struct):
+    """Assignments in the order of the units asked for.
+
+    Attributes:
+        flag: Key of the flag.
+        version: Version of the configuration that they follow from.
+        assignments: One a unit.
+    """
+
+    flag: str
+    version: int
+    assignments: list[AssignmentOut]
