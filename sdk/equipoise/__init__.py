@@ -1,5 +1,7 @@
 """The Equipoise SDK: evaluate experiments locally, log exposures and events. Standard library only."""
 
+from equipoise._client import Client
+from equipoise._ledger import Counters, DeliveryReport
 from equipoise.assignment import Assignment, Reason
 from equipoise.bucketing import BUCKETS, bucket
 from equipoise.configuration import Configuration
@@ -9,8 +11,11 @@ from equipoise.evaluation import evaluate
 __all__ = [
     "BUCKETS",
     "Assignment",
+    "Client",
     "Configuration",
     "ConfigurationError",
+    "Counters",
+    "DeliveryReport",
     "EquipoiseError",
     "Reason",
     "bucket",

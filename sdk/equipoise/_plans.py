@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from equipoise._definitions import Experiment, Flag
 from equipoise.assignment import Assignment, Reason
@@ -10,8 +10,7 @@ from equipoise.bucketing import BUCKETS, bucket_of_bytes, salt_prefix
 from equipoise.errors import ConfigurationError
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """One running experiment, ready to place units.
 
     Attributes:
@@ -39,8 +38,7 @@ class Split:
         return self.arms[bisect_right(self.arm_starts, bucket_of_bytes(self.arm_prefix, unit)) - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How to evaluate one flag.
 
     Attributes:
