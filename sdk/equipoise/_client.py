@@ -11,7 +11,7 @@ from equipoise import _items, _lifecycle
 from equipoise._exposures import Exposures
 from equipoise._items import InvalidItemError, Item
 from equipoise._ledger import Counters, DeliveryReport, DropReason, report_between
-from equipoise._settings import Settings
+from equipoise._settings import Settings, check
 from equipoise._worker import Worker
 from equipoise.assignment import Assignment, Reason
 from equipoise.evaluation import evaluate, unanswerable
@@ -61,7 +61,7 @@ class Client:
         queue_size: int = 100_000,
         timeout: float = 10.0,
     ) -> None:
-        settings = Settings(url, key, poll_interval, flush_interval, batch_size, queue_size, timeout)
+        settings = check(Settings(url, key, poll_interval, flush_interval, batch_size, queue_size, timeout))
         self._exposures = Exposures()
         self._adopt(Worker(settings))
         _lifecycle.enrol(self)

@@ -3,9 +3,8 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DropReason = Literal[
     "queue_full", "invalid", "too_large", "rejected", "unauthorized", "unknown_experiment", "closed"
@@ -13,8 +12,7 @@ DropReason = Literal[
 Outcome = Literal["accepted", "duplicate", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """Where every exposure and event handed to a client has ended, since the client (or the fork) began.
 
     `logged` equals `sent` plus all of `dropped` plus `pending`, always.
@@ -48,8 +46,7 @@ class Counters:
         return self.logged - self.sent - sum(self.dropped.values())
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryReport:
+class DeliveryReport(NamedTuple):
     """What happened during one `flush` or `close`.
 
     Attributes:
