@@ -45,7 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.database = database
         app.state.principals = Principals(database)
         app.state.configurations = Configurations(database)
-        database.after_commit += [app.state.principals.refresh, app.state.configurations.refresh]
+        # Configurations first: a new key may open a new environment.
+        database.after_commit += [app.state.configurations.refresh, app.state.principals.refresh]
         _show_first_key(database)
         _refresh(app)
         with EventStore(settings) as store:
@@ -99,8 +100,8 @@ def _show_first_key(database: Database) -> None:
 
 
 def _refresh(app: FastAPI) -> None:
-    app.state.principals.refresh()
     app.state.configurations.refresh()
+    app.state.principals.refresh()
 
 
 async def _watch(app: FastAPI, seconds: float) -> None:

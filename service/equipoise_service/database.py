@@ -59,6 +59,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class SchemaTooNew(Exception):
+    """The metadata database was migrated by a newer release; this one must not touch it."""
+
+
 class Change(SQLModel, table=True):
     """One row whose counter grows with every write: how a process notices what another one changed."""
 
@@ -111,10 +115,18 @@ class Database:
 
         Returns:
             The revision before (absent for a new database) and after.
+
+        Raises:
+            SchemaTooNew: This release does not know the revision that the database is at.
         """
         config = Config()
         config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
         before = self.schema_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if before is not None and before not in known:
+            raise SchemaTooNew(
+                f"The metadata database is at revision {before}, which a newer release made. Start that release."
+            )
         with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -42,11 +42,12 @@ def root(
 def main() -> None:
     """Run the command line; what goes wrong is said in words, with exit status 2."""
     from equipoise_service.cli.failures import Failure
+    from equipoise_service.database import SchemaTooNew
     from equipoise_service.errors import ServiceError
     from equipoise_service.settings import SettingsError
 
     try:
         app()
-    except (Failure, ServiceError, SettingsError) as error:
+    except (Failure, SchemaTooNew, ServiceError, SettingsError) as error:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(2)

@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from equipoise_service.app import create_app
+from equipoise_service.errors import PROBLEM_TYPES
+from equipoise_service.settings import Settings
+
+
+def test_alive_and_ready(service: Any) -> None:
+    assert service.client.get("/healthz").json() == {"status": "ok"}
+    assert service.client.get("/readyz").json() == {"status": "ok"}
+    assert service.client.get("/").json()["openapi"] == "/openapi.json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("DELETE", "/v1/config", 405), ("PUT", "/v1/experiments", 405)],
+)
+def test_wrong_routes_are_problems_too(service: Any, method: str, path: str, status: int) -> None:
+    answer = service.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert answer.json()["type"].removeprefix("urn:equipoise:problem:") in PROBLEM_TYPES
+
+
+def test_a_fault_of_the_service_is_a_500_that_tells_nothing_but_where_to_look(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(settings)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("the secret is 42")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/broken")
+    assert answer.status_code == 500
+    assert "42" not in answer.text
+    assert answer.json()["instance"] in caplog.text
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_openapi_document_describes_every_route(service: Any) -> None:
+    document = service.client.get("/openapi.json").json()
+    for method, path, operation in operations(document):
+        assert operation["summary"], path
+        assert operation["description"], path
+        if path.startswith("/v1/"):
+            assert operation["security"], path
+            assert {"401", "403"} <= operation["responses"].keys(), path
+        if method in ("POST", "PATCH") and "requestBody" in operation:
+            assert {"400", "413", "415", "422"} <= operation["responses"].keys(), path
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                (media_type,) = response["content"]
+                assert media_type == "application/problem+json", (path, status)
+
+
+def test_the_openapi_document_has_no_dangling_reference(service: Any) -> None:
+    document = service.client.get("/openapi.json").json()
+    names = set(document["components"]["schemas"])
+
+    def references(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for each in node.values():
+                yield from references(each)
+        elif isinstance(node, list):
+            for each in node:
+                yield from references(each)
+
+    found = set(references(document))
+    assert found
+    assert {each.removeprefix("#/components/schemas/") for each in found} <= names
