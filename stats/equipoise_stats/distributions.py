@@ -6,7 +6,7 @@
 import math
 import sys
 
-from scipy.special import betaln, chdtrc, gammaln, log_ndtr, ndtri, stdtr, stdtrit
+from scipy.special import betainc, betaln, chdtrc, gammaln, log_ndtr, ndtri, stdtr, stdtrit
 
 SMALLEST_P = sys.float_info.min
 """The smallest p-value shown as a number; `log_p_value` goes on below it."""
@@ -49,11 +49,18 @@ def t_log_upper_tail(t: float, df: float) -> float:
     tail = float(stdtr(df, -t))
     if tail > _TINY:
         return math.log(tail) if t > 0 else math.log1p(-float(stdtr(df, t)))
-    # P(T > t) = I_x(df/2, 1/2) / 2 with x = df / (df + t²); DLMF 8.17.22 for the incomplete beta function.
-    a, ratio = df / 2, t * t / df
-    log_x, log_rest = -math.log1p(ratio), math.log(ratio) - math.log1p(ratio)
-    front = a * log_x + 0.5 * log_rest - math.log(a) - float(betaln(a, 0.5))
-    return front + math.log(_beta_continued_fraction(a, 0.5, math.exp(log_x))) - math.log(2)
+    # P(T > t) = I_x(a, 1/2) / 2 with a = df/2, x = df/(df + t²), and (DLMF 8.17.7, 15.8.1)
+    # I_x(a, b) = x^a (1 − x)^(b−1) F(1, 1 − b; a + 1; −x/(1 − x)) / (a B(a, b)),
+    # in which nothing cancels.
+    a, ratio = df / 2, t / df * t
+    log_front = -a * math.log1p(ratio) + 0.5 * math.log1p(1 / ratio) - math.log(a) - float(betaln(a, 0.5))
+    total, term = 1.0, 1.0
+    for k in range(_MAX_TERMS):
+        term *= -(k + 0.5) / (a + 1 + k) / ratio
+        total += term
+        if abs(term) < 1e-17:
+            break
+    return log_front + math.log(total) - math.log(2)
 
 
 def chi_square_log_upper_tail(statistic: float, df: int) -> float:
@@ -77,6 +84,31 @@ def chi_square_log_upper_tail(statistic: float, df: int) -> float:
         term = following
         total += term
     return (a - 1) * math.log(x) - x - float(gammaln(a)) + math.log(total)
+
+
+def binomial_log_upper_tail(k: int, n: int, p: float) -> float:
+    """The natural logarithm of P(X ≥ k) for a binomial variable of n trials with probability p in (0, 1).
+
+    Example:
+        >>> round(math.exp(binomial_log_upper_tail(9, 10, 0.5)), 9)
+        0.010742188
+    """
+    if k <= 0:
+        return 0.0
+    tail = float(betainc(k, n - k + 1, p))
+    if tail > _TINY:
+        return math.log(tail)
+    # Far in the tail the terms after the first fall geometrically.
+    log_first = (
+        -math.log(n + 1) - float(betaln(k + 1, n - k + 1)) + k * math.log(p) + (n - k) * math.log1p(-p)
+    )
+    total, term = 1.0, 1.0
+    for j in range(k, n):
+        term *= (n - j) / (j + 1) * p / (1 - p)
+        if term < 1e-17 * total:
+            break
+        total += term
+    return log_first + math.log(total)
 
 
 def log_p_value(statistic: float, df: float, alternative: str) -> float:
@@ -106,25 +138,3 @@ def p_value_from_log(log_p: float) -> float:
         True
     """
     return max(math.exp(log_p), SMALLEST_P)
-
-
-def _beta_continued_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function (modified Lentz; Thompson and Barnett 1986)."""
-    floor = 1e-300
-    c, d = 1.0, 1.0 - (a + b) * x / (a + 1)
-    d = 1 / (d if abs(d) > floor else floor)
-    value = d
-    for m in range(1, _MAX_TERMS):
-        for coefficient in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 + coefficient * d
-            d = 1 / (d if abs(d) > floor else floor)
-            c = 1 + coefficient / c
-            c = c if abs(c) > floor else floor
-            step = c * d
-            value *= step
-        if abs(step - 1) < 1e-15:
-            return value
-    raise ArithmeticError(f"The incomplete beta function did not converge at a={a}, b={b}, x={x}.")

@@ -274,6 +274,44 @@ class Moments(Serialisable):
             third=None if self.third is None else tuple(self.third[i] for i in at),
         )
 
+    def linear(self, combinations: Mapping[str, Mapping[str, float]]) -> Self:
+        """The moments of linear combinations of the columns: scores, linearised ratios, contrasts.
+
+        Third moments are kept when every combination is a multiple of one column.
+
+        Args:
+            combinations: For each new column, its weights on the old ones (those left out weigh 0).
+
+        Raises:
+            KeyError: A weight is on a column that there is not.
+
+        Example:
+            >>> m = Moments.from_arrays({"y": [1.0, 3.0], "d": [1.0, 2.0]})
+            >>> m.linear({"score": {"y": 1.0, "d": -1.5}}).comoments
+            ((0.125,),)
+        """
+        weights = np.zeros((len(combinations), len(self.columns)))
+        for row, given in enumerate(combinations.values()):
+            for column, weight in given.items():
+                weights[row, self.index(column)] += weight
+        spread = weights @ np.array(self.comoments) @ weights.T
+        third: Vector | None = None
+        if self.third is not None and all(np.count_nonzero(row) == 1 for row in weights):
+            third = tuple(float(value) for value in weights**3 @ np.array(self.third))
+        return type(self)(
+            n=self.n,
+            columns=tuple(combinations),
+            mean=tuple(float(value) for value in weights @ np.array(self.mean)),
+            # A combination that is constant in the data may come out below 0 by a rounding error.
+            comoments=_mirror(
+                [
+                    [max(0.0, float(spread[i, j])) if i == j else float(spread[i, j]) for j in range(i + 1)]
+                    for i in range(len(combinations))
+                ]
+            ),
+            third=third,
+        )
+
     def merge(self, other: Self) -> Self:
         """The moments of the units of both (Chan, Golub and LeVeque 1983; Pébay 2008).
 

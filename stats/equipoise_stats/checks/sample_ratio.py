@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy.special import bdtr, bdtrc
-
-from equipoise_stats.distributions import chi_square_log_upper_tail, p_value_from_log
+from equipoise_stats.distributions import (
+    binomial_log_upper_tail,
+    chi_square_log_upper_tail,
+    p_value_from_log,
+)
 from equipoise_stats.inference.settings import check_alpha
 from equipoise_stats.results import CheckStatus, Serialisable
 
@@ -173,11 +175,11 @@ def _chi_square(planned: list[ArmShare]) -> float:
 
 def _exact_log_p(planned: list[ArmShare], total: int) -> float:
     """Bonferroni over the arms of exact two-sided binomial p-values (twice the smaller tail)."""
-    smallest = min(_binomial_p(arm.units, total, arm.expected_share) for arm in planned)
-    return math.log(max(min(1.0, smallest * len(planned)), 5e-324))
+    smallest = min(_binomial_log_tail(arm, total) for arm in planned)
+    return min(0.0, smallest + math.log(2 * len(planned)))
 
 
-def _binomial_p(k: int, n: int, p: float) -> float:
-    below = float(bdtr(k, n, p))
-    above = 1.0 if k == 0 else float(bdtrc(k - 1, n, p))
-    return 2 * min(below, above)
+def _binomial_log_tail(arm: ArmShare, total: int) -> float:
+    above = binomial_log_upper_tail(arm.units, total, arm.expected_share)
+    below = binomial_log_upper_tail(total - arm.units, total, 1 - arm.expected_share)
+    return min(above, below)

@@ -70,7 +70,7 @@ class HypothesisTest(Serialisable):
         alpha: Level of the test; two-sided, α/2 lies on each side; one-sided, all of it on that side.
         statistic: Standardised distance of the estimate from the null value.
         df: Degrees of freedom of the reference distribution, infinite for the normal one.
-        critical: The distance at which the test rejects.
+        critical: The distance beyond which the test rejects; infinite where an inference cannot reject yet.
         p_value: The p-value, never below the smallest normal double (about 2.2e-308).
         log_p_value: Its natural logarithm, exact below that too.
         rejected: Whether the null value is rejected: p ≤ α, which is when the interval on its scale excludes

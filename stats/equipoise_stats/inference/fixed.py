@@ -20,7 +20,7 @@ def fixed_horizon(
 
     Args:
         estimate: Any estimate.
-        alpha: Level, in (0, 0.5). Two-sided, α/2 lies on each side and the intervals cover 1 − α; one-sided,
+        alpha: Level, below 0.5. Two-sided, α/2 lies on each side and the intervals cover 1 − α; one-sided,
             all of α lies on that side and the intervals are bounds that hold with confidence 1 − α.
         alternative: `two-sided`, `greater` or `less`.
         null: The null value: 0, or a margin (`null=-0.01, alternative="greater"` tests non-inferiority).

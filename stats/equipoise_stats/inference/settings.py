@@ -5,15 +5,19 @@ from typing import get_args
 
 from equipoise_stats.inference.comparison import Alternative, Scale
 
+_SMALLEST_ALPHA = 1e-50
+
 
 def check_alpha(alpha: float) -> float:
-    """Returns a level that lies in (0, 0.5).
+    """Returns a level that lies between 1e-50 (below it, quantiles lose their digits) and 0.5.
 
     Raises:
         ValueError: It does not.
     """
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha is {alpha!r}; it must lie between 0 and 0.5, for example 0.05.")
+    if not _SMALLEST_ALPHA <= alpha < 0.5:
+        raise ValueError(
+            f"alpha is {alpha!r}; it must lie between {_SMALLEST_ALPHA:g} and 0.5, for example 0.05."
+        )
     return alpha
 
 

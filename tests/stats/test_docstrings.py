@@ -1,0 +1,33 @@
+"""Every example in a docstring runs, and every public function has one docstring at least."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import equipoise_stats
+
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(equipoise_stats.__path__, "equipoise_stats.")
+)
+
+
+@pytest.mark.parametrize("name", ["equipoise_stats", *MODULES])
+def test_examples_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", equipoise_stats.__all__)
+def test_what_is_public_is_documented(name: str) -> None:
+    public = getattr(equipoise_stats, name)
+    if inspect.isclass(public) or inspect.isfunction(public):
+        assert inspect.getdoc(public)
+
+
+def test_there_are_examples_in_every_public_function() -> None:
+    functions = [getattr(equipoise_stats, name) for name in equipoise_stats.__all__]
+    without = [f.__name__ for f in functions if inspect.isfunction(f) and ">>>" not in (f.__doc__ or "")]
+    assert without == []
