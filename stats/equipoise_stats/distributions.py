@@ -12,7 +12,7 @@ SMALLEST_P = sys.float_info.min
 """The smallest p-value shown as a number; `log_p_value` goes on below it."""
 
 _TINY = 1e-290
-_MAX_TERMS = 100_000
+_NEGLIGIBLE = 1e-17
 
 
 def normal_upper_quantile(tail: float) -> float:
@@ -54,12 +54,11 @@ def t_log_upper_tail(t: float, df: float) -> float:
     # in which nothing cancels.
     a, ratio = df / 2, t / df * t
     log_front = -a * math.log1p(ratio) + 0.5 * math.log1p(1 / ratio) - math.log(a) - float(betaln(a, 0.5))
-    total, term = 1.0, 1.0
-    for k in range(_MAX_TERMS):
+    total, term, k = 1.0, 1.0, 0
+    while abs(term) > _NEGLIGIBLE:
         term *= -(k + 0.5) / (a + 1 + k) / ratio
         total += term
-        if abs(term) < 1e-17:
-            break
+        k += 1
     return log_front + math.log(total) - math.log(2)
 
 
@@ -76,13 +75,11 @@ def chi_square_log_upper_tail(statistic: float, df: int) -> float:
     # Q(a, x) = x^(a−1) e^(−x) / Γ(a) · (1 + (a−1)/x + (a−1)(a−2)/x² + …), DLMF 8.11.2; here x is in the
     # hundreds.
     a, x = df / 2, statistic / 2
-    total, term = 1.0, 1.0
-    for k in range(1, _MAX_TERMS):
-        following = term * (a - k) / x
-        if abs(following) < 1e-17 * total or abs(following) > abs(term):
-            break
-        term = following
+    total, term, k = 0.0, 1.0, 1
+    while abs(term) > _NEGLIGIBLE * total:
         total += term
+        term *= (a - k) / x
+        k += 1
     return (a - 1) * math.log(x) - x - float(gammaln(a)) + math.log(total)
 
 
@@ -102,12 +99,11 @@ def binomial_log_upper_tail(k: int, n: int, p: float) -> float:
     log_first = (
         -math.log(n + 1) - float(betaln(k + 1, n - k + 1)) + k * math.log(p) + (n - k) * math.log1p(-p)
     )
-    total, term = 1.0, 1.0
-    for j in range(k, n):
-        term *= (n - j) / (j + 1) * p / (1 - p)
-        if term < 1e-17 * total:
-            break
+    total, term, j = 0.0, 1.0, k
+    while term > _NEGLIGIBLE * total:
         total += term
+        term *= (n - j) / (j + 1) * p / (1 - p)
+        j += 1
     return log_first + math.log(total)
 
 

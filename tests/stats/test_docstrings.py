@@ -4,11 +4,13 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 
 import equipoise_stats
 
+ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(equipoise_stats.__path__, "equipoise_stats.")
 )
@@ -17,6 +19,13 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", ["equipoise_stats", *MODULES])
 def test_examples_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("page", ["stats/README.md", "docs/explanation/statistics-engine.md"])
+def test_examples_of_pages_run(page: str) -> None:
+    result = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert result.attempted > 0
     assert result.failed == 0
 
 

@@ -207,6 +207,8 @@ def test_dependence_of_the_arms_counts() -> None:
     equal = ArmEstimate(5, 2.0, 4.0)
     answer = contrast("x", treatment=equal, control=equal, covariance=4.0)
     assert isinstance(answer, NoEstimate)
+    close = contrast("x", treatment=equal, control=ArmEstimate(5, 1.0, 1.0), covariance=1.8)
+    assert known(close).variance == pytest.approx(1.4)
 
 
 def test_warnings_are_added_not_replaced() -> None:
