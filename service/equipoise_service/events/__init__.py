@@ -1,0 +1,1 @@
+"""Exposures and events: read, checked, deduplicated, committed in groups, acknowledged when on disk."""

@@ -1,0 +1,143 @@
+"""What goes over the wire about exposures and events: one definition decodes it and documents it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+MAX_UNIT_LENGTH = 512
+MAX_NAME_LENGTH = 200
+MAX_PROPERTIES_BYTES = 8192
+MAX_PROPERTIES_DEPTH = 32
+_KEY_LENGTH = 128
+
+Id = Annotated[
+    str,
+    Meta(
+        min_length=36,
+        max_length=36,
+        description="A UUID that you make, best of version 7. The same id again changes nothing.",
+        extra_json_schema={"format": "uuid"},
+    ),
+]
+Time = Annotated[datetime, Meta(tz=True, description="When it happened: RFC 3339 with an offset or `Z`.")]
+Unit = Annotated[
+    str, Meta(min_length=1, max_length=MAX_UNIT_LENGTH, description="The unit's id, taken as given.")
+]
+UnitType = Annotated[
+    str,
+    Meta(min_length=1, max_length=_KEY_LENGTH, description="What kind of unit it is, such as `user`."),
+]
+Key = Annotated[str, Meta(min_length=1, max_length=_KEY_LENGTH)]
+Revision = Annotated[
+    int,
+    Meta(ge=1, le=2**31 - 1, description="Revision that assigned the unit; the present one when absent."),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, description="What happened.")]
+Value = Annotated[float, Meta(description="A finite number, such as an amount.")]
+Properties = Annotated[
+    dict[str, Any],
+    Meta(description=f"Anything else: an object of at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON."),
+]
+
+
+class ExposureIn(msgspec.Struct, gc=False):
+    """A unit met its variant at the decision point.
+
+    Attributes:
+        id: Identifies the exposure.
+        time: When.
+        unit: The unit's id.
+        experiment: Key of the experiment.
+        variant: Key of the variant that the unit met.
+        unit_type: The experiment's unit type.
+        revision: The experiment's revision that assigned the unit.
+    """
+
+    id: Id
+    time: Time
+    unit: Unit
+    experiment: Key
+    variant: Key
+    unit_type: UnitType = "user"
+    revision: Revision | None = None
+
+
+class EventIn(msgspec.Struct):
+    """Something that a unit did.
+
+    Attributes:
+        id: Identifies the event.
+        time: When.
+        unit: The unit's id.
+        name: What happened.
+        unit_type: What kind of unit it is.
+        value: A number that belongs to it.
+        properties: Anything else.
+    """
+
+    id: Id
+    time: Time
+    unit: Unit
+    name: Name
+    unit_type: UnitType = "user"
+    value: Value | None = None
+    properties: Properties | None = None
+
+
+class BatchIn(msgspec.Struct):
+    """A batch of exposures and events.
+
+    Attributes:
+        exposures: Exposures, in any order.
+        events: Events, in any order.
+        sent_at: When the batch was sent, by the sender's clock.
+    """
+
+    exposures: list[ExposureIn] = []
+    events: list[EventIn] = []
+    sent_at: Time | None = None
+
+
+class RawBatchIn(msgspec.Struct):
+    """A batch whose items are not decoded yet, so that each can be judged by itself."""
+
+    exposures: list[msgspec.Raw] = []
+    events: list[msgspec.Raw] = []
+    sent_at: Time | None = None
+
+
+class ItemOut(msgspec.Struct, omit_defaults=True, gc=False):
+    """What became of one item.
+
+    Attributes:
+        id: The item's id, as given; null when it had none that could be read.
+        status: `accepted`: it is on disk. `duplicate`: an item of this id was on disk already.
+            `refused`: it was not stored, and sending it again unchanged is no use.
+        pointer: JSON pointer to what was refused.
+        reason: Why it was refused.
+    """
+
+    id: str | None
+    status: Literal["accepted", "duplicate", "refused"]
+    pointer: str | None = None
+    reason: str | None = None
+
+
+class BatchOut(msgspec.Struct):
+    """What became of a batch.
+
+    Attributes:
+        accepted: How many items were stored now.
+        duplicate: How many had been stored before.
+        refused: How many were refused.
+        exposures: What became of each exposure, in the order of the batch.
+        events: What became of each event, in the order of the batch.
+    """
+
+    accepted: int
+    duplicate: int
+    refused: int
+    exposures: list[ItemOut]
+    events: list[ItemOut]
