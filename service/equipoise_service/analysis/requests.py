@@ -1,0 +1,63 @@
+"""What an analysis is asked for."""
+
+from dataclasses import dataclass
+
+from equipoise_service.metrics.schemas import MetricType
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How the value of a unit comes about for one metric.
+
+    Attributes:
+        metric: The metric's key, distinct within a request.
+        type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the sum of the facts'
+            values, where a fact without a value adds nothing and a unit without facts counts as zero.
+        name: Name of the events, or of the column of a file.
+    """
+
+    metric: str
+    type: MetricType
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """An analysis of one revision of an experiment from the event store.
+
+    Attributes:
+        place: Project and environment, `project/environment`.
+        experiment: The experiment's key.
+        revision: Number of the revision.
+        unit_type: What is randomised.
+        measures: What is measured.
+    """
+
+    place: str
+    experiment: str
+    revision: int
+    unit_type: str
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRequest:
+    """An analysis of a file whose rows are exposures and facts at once.
+
+    Attributes:
+        unit: Column of the unit ids.
+        variant: Column of the variants.
+        time: Column of the times, where there is one that counts.
+        measures: What is measured; each `name` is a column.
+    """
+
+    unit: str
+    variant: str
+    time: str | None
+    measures: tuple[Measure, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the analysis reads, each once."""
+        columns = [self.unit, self.variant, *([self.time] if self.time else [])]
+        return tuple(dict.fromkeys([*columns, *(measure.name for measure in self.measures)]))

@@ -1,0 +1,1 @@
+"""Readouts: the result of an analysis, with everything needed to recompute it."""

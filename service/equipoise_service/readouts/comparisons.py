@@ -1,0 +1,96 @@
+"""From the sufficient statistics of two arms to a comparison."""
+
+from equipoise_service.analysis.statistics import ArmValues, NotFinite
+from equipoise_service.readouts.schemas import (
+    Comparison,
+    ComparisonStatistics,
+    Difference,
+    Lift,
+    MeanStatistics,
+    ProportionStatistics,
+    Warning,
+)
+from equipoise_stats import Counts, Effect, Moments, fixed_horizon, mean_difference, proportion_difference
+
+_NOT_FINITE = "The values are so large that their sum or the sum of their squares is no finite number."
+
+
+def compare(
+    variant: str, baseline: str, values: ArmValues, baseline_values: ArmValues, alpha: float
+) -> Comparison:
+    """Compares a variant with the control.
+
+    Args:
+        variant: The variant's key.
+        baseline: The control's key.
+        values: The variant's statistics.
+        baseline_values: The control's, of the same kind.
+        alpha: Two-sided level.
+    """
+    statistics = ComparisonStatistics(
+        variant=_statistics_out(values), baseline=_statistics_out(baseline_values)
+    )
+    if isinstance(values, NotFinite) or isinstance(baseline_values, NotFinite):
+        return Comparison(
+            variant=variant,
+            baseline=baseline,
+            difference=Difference(
+                status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None, p_value=None
+            ),
+            lift=Lift(status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None),
+            method="none",
+            warnings=[],
+            statistics=statistics,
+        )
+    if isinstance(values, Counts) and isinstance(baseline_values, Counts):
+        estimate = proportion_difference(treatment=values, control=baseline_values)
+    elif isinstance(values, Moments) and isinstance(baseline_values, Moments):
+        estimate = mean_difference(treatment=values, control=baseline_values)
+    else:
+        raise TypeError(f"{variant} and {baseline} have statistics of different kinds")
+    result = fixed_horizon(estimate, alpha=alpha)
+    return Comparison(
+        variant=variant,
+        baseline=baseline,
+        difference=Difference(
+            status=result.difference.status,
+            reason=result.difference.reason,
+            estimate=result.difference.estimate,
+            interval=_bounds(result.difference),
+            p_value=result.test.p_value,
+        ),
+        lift=Lift(
+            status=result.lift.status,
+            reason=result.lift.reason,
+            estimate=result.lift.estimate,
+            interval=_bounds(result.lift),
+        ),
+        method=f"{result.estimator} {result.method.name}/{result.method.version}",
+        warnings=[Warning(code=notice.code, message=notice.message) for notice in result.warnings],
+        statistics=statistics,
+    )
+
+
+def values_in(statistics: ProportionStatistics | MeanStatistics) -> ArmValues:
+    """Reads what a readout holds of one arm.
+
+    Raises:
+        ValueError: The numbers are impossible.
+    """
+    if isinstance(statistics, ProportionStatistics):
+        return Counts(statistics.n, statistics.successes)
+    if statistics.mean is None or statistics.m2 is None:
+        return NotFinite(statistics.n)
+    return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),))
+
+
+def _statistics_out(values: ArmValues) -> ProportionStatistics | MeanStatistics:
+    if isinstance(values, Counts):
+        return ProportionStatistics(n=values.n, successes=values.successes)
+    if isinstance(values, NotFinite):
+        return MeanStatistics(n=values.n, mean=None, m2=None)
+    return MeanStatistics(n=values.n, mean=values.mean[0], m2=values.comoments[0][0])
+
+
+def _bounds(effect: Effect) -> list[float] | None:
+    return None if effect.interval is None else [effect.interval.lower, effect.interval.upper]

@@ -1,0 +1,211 @@
+"""The summary of a readout: a few plain sentences, by rules.
+
+It begins with what decides whether anything can be read (no units, a broken sample ratio), then says what
+happened to the first success metric, then what happened to the others, then what was left out.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.readouts.plans import Plan, PlannedMetric
+from equipoise_service.readouts.schemas import (
+    Arm,
+    Comparison,
+    Health,
+    MeanStatistics,
+    MetricResult,
+    ProportionStatistics,
+)
+from equipoise_service.readouts.wording import (
+    count,
+    decimals_for,
+    listing,
+    number,
+    p_value,
+    percent,
+)
+from equipoise_stats import CheckStatus
+
+# With more treatments than this, the headline groups them instead of giving each a sentence.
+_MOST_SENTENCES = 2
+
+
+class Outcome(StrEnum):
+    """What a comparison says, in the direction that the plan calls better."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    FLAT = "flat"
+    UNKNOWN = "unknown"
+
+
+def outcome(metric: PlannedMetric, comparison: Comparison, alpha: float) -> Outcome:
+    """What a comparison says; `FLAT` is no detectable difference, not no difference."""
+    difference = comparison.difference
+    if difference.p_value is None or difference.estimate is None:
+        return Outcome.UNKNOWN
+    if difference.p_value > alpha:
+        return Outcome.FLAT
+    up = difference.estimate > 0
+    return Outcome.BETTER if up == (metric.direction is Direction.INCREASE) else Outcome.WORSE
+
+
+def summarise(plan: Plan, arms: Sequence[Arm], health: Health, metrics: Sequence[MetricResult]) -> str:
+    """Writes the summary.
+
+    Args:
+        plan: The plan.
+        arms: Every arm.
+        health: The checks.
+        metrics: The results, in the order of the plan's metrics.
+    """
+    sentences = [_blocked(plan, arms, health) or _results(plan, arms, metrics), _left_out(health)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> str | None:
+    """Why nothing may be read, if so."""
+    exposed = [arm.variant for arm in arms if arm.units]
+    ratio = health.sample_ratio
+    if not exposed:
+        return "No unit is in any arm yet, so there is nothing to read."
+    if ratio.status is CheckStatus.FAILED:
+        shares = listing(
+            [f"{arm.variant} {arm.units:,} (planned {percent(arm.expected_share)})" for arm in arms]
+        )
+        p = "" if ratio.p_value is None else f", p {_p_relation(ratio.p_value)}"
+        return (
+            f"Do not rely on these results: the arms did not get their planned shares of the units "
+            f"({shares}{p}). Find out why before deciding anything."
+        )
+    if plan.control not in exposed:
+        return f"The control, {plan.control}, has no units yet, so there is nothing to compare with."
+    if exposed == [plan.control]:
+        return f"Only the control, {plan.control}, has units, so there is nothing to compare."
+    return None
+
+
+def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult]) -> str:
+    if not plan.metrics:
+        units = listing([f"{arm.variant} {arm.units:,}" for arm in arms])
+        return f"The plan has no metric; the arms have these units: {units}."
+    first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
+    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons)
+    others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
+    return " ".join([headline, *_groups(plan, [(m, c) for m, result in others for c in result.comparisons])])
+
+
+def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison]) -> str:
+    if len(comparisons) <= _MOST_SENTENCES:
+        return " ".join(_sentence(plan, metric, comparison) for comparison in comparisons)
+    by_outcome = {
+        each: [c.variant for c in comparisons if outcome(metric, c, plan.alpha) is each] for each in Outcome
+    }
+    texts = {
+        Outcome.BETTER: "better than {control}: {who}",
+        Outcome.WORSE: "worse than {control}: {who}",
+        Outcome.FLAT: "not detectably different from {control}: {who}",
+        Outcome.UNKNOWN: "no result yet: {who}",
+    }
+    parts = [
+        texts[each].format(control=plan.control, who=listing(who)) for each, who in by_outcome.items() if who
+    ]
+    return f"On {metric.key}, {'; '.join(parts)}."
+
+
+def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
+    found = outcome(metric, comparison, plan.alpha)
+    if found is Outcome.UNKNOWN:
+        return (
+            f"There is no result for {metric.key} of {comparison.variant} yet: {comparison.difference.reason}"
+        )
+    effect, low, high = _effect(metric, comparison)
+    certainty = f"{100 * (1 - plan.alpha):g} % interval"
+    p = _p_relation(comparison.difference.p_value or 0)
+    values = _arm_values(metric, comparison)
+    care = f" Read this with care: {comparison.warnings[0].message}" if comparison.warnings else ""
+    variant, baseline = comparison.variant, comparison.baseline
+    if found is Outcome.FLAT:
+        return (
+            f"{variant} and {baseline} do not differ detectably on {metric.key} ({values}): the effect of "
+            f"{variant} lies between {low} and {high} ({certainty}, p {p}), so larger effects either way are "
+            f"excluded.{care}"
+        )
+    verb = "raises" if (comparison.difference.estimate or 0) > 0 else "lowers"
+    return (
+        f"{variant} {verb} {metric.key} by {effect} ({values}; {certainty} {low} to {high}, p {p}), "
+        f"which is {found}.{care}"
+    )
+
+
+def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, str]:
+    """The effect without its sign, and the ends of its interval with signs: as a lift where there is one."""
+    lift, difference = comparison.lift, comparison.difference
+    if lift.estimate is not None and lift.interval is not None:
+        bounds, estimate, unit, scale = lift.interval, lift.estimate, " %", 100.0
+    elif metric.type is MetricType.PROPORTION:
+        bounds, estimate, unit, scale = (
+            difference.interval or [],
+            difference.estimate or 0.0,
+            " percentage points",
+            100.0,
+        )
+    else:
+        bounds, estimate, unit, scale = difference.interval or [], difference.estimate or 0.0, "", 1.0
+    shown = [scale * bound for bound in bounds]
+    decimals = decimals_for(shown)
+    low, high = (number(bound, decimals=decimals, signed=True) + unit for bound in shown)
+    return number(abs(scale * estimate), decimals=decimals) + unit, low, high
+
+
+def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
+    both = [_value(comparison.statistics.variant), _value(comparison.statistics.baseline)]
+    if metric.type is MetricType.PROPORTION:
+        shown = [percent(value) for value in both]
+    else:
+        largest = [max(map(abs, both)), 0.0]
+        shown = [number(value, decimals=decimals_for(largest, digits=4)) for value in both]
+    return f"{shown[0]} against {shown[1]}"
+
+
+def _value(statistics: ProportionStatistics | MeanStatistics) -> float:
+    if isinstance(statistics, ProportionStatistics):
+        return statistics.successes / statistics.n if statistics.n else 0.0
+    return statistics.mean or 0.0
+
+
+def _groups(plan: Plan, comparisons: Sequence[tuple[PlannedMetric, Comparison]]) -> list[str]:
+    """What happened to the other metrics, by outcome."""
+    several = len(plan.treatments) > 1
+    names: dict[Outcome, list[str]] = {each: [] for each in Outcome}
+    for metric, comparison in comparisons:
+        notes = [comparison.variant] if several else []
+        notes += ["guardrail"] if metric.role is Role.GUARDRAIL else []
+        name = f"{metric.key} ({', '.join(notes)})" if notes else metric.key
+        names[outcome(metric, comparison, plan.alpha)].append(name)
+    leads = {
+        Outcome.WORSE: "Worse",
+        Outcome.BETTER: "Better",
+        Outcome.FLAT: "No detectable difference",
+        Outcome.UNKNOWN: "No result yet",
+    }
+    return [f"{lead}: {listing(names[each])}." for each, lead in leads.items() if names[each]]
+
+
+def _left_out(health: Health) -> str:
+    crossovers, rows = health.crossovers, health.incomplete_rows
+    parts = []
+    if crossovers.status is not CheckStatus.OK:
+        who = count(crossovers.units, "unit", "units")
+        parts.append(f"{who} ({percent(crossovers.share or 0)} of all) met several variants")
+    if rows is not None and rows.status is not CheckStatus.OK:
+        parts.append(f"{count(rows.rows, 'row', 'rows')} lacked a unit, a variant or a time")
+    if not parts:
+        return ""
+    return f"{listing(parts)}; {'they were' if len(parts) > 1 else 'these were'} left out."
+
+
+def _p_relation(value: float) -> str:
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"

@@ -1,0 +1,141 @@
+"""A readout in a terminal: the summary, the figures, the checks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.readouts.plans import PlannedMetric
+from equipoise_service.readouts.schemas import (
+    Comparison,
+    MeanStatistics,
+    ProportionStatistics,
+    Readout,
+)
+from equipoise_service.readouts.summary import Outcome, outcome
+from equipoise_service.readouts.wording import count, decimals_for, number, p_value, percent
+
+_COLOURS = {Outcome.BETTER: "green", Outcome.WORSE: "red", Outcome.FLAT: "default", Outcome.UNKNOWN: "yellow"}
+_STATUS_COLOURS = {"ok": "green", "warning": "yellow", "failed": "bold red", "unavailable": "yellow"}
+
+
+def draw(document: Mapping[str, Any], console: Console) -> None:
+    """Draws a readout.
+
+    Args:
+        document: The readout, as `building.build_readout` makes it or as its JSON parses.
+        console: Where to draw it.
+    """
+    readout = Readout.model_validate(document)
+    revision = "" if readout.revision is None else f", revision {readout.revision}"
+    console.print(
+        Panel(
+            Text(readout.summary), title=f"[bold]{readout.experiment}[/bold]{revision}", title_align="left"
+        ),
+        Group(*_parts(readout)),
+    )
+
+
+def pretty_json(document: Mapping[str, Any]) -> str:
+    """A readout as indented JSON, in the order of its members."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _parts(readout: Readout) -> list[RenderableType]:
+    parts: list[RenderableType] = [_arms(readout)]
+    for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
+        if result.comparisons:
+            heading = Text.assemble((metric.key, "bold"), (f"  {metric.type}, {metric.role} metric", "dim"))
+            parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
+    return [*parts, "", _health(readout), *_footnotes(readout)]
+
+
+def _arms(readout: Readout) -> Table:
+    table = _table("Arm", "Units", "Share", "Planned")
+    total = sum(arm.units for arm in readout.arms)
+    for arm in readout.arms:
+        share = percent(arm.units / total) if total else "–"
+        table.add_row(Text(arm.variant), f"{arm.units:,}", share, percent(arm.expected_share))
+    return table
+
+
+def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: float) -> Table:
+    level = f"{100 * (1 - alpha):g} %"
+    table = _table("", "Value", f"Difference ({level})", f"Lift ({level})", "p")
+    baseline = comparisons[0]
+    table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline), "", "", "")
+    for comparison in comparisons:
+        colour = _COLOURS[outcome(metric, comparison, alpha)]
+        difference, lift = comparison.difference, comparison.lift
+        scale, unit = (100.0, " pp") if metric.type is MetricType.PROPORTION else (1.0, "")
+        table.add_row(
+            Text(comparison.variant),
+            _value(comparison.statistics.variant),
+            Text(_effect(difference.estimate, difference.interval, scale, unit, difference.status), colour),
+            Text(_effect(lift.estimate, lift.interval, 100.0, " %", lift.status), colour),
+            Text("–" if difference.p_value is None else p_value(difference.p_value), colour),
+        )
+    return table
+
+
+def _effect(
+    estimate: float | None, interval: Sequence[float] | None, scale: float, unit: str, status: str
+) -> str:
+    if estimate is None or interval is None:
+        return status.replace("_", " ")
+    shown = [scale * value for value in (estimate, *interval)]
+    decimals = decimals_for(shown[1:])
+    first, low, high = (number(value, decimals=decimals, signed=True) for value in shown)
+    return f"{first}{unit}\n{low} to {high}"
+
+
+def _value(statistics: ProportionStatistics | MeanStatistics) -> str:
+    if isinstance(statistics, ProportionStatistics):
+        share = percent(statistics.successes / statistics.n) if statistics.n else "–"
+        return f"{share}\n{statistics.successes:,} of {statistics.n:,}"
+    if statistics.mean is None or not statistics.n:
+        return f"–\n{count(statistics.n, 'unit', 'units')}"
+    decimals = decimals_for([abs(statistics.mean), 0.0], digits=4)
+    return f"{number(statistics.mean, decimals=decimals)}\n{count(statistics.n, 'unit', 'units')}"
+
+
+def _health(readout: Readout) -> Table:
+    table = Table.grid(padding=(0, 2))
+    health = readout.health
+    ratio, crossovers, rows = health.sample_ratio, health.crossovers, health.incomplete_rows
+    p = "no p-value" if ratio.p_value is None else f"p {p_value(ratio.p_value)}"
+    _add_check(table, "Sample ratio", ratio.status, p, ratio.reason)
+    share = "" if crossovers.share is None else f" ({percent(crossovers.share)})"
+    units = count(crossovers.units, "unit", "units")
+    _add_check(table, "Crossovers", crossovers.status, f"{units}{share}", crossovers.reason)
+    if rows is not None:
+        _add_check(table, "Incomplete", rows.status, count(rows.rows, "row", "rows"), rows.reason)
+    return table
+
+
+def _add_check(table: Table, name: str, status: str, number: str, reason: str | None) -> None:
+    table.add_row(name, Text(status, _STATUS_COLOURS[status]), number, Text(reason or "", "dim"))
+
+
+def _footnotes(readout: Readout) -> list[RenderableType]:
+    comparisons = [comparison for metric in readout.metrics for comparison in metric.comparisons]
+    notes = list(dict.fromkeys(warning.message for each in comparisons for warning in each.warnings))
+    if len(comparisons) > 1:
+        notes.append(
+            f"Each of {len(comparisons)} comparisons has its own level of {100 * readout.plan.alpha:g} %; "
+            "they are not corrected for their number."
+        )
+    return ["", *(Text(note, "dim") for note in notes)] if notes else []
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table

@@ -1,0 +1,133 @@
+"""Recomputes a readout from the statistics in it and says where it disagrees."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.canonical import digest
+from equipoise_service.readouts.comparisons import values_in
+from equipoise_service.readouts.schemas import Readout
+
+RELATIVE_TOLERANCE = 1e-9
+
+
+class NotAReadout(ValueError):
+    """A document that is no readout, or whose statistics are impossible; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One place where a readout is not what its statistics give.
+
+    Attributes:
+        pointer: JSON pointer to the place (RFC 6901).
+        found: What the readout says there; None where it has no such member.
+        expected: What was recomputed; None where there should be no such member.
+    """
+
+    pointer: str
+    found: Any
+    expected: Any
+
+
+def verify_readout(document: Any) -> list[Disagreement]:
+    """Recomputes every number, text and digest of a readout.
+
+    Numbers agree within a relative 1e-9, everything else exactly.
+
+    Args:
+        document: The readout, parsed from JSON.
+
+    Returns:
+        The disagreements, in the readout's order; none when it agrees.
+
+    Raises:
+        NotAReadout: The document cannot be recomputed at all.
+    """
+    try:
+        readout = Readout.model_validate(document)
+        plan, statistics, provenance = readout.plan, _statistics(readout), _provenance(readout)
+        expected = build_readout(plan, statistics, provenance)
+        _expect_units(expected)
+        # The digests are of what the document says, to the last bit, not of what was recomputed.
+        expected["plan_digest"] = digest(document["plan"])
+        expected["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
+    except ValidationError as error:
+        places = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]]
+        raise NotAReadout(
+            f"This is not a readout of schema equipoise.readout/1. {'; '.join(places)}"
+        ) from None
+    except (ValueError, OverflowError) as error:
+        raise NotAReadout(f"The readout cannot be recomputed: {error}") from None
+    return list(_differences("", document, expected))
+
+
+def _statistics(readout: Readout) -> Statistics:
+    values: dict[str, dict[str, ArmValues]] = {arm.variant: {} for arm in readout.arms}
+    for metric in readout.metrics:
+        for comparison in metric.comparisons:
+            values.setdefault(comparison.baseline, {})[metric.metric] = values_in(
+                comparison.statistics.baseline
+            )
+            values.setdefault(comparison.variant, {})[metric.metric] = values_in(
+                comparison.statistics.variant
+            )
+    units = {arm.variant: arm.units for arm in readout.arms}
+    rows = readout.health.incomplete_rows
+    return Statistics(
+        arms={variant: ArmStatistics(units.get(variant, 0), found) for variant, found in values.items()},
+        crossovers=readout.health.crossovers.units,
+        watermark=None if readout.watermark is None else _moment(readout.watermark),
+        incomplete_rows=None if rows is None else rows.rows,
+    )
+
+
+def _expect_units(expected: dict[str, Any]) -> None:
+    """A comparison is over all units of its arms, no more and no fewer."""
+    units = {arm["variant"]: arm["units"] for arm in expected["arms"]}
+    for metric in expected["metrics"]:
+        for comparison in metric["comparisons"]:
+            for side in ("variant", "baseline"):
+                comparison["statistics"][side]["n"] = units[comparison[side]]
+
+
+def _provenance(readout: Readout) -> Provenance:
+    return Provenance(readout.experiment, readout.revision, _moment(readout.generated_at))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _differences(pointer: str, found: Any, expected: Any) -> list[Disagreement]:
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        names = [*found, *(name for name in expected if name not in found)]
+        return [
+            each
+            for name in names
+            for each in _differences(f"{pointer}/{_escaped(name)}", found.get(name), expected.get(name))
+        ]
+    if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        pairs = zip(found, expected, strict=True)
+        return [each for i, pair in enumerate(pairs) for each in _differences(f"{pointer}/{i}", *pair)]
+    return [] if _agree(found, expected) else [Disagreement(pointer, found, expected)]
+
+
+def _agree(found: Any, expected: Any) -> bool:
+    if _is_number(found) and _is_number(expected):
+        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=0.0)
+    return type(found) is type(expected) and bool(found == expected)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
