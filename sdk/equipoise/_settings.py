@@ -15,6 +15,9 @@ class Settings(NamedTuple):
     queue_size: int
     timeout: float
 
+    def __repr__(self) -> str:  # a traceback that shows values must not show the key
+        return f"Settings(url={self.url!r})"
+
 
 def check(settings: Settings) -> Settings:
     """Return the settings if every one is usable.

@@ -139,6 +139,9 @@ def _read(response: "HTTPResponse", deadline: float) -> bytes:
             raise TransportError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         parts.append(part)
         _remaining(deadline)
+    if response.length:
+        raise TransportError("the answer is cut short")
+    response.close()  # read1 leaves a response open at its end, and an open one blocks the next request
     body = b"".join(parts)
     return _decompress(body) if response.getheader("Content-Encoding") == "gzip" else body
 
