@@ -1,8 +1,8 @@
 """Which of some ids are stored already: a join that reads only the row groups where they could be.
 
 DuckDB keeps the least and the greatest id of every row group, and skips the groups outside the range of the
-ids asked for. Ids that grow with time (UUIDv7) therefore cost the same however many rows the store holds, without
-an index to keep up to date.
+ids asked for. Ids that grow with time (UUIDv7) therefore cost the same however many rows the store holds,
+without an index to keep up to date.
 """
 
 from dataclasses import dataclass

@@ -25,8 +25,8 @@ CREATE TABLE events (
 # Step N brings a file from version N to N + 1. Steps are only ever added: files of every release exist.
 STEPS: tuple[str, ...] = (_CREATE_TABLES,)
 
-# A checkpoint holds commits up. Measured at 250,000 events/s on two cores, for 2 million events: 12 times about
-# 120 ms with 16 MiB, 3 times about 200 ms with 64 MiB, once about 530 ms with 256 MiB.
+# A checkpoint holds commits up. Measured at 250,000 events/s on two cores, for 2 million events: 12 times
+# about 120 ms with 16 MiB, 3 times about 200 ms with 64 MiB, once about 530 ms with 256 MiB.
 CHECKPOINT_THRESHOLD = "64MiB"
 
 _open_paths: set[Path] = set()

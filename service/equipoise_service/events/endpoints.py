@@ -12,7 +12,7 @@ from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.events.batches import Receipt
 from equipoise_service.events.reading import Reading, Refused, read_each, read_whole
 from equipoise_service.events.rules import Terms, latest_time
-from equipoise_service.events.schemas import BatchIn, BatchOut, EventIn, ExposureIn, ItemOut
+from equipoise_service.events.schemas import BatchIn, BatchOut, ItemOut
 from equipoise_service.events.store import EventStore
 from equipoise_service.http import payloads
 from equipoise_service.http.problems import problems

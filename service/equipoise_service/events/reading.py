@@ -104,7 +104,7 @@ def read_each(body: bytes, place: str, terms: Terms, max_items: int) -> Reading:
         body.decode()
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8: byte {error.start} is wrong.") from None
-    # JSON's grammar allows half of a surrogate pair; no Unicode text does. The rules refuse the NUL in its place.
+    # JSON's grammar allows half of a surrogate pair, Unicode does not. The rules refuse NUL in its place.
     body = _SURROGATES.sub(lambda found: rb"\u0000" if found["half"] else found[0], body)
     raw = payloads.decode(_raw_batch, body)
     _check_count(len(raw.exposures) + len(raw.events), max_items)
