@@ -187,6 +187,8 @@ def test_a_control_that_may_be_zero_has_no_bounded_lift() -> None:
     assert effect.status == Status.UNBOUNDED
     assert (effect.estimate, effect.interval) == (None, None)
     assert lift_effect(e, 1.8).status == Status.OK
+    at_the_limit = estimate(5.0, 2.0, 0.1, 1.0)
+    assert lift_effect(at_the_limit, 2.0).status == Status.UNBOUNDED
     # The exact linear form needs no bounded interval.
     assert fixed_horizon(e, null=0.1, scale="lift").test.status == Status.OK
 
