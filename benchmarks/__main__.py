@@ -1,0 +1,21 @@
+"""Run the benchmarks: `python -m benchmarks [NAME …]`; all when none is named."""
+
+import importlib
+import sys
+import time
+
+NAMES = ("serving", "ingestion", "readout")
+
+
+def main(names: list[str]) -> None:
+    """Run each benchmark in turn."""
+    unknown = set(names) - set(NAMES)
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    for name in names or NAMES:
+        begin = time.perf_counter()
+        importlib.import_module(f"benchmarks.{name}").main()
+        print(f"  ({name} took {time.perf_counter() - begin:.0f} s)\n", flush=True)
+
+
+main(sys.argv[1:])

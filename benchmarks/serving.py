@@ -1,0 +1,58 @@
+"""`GET /v1/config` and `POST /v1/assignments` against bare FastAPI routes in the same process."""
+
+import json
+
+import httpx2
+
+from benchmarks.load import requests_per_second
+from benchmarks.paired import paired, row
+from benchmarks.server import KEY, Running, running_service
+
+CONNECTIONS = 8
+SECONDS = 1.5
+ROUNDS = 7
+
+
+def main() -> None:
+    """Print the ratios of requests a second."""
+    print("serving: requests a second, beside a bare FastAPI route in the same process")
+    with running_service() as running:
+        document = httpx2.get(f"{running.url}/v1/config", headers={"Authorization": f"Bearer {running.key}"})
+    with running_service(bare_bytes=len(document.content) - 2) as running:
+        etag = httpx2.get(f"{running.url}/v1/config", headers={"Authorization": f"Bearer {running.key}"})
+        one = json.dumps({"flag": KEY, "unit": "user-1"}).encode()
+        bare = running.request("GET", "/bare/bytes")
+        echo = running.request("POST", "/bare/echo", one)
+        _compare(
+            running, "GET /v1/config, 200, against a route of as many bytes", "GET", "/v1/config", b"", bare
+        )
+        _compare(
+            running,
+            "GET /v1/config, 304, against the same",
+            "GET",
+            "/v1/config",
+            b"",
+            bare,
+            If_None_Match=etag.headers["ETag"],
+        )
+        _compare(
+            running,
+            "POST /v1/assignments, one unit, against a JSON echo",
+            "POST",
+            "/v1/assignments",
+            one,
+            echo,
+        )
+
+
+def _compare(
+    running: Running, name: str, method: str, path: str, body: bytes, floor: bytes, **headers: str
+) -> None:
+    address = (running.host, running.port)
+    request = running.request(method, path, body, **headers)
+
+    def rate(of: bytes) -> float:
+        return requests_per_second(address, of, connections=CONNECTIONS, seconds=SECONDS)
+
+    measured, bare, ratios = paired(lambda: rate(request), lambda: rate(floor), ROUNDS)
+    row(name, f"{measured:,.0f}/s", f"{bare:,.0f}/s", ratios)
