@@ -1,0 +1,141 @@
+"""What a newcomer sees of the demonstration."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, true_value
+from equipoise_service.readouts.schemas import Comparison, Difference, Lift, Readout
+from equipoise_service.readouts.terminal import draw
+from equipoise_service.readouts.wording import number, percent
+
+_TITLE_WIDTH = 11
+
+
+def introduce(console: Console) -> None:
+    """Say what comes."""
+    console.print()
+    console.print("[bold]A simulated experiment through the real service, from start to readout[/bold]")
+    console.print()
+
+
+def step(console: Console, title: str, text: str) -> None:
+    """Say that something is done."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(style="green")
+    grid.add_column(style="bold", min_width=_TITLE_WIDTH)
+    grid.add_column(overflow="fold")
+    grid.add_row("✓", title, Text(text))
+    console.print(grid)
+
+
+@contextmanager
+def users_bar(console: Console, users: int) -> Iterator["UsersBar"]:
+    """A progress bar of users; nothing where the output is no terminal."""
+    with Progress(
+        TextColumn("[cyan]…[/cyan] [bold]{task.description}[/bold]"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(separator=" of "),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        yield UsersBar(progress, users)
+
+
+class UsersBar:
+    """How many users are simulated so far."""
+
+    def __init__(self, progress: Progress, users: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task(f"{'Users':<{_TITLE_WIDTH - 1}}", total=users)
+
+    def show(self, done: int) -> None:
+        """Say how many are done."""
+        self._progress.update(self._task, completed=done)
+
+
+def show_readout(console: Console, readout: Readout) -> None:
+    """Draw the readout, then the truth beside it."""
+    console.print()
+    draw(readout.model_dump(mode="json", by_alias=True), console)
+    console.print()
+    console.print("[bold]Beside the truth[/bold], which only a simulation knows")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    level = f"{1 - readout.plan.alpha:.0%}".replace("%", " %")
+    for name in ("", "True", "Measured", f"{level} interval"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    missed = 0
+    for result in readout.metrics:
+        for comparison in result.comparisons:
+            missed += _add_rows(table, result.metric, comparison)
+    console.print(table)
+    if missed:
+        console.print(
+            f"[dim]An interval of {level} misses the truth in one experiment of twenty, so now and then "
+            "in this one. Run it again: the users are others each time.[/dim]"
+        )
+        console.print()
+
+
+def show_next(console: Console, kept: Path | None, key: str) -> None:
+    """Say where to look next."""
+    console.print("[bold]Where to look next[/bold]")
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column()
+    if kept is not None:
+        grid.add_row("equipoise serve", f"with EQUIPOISE_DATA_DIR={kept}: this experiment again, at leisure")
+        grid.add_row("", f"its key: {key}")
+        grid.add_row(f"equipoise verify {os.fspath(kept / 'readout.json')}", "recompute its readout")
+    else:
+        grid.add_row("equipoise serve", "a service of your own; its first start shows your key")
+    grid.add_row("README.md", "a tour of five minutes, from installing to a readout")
+    grid.add_row("/openapi.json", "every route of the running service, with examples")
+    console.print(Padding(grid, (0, 0, 1, 2)))
+
+
+def _add_rows(table: Table, metric: str, comparison: Comparison) -> int:
+    """Add the difference and the lift of one metric; how many of their intervals miss the truth."""
+    control, treatment = true_value(metric, CONTROL), true_value(metric, TREATMENT)
+    proportion = metric == "conversion"
+    rows: tuple[tuple[str, float, Difference | Lift, bool], ...] = (
+        (f"{metric}, difference", treatment - control, comparison.difference, proportion),
+        (f"{metric}, lift", treatment / control - 1, comparison.lift, True),
+    )
+    missed = 0
+    for title, truth, measured, as_percent in rows:
+        points = " pp" if title.startswith("conversion, difference") else None
+        if measured.estimate is None or measured.interval is None:
+            table.add_row(title, _shown(truth, as_percent, points), "–", measured.reason or "", "")
+            continue
+        low, high = measured.interval
+        covered = low <= truth <= high
+        missed += not covered
+        table.add_row(
+            title,
+            _shown(truth, as_percent, points),
+            _shown(measured.estimate, as_percent, points),
+            f"{_shown(low, as_percent, points)} to {_shown(high, as_percent, points)}",
+            Text("✓ covers it", "green") if covered else Text("✗ misses it", "yellow"),
+        )
+    return missed
+
+
+def _shown(value: float, as_percent: bool, unit: str | None) -> str:
+    if not as_percent:
+        return number(value, decimals=2, signed=True)
+    if unit:
+        return number(100 * value, decimals=2, signed=True) + unit
+    return percent(value, decimals=1, signed=True)
