@@ -1,5 +1,6 @@
 """How long to wait, with jitter, so that clients that began together do not act together."""
 
+from random import uniform
 from typing import Final
 
 FIRST_SECONDS: Final = 0.5
@@ -8,7 +9,7 @@ LONGEST_SECONDS: Final = 60.0
 
 def earlier(seconds: float) -> float:
     """Return up to a tenth less than `seconds`, drawn at random."""
-    return seconds * _uniform(0.9, 1.0)
+    return seconds * uniform(0.9, 1.0)  # noqa: S311 - spreads load, keeps no secret
 
 
 def delay(failures: int, retry_after: float | None) -> float:
@@ -22,11 +23,5 @@ def delay(failures: int, retry_after: float | None) -> float:
         retry_after: what the service asked for, in seconds.
     """
     ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    jittered = ceiling * _uniform(0.5, 1.0)
+    jittered = ceiling * uniform(0.5, 1.0)  # noqa: S311 - as above
     return jittered if retry_after is None else max(retry_after + jittered / 10, jittered)
-
-
-def _uniform(low: float, high: float) -> float:
-    from random import uniform  # here, because it is a good part of the time of `import equipoise`
-
-    return uniform(low, high)  # noqa: S311 - spreads load, keeps no secret

@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from equipoise import _items, _lifecycle
 from equipoise._exposures import Exposures
 from equipoise._items import InvalidItemError, Item
 from equipoise._ledger import Counters, DeliveryReport, DropReason, report_between
-from equipoise._settings import Settings, check
-from equipoise._worker import Worker
 from equipoise.assignment import Assignment, Reason
 from equipoise.evaluation import evaluate, unanswerable
+
+if TYPE_CHECKING:
+    from equipoise._worker import Worker
 
 _CLOSE_SECONDS = 5.0
 
@@ -61,6 +62,11 @@ class Client:
         queue_size: int = 100_000,
         timeout: float = 10.0,
     ) -> None:
+        # Here, so that `import equipoise` stays light; and not in the thread, because a process that forks
+        # while a thread imports leaves its child with half a module.
+        from equipoise._settings import Settings, check
+        from equipoise._worker import Worker
+
         settings = check(Settings(url, key, poll_interval, flush_interval, batch_size, queue_size, timeout))
         self._exposures = Exposures()
         self._adopt(Worker(settings))
@@ -192,7 +198,7 @@ class Client:
         self._retirement.detach()
         self._adopt(self._worker.successor())
 
-    def _adopt(self, worker: Worker) -> None:
+    def _adopt(self, worker: "Worker") -> None:
         """Use this worker; it retires by itself when the client is collected without being closed."""
         self._worker = worker
         self._retirement = weakref.finalize(self, _retire, worker)
@@ -236,5 +242,5 @@ class Client:
         worker.notices.warning(reason, "An exposure or event was dropped (%s): %s", reason, problem)
 
 
-def _retire(worker: Worker) -> None:
+def _retire(worker: "Worker") -> None:
     worker.retire(monotonic() + _CLOSE_SECONDS)

@@ -1,19 +1,16 @@
 """What the client tells the application's log: each thing once, until it has been well again."""
 
+import logging
 import threading
 from typing import Final
 
-LOGGER: Final = "equipoise"
-"""The name of the logger."""
+logger = logging.getLogger("equipoise")
 
 _MAX_REMEMBERED: Final = 200
 
 
 class Notices:
-    """Says each thing once, so that an outage does not flood the log of a busy service.
-
-    `logging` is imported at the first notice: it is a good part of the time of `import equipoise`.
-    """
+    """Says each thing once, so that an outage does not flood the log of a busy service."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -22,16 +19,12 @@ class Notices:
     def warning(self, topic: str, message: str, *arguments: object) -> None:
         """Log a warning unless this topic has been said since it was last settled."""
         if self._is_new(topic):
-            import logging
-
-            logging.getLogger(LOGGER).warning(message, *arguments)
+            logger.warning(message, *arguments)
 
     def error(self, topic: str, message: str, *arguments: object) -> None:
         """Log an error unless this topic has been said since it was last settled."""
         if self._is_new(topic):
-            import logging
-
-            logging.getLogger(LOGGER).error(message, *arguments)
+            logger.error(message, *arguments)
 
     def settle(self, topic: str, message: str) -> None:
         """Log that a topic is well again, if it was said; it may be said again."""
@@ -39,9 +32,7 @@ class Notices:
             if topic not in self._said:
                 return
             self._said.discard(topic)
-        import logging
-
-        logging.getLogger(LOGGER).info(message)
+        logger.info(message)
 
     def _is_new(self, topic: str) -> bool:
         with self._lock:

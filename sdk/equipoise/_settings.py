@@ -2,6 +2,7 @@
 
 import math
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Settings(NamedTuple):
@@ -41,8 +42,6 @@ def check(settings: Settings) -> Settings:
 
 
 def _check_url(url: str) -> None:
-    from urllib.parse import urlsplit  # here, because it is a good part of the time of `import equipoise`
-
     parts = urlsplit(url)
     if parts.username or parts.password:
         raise ValueError("url: give the key as `key`, not inside the url")

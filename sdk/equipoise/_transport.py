@@ -1,15 +1,13 @@
 """One kept-alive HTTP connection to the service, used by one thread."""
 
+import encodings.idna  # noqa: F401 - or the thread would at its first request, see `Client.__init__`
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if (
-    TYPE_CHECKING
-):  # imported where a connection is opened: http and ssl would triple the time of `import equipoise`
-    from http.client import HTTPConnection, HTTPResponse
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """The largest answer that is read, also after decompression."""
@@ -41,8 +39,6 @@ class Transport:
     """Requests to one base URL with one key."""
 
     def __init__(self, url: str, key: str) -> None:
-        from urllib.parse import urlsplit
-
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
         self._host = parts.hostname or ""
@@ -69,8 +65,6 @@ class Transport:
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Answer:
-        from http.client import HTTPException
-
         deadline = monotonic() + timeout
         try:
             return self._exchange(method, path, headers, body, deadline)
@@ -102,7 +96,7 @@ class Transport:
 
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> "HTTPResponse":
+    ) -> HTTPResponse:
         remaining = _remaining(deadline)
         connection = self._connection
         if connection is None:
@@ -115,9 +109,7 @@ class Transport:
             connection.request(method, self._path + path, body, {**self._headers, **headers})
         return connection.getresponse()
 
-    def _open(self, timeout: float) -> "HTTPConnection":
-        from http.client import HTTPConnection, HTTPSConnection
-
+    def _open(self, timeout: float) -> HTTPConnection:
         kind = HTTPSConnection if self._secure else HTTPConnection
         return kind(self._host, self._port, timeout=timeout)
 
@@ -129,7 +121,7 @@ def _remaining(deadline: float) -> float:
     return remaining
 
 
-def _read(response: "HTTPResponse", deadline: float) -> bytes:
+def _read(response: HTTPResponse, deadline: float) -> bytes:
     """Read a body within its time and size, however slowly it trickles."""
     parts: list[bytes] = []
     size = 0

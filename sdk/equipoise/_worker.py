@@ -2,6 +2,7 @@
 
 import threading
 from time import monotonic, sleep
+from traceback import format_exc
 from typing import Final
 
 from equipoise._delivery import Delivery
@@ -120,8 +121,6 @@ class Worker:
                 if self._turn():
                     return
             except Exception:
-                from traceback import format_exc
-
                 self.notices.error(
                     "fault",
                     "The background thread met a fault and goes on. Please report it: %s",

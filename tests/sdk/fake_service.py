@@ -3,10 +3,12 @@
 import gzip
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -97,6 +99,7 @@ class FakeService:
         self.arrivals: Counter[str] = Counter()
         self.requests: list[Request] = []
         self.connections = 0
+        self.open: set[socket.socket] = set()
         self.max_items = 1_000_000
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda _: None
         self.poison: Callable[[dict[str, Any]], bool] = lambda _: False
@@ -121,10 +124,14 @@ class FakeService:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening and hang up every connection."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            with self.lock:
+                for connection in self.open:
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
             self._server = None
 
     def script(self, path: str, *replies: Reply) -> None:
@@ -174,6 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         with self.fake.lock:
             self.fake.connections += 1
+            self.fake.open.add(self.connection)
+
+    def finish(self) -> None:
+        with self.fake.lock:
+            self.fake.open.discard(self.connection)
+        super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the output of the tests quiet."""
