@@ -1,7 +1,6 @@
 """Analyses of a CSV or Parquet file whose rows are exposures and facts at once."""
 
 import difflib
-import glob
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +13,10 @@ import ibis.expr.types as ir
 from equipoise_service.analysis.expression import row_statistics, value_column
 from equipoise_service.analysis.requests import FileRequest, Measure
 from equipoise_service.analysis.statistics import Statistics, read_arms
+from equipoise_service.analysis.tabular import FileProblem, open_table
 from equipoise_service.metrics.schemas import MetricType
 
-CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst")
-PARQUET_SUFFIXES = (".parquet", ".pq")
 MOST_VARIANTS = 50
-
-
-class FileProblem(ValueError):
-    """A file that cannot be analysed as asked; the message says what is wrong, where, and what to do."""
 
 
 def analyse_file(path: Path, request: FileRequest) -> Statistics:
@@ -34,7 +28,7 @@ def analyse_file(path: Path, request: FileRequest) -> Statistics:
     without a zone are taken as UTC.
 
     Args:
-        path: A file that ends in one of `CSV_SUFFIXES` or `PARQUET_SUFFIXES`.
+        path: A CSV or Parquet file; see `tabular.open_table`.
         request: Its columns, and what is measured.
 
     Raises:
@@ -43,7 +37,7 @@ def analyse_file(path: Path, request: FileRequest) -> Statistics:
     """
     backend = ibis.duckdb.connect()
     try:
-        table = _open(backend, path)
+        table = open_table(backend, path)
         _require_columns(path, table.columns, request)
         rows = _rows(path, table, request)
         found = backend.to_pyarrow(_inspection(rows, request.measures)).to_pylist()[0]
@@ -58,20 +52,6 @@ def analyse_file(path: Path, request: FileRequest) -> Statistics:
     newest = found["newest"]
     watermark = None if newest is None else datetime.fromtimestamp(newest, UTC)
     return Statistics(arms, crossovers, watermark, int(found["rows"] - (found["complete"] or 0)))
-
-
-def _open(backend: Any, path: Path) -> ir.Table:
-    if not path.is_file():
-        raise FileProblem(f"There is no file {path}. Check the path; it is read from the current directory.")
-    name = path.name.lower()
-    pattern = glob.escape(str(path))
-    if name.endswith(CSV_SUFFIXES):
-        # As text, because "007" and "7" are different units; numbers are read where numbers are meant.
-        return backend.read_csv(pattern, header=True, all_varchar=True)
-    if name.endswith(PARQUET_SUFFIXES):
-        return backend.read_parquet(pattern)
-    known = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
-    raise FileProblem(f"{path} has no ending that says what it is; those known are {known}.")
 
 
 def _require_columns(path: Path, columns: Sequence[str], request: FileRequest) -> None:

@@ -51,7 +51,7 @@ def analyze(
 
     from rich.console import Console
 
-    from equipoise_service.analysis.files import FileProblem
+    from equipoise_service.analysis.tabular import FileProblem
     from equipoise_service.readouts.files import FileColumns, readout_of_file
     from equipoise_service.readouts.terminal import draw, pretty_json
 

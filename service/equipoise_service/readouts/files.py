@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from equipoise_service.analysis.files import FileProblem, analyse_file
+from equipoise_service.analysis.files import analyse_file
 from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.tabular import FileProblem
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.plans import Plan, PlannedMetric, PlannedVariant
 
@@ -67,7 +68,7 @@ def _variants(
     shares: Mapping[str, float] | None,
 ) -> list[PlannedVariant]:
     found = list(statistics.arms)
-    weights = dict.fromkeys(found, 1.0) if shares is None else dict(shares)
+    weights: dict[str, float] = dict.fromkeys(found, 1) if shares is None else dict(shares)
     if control not in weights:
         where = f"column {columns.variant!r} of {path}" if shares is None else "the planned shares"
         known = (

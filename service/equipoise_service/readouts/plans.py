@@ -16,7 +16,7 @@ class PlannedVariant(BaseModel):
     model_config = _CONFIG
 
     key: str = Field(description="The variant's key.")
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    weight: Annotated[int | float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="Its weight; the expected share is the weight over the sum of all weights."
     )
     control: bool = Field(description="Whether it is the arm that the others are compared with.")
