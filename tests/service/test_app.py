@@ -26,6 +26,12 @@ def test_wrong_routes_are_problems_too(service: Any, method: str, path: str, sta
     assert answer.json()["type"].removeprefix("urn:equipoise:problem:") in PROBLEM_TYPES
 
 
+def test_a_wrong_method_is_told_all_that_the_path_has(service: Any) -> None:
+    answer = service.client.delete("/v1/experiments")
+    assert answer.headers["Allow"] == "GET, POST"
+    assert service.client.post("/v1/experiments/x").headers["Allow"] == "GET, PATCH"
+
+
 def test_a_fault_of_the_service_is_a_500_that_tells_nothing_but_where_to_look(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from equipoise import BUCKETS
 from equipoise_service.experiments.allocation import equal_weights
@@ -106,12 +107,14 @@ class ExperimentPatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"traffic": 5000}})
 
-    name: Name | None = None
-    hypothesis: Hypothesis | None = None
-    unit_type: Key | None = Field(None, description="What is randomised; only before the first start.")
-    variants: Variants | None = None
-    traffic: Traffic | None = None
-    metrics: Metrics | None = None
+    name: Name | SkipJsonSchema[None] = None
+    hypothesis: Hypothesis | SkipJsonSchema[None] = None
+    unit_type: Key | SkipJsonSchema[None] = Field(
+        None, description="What is randomised; only before the first start."
+    )
+    variants: Variants | SkipJsonSchema[None] = None
+    traffic: Traffic | SkipJsonSchema[None] = None
+    metrics: Metrics | SkipJsonSchema[None] = None
 
     @field_validator("variants")
     @classmethod

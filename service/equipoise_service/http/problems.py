@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from equipoise_service import errors
 
@@ -133,11 +134,20 @@ def _routing_error(request: Request, error: HTTPException) -> errors.ServiceErro
     if error.status_code == 404:
         return errors.NotFound(f"There is no route {request.url.path}.")
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods(request))
         return errors.MethodNotAllowed(
-            f"{request.method} is not possible here. Possible: {allowed or 'see /openapi.json'}.",
-            headers=error.headers,
+            f"{request.method} is not possible here. Possible: {allowed}.", headers={"Allow": allowed}
         )
     if error.status_code == 400:
         return errors.BadRequest(f"The body cannot be read: {error.detail}.")
     raise error
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a path. The framework names those of the first route that matches."""
+    possible: set[str] = set()
+    for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            possible.add(method)
+    return sorted(possible)
