@@ -15,7 +15,7 @@ Example:
 
 from equipoise_stats.checks.sample_ratio import ArmShare, SampleRatio, SampleRatioFinding, sample_ratio
 from equipoise_stats.counts import Counts
-from equipoise_stats.estimates.estimate import ArmEstimate, ArmSummary, Estimate, NoEstimate
+from equipoise_stats.estimates.estimate import ArmEstimate, ArmSummary, Detail, Estimate, NoEstimate
 from equipoise_stats.estimates.mean import mean_difference
 from equipoise_stats.estimates.proportion import proportion_difference
 from equipoise_stats.inference.comparison import (
@@ -39,6 +39,7 @@ __all__ = [
     "CheckStatus",
     "Comparison",
     "Counts",
+    "Detail",
     "Effect",
     "Estimate",
     "HypothesisTest",

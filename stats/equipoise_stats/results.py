@@ -14,7 +14,11 @@ class Status(StrEnum):
     TOO_FEW_UNITS = "too_few_units"
     NO_VARIANCE = "no_variance"
     CONTROL_NOT_POSITIVE = "control_not_positive"
+    TREATMENT_NOT_POSITIVE = "treatment_not_positive"
+    DENOMINATOR_NOT_POSITIVE = "denominator_not_positive"
+    TIED = "tied"
     UNBOUNDED = "unbounded"
+    EMPTY = "empty"
 
 
 class CheckStatus(StrEnum):

@@ -41,6 +41,19 @@ class ArmSummary(Serialisable):
 
 
 @dataclass(frozen=True, slots=True)
+class Detail(Serialisable):
+    """A figure that explains an estimate: the variance an adjustment removed, the cut of a winsorization.
+
+    Attributes:
+        name: Stable identifier, in snake case.
+        value: The figure; infinite where something is unlimited.
+    """
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate(Serialisable):
     """An effect, treatment − control, with all that inference, lifts and later methods need.
 
@@ -57,6 +70,7 @@ class Estimate(Serialisable):
         df: Degrees of freedom of the variance estimate; infinite where the reference distribution is normal.
         skewness: Third cumulant of the difference over the cube of its standard error, where known.
         warnings: Notices that any result built on the estimate repeats.
+        details: Figures of the estimator, which any result built on the estimate repeats.
 
     Raises:
         ValueError: A number is not finite, or the variances make no covariance matrix or no positive
@@ -76,6 +90,7 @@ class Estimate(Serialisable):
     df: float = math.inf
     skewness: float | None = None
     warnings: tuple[Notice, ...] = ()
+    details: tuple[Detail, ...] = ()
 
     def __post_init__(self) -> None:
         v_t, v_c = self.treatment.variance, self.control.variance
@@ -132,6 +147,7 @@ class NoEstimate(Serialisable):
         treatment: What is known of the treatment arm.
         control: What is known of the control arm.
         warnings: Notices of the estimator.
+        details: Figures of the estimator.
     """
 
     estimator: str
@@ -140,6 +156,7 @@ class NoEstimate(Serialisable):
     treatment: ArmSummary
     control: ArmSummary
     warnings: tuple[Notice, ...] = ()
+    details: tuple[Detail, ...] = ()
 
 
 def contrast(
@@ -151,6 +168,7 @@ def contrast(
     df: float = math.inf,
     skewness: float | None = None,
     warnings: tuple[Notice, ...] = (),
+    details: tuple[Detail, ...] = (),
 ) -> Estimate | NoEstimate:
     """Contrasts two arms: what every estimator returns.
 
@@ -169,8 +187,9 @@ def contrast(
             treatment.summary(),
             control.summary(),
             warnings,
+            details,
         )
-    return Estimate(estimator, treatment, control, covariance, df, skewness, warnings)
+    return Estimate(estimator, treatment, control, covariance, df, skewness, warnings, details)
 
 
 def too_few_units(estimator: str, *, treatment: int, control: int, needed: int = 2) -> NoEstimate:

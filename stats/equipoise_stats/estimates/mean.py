@@ -51,7 +51,7 @@ def mean_difference(
     if treatment.n < 2 or control.n < 2:
         return too_few_units(estimator, treatment=treatment.n, control=control.n)
     i, j = treatment.index(column), control.index(column)
-    squares_t, squares_c = _squares(treatment, i), _squares(control, j)
+    squares_t, squares_c = centred_squares(treatment, i), centred_squares(control, j)
     df: float
     if variance == "welch":
         v_t = squares_t / (treatment.n - 1) / treatment.n
@@ -70,8 +70,17 @@ def mean_difference(
     )
 
 
-def _squares(arm: Moments, i: int) -> float:
-    """The centred sum of squares, 0 where it is nothing but the rounding error of the mean."""
+def centred_squares(arm: Moments, i: int) -> float:
+    """The centred sum of squares of a column, 0 where it is nothing but the rounding error of the mean.
+
+    Args:
+        arm: Moments of the arm.
+        i: Position of the column.
+
+    Example:
+        >>> centred_squares(Moments.scalar(1000, 0.1, 1e-34), 0)
+        0.0
+    """
     squares = arm.comoments[i][i]
     return squares if squares > arm.n * (_ROUNDING * arm.mean[i]) ** 2 else 0.0
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from equipoise_stats.estimates.estimate import ArmSummary
+from equipoise_stats.estimates.estimate import ArmSummary, Detail
 from equipoise_stats.results import Notice, Serialisable, Status
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -127,6 +127,7 @@ class Comparison(Serialisable):
         lift: Treatment / control − 1, with the interval that agrees with the test (Fieller).
         test: The test of the null value.
         warnings: Notices of the estimator and of the inference.
+        details: Figures of the estimator.
     """
 
     method: Method
@@ -137,3 +138,4 @@ class Comparison(Serialisable):
     lift: Effect
     test: HypothesisTest
     warnings: tuple[Notice, ...] = ()
+    details: tuple[Detail, ...] = ()

@@ -80,6 +80,7 @@ def conclude(
         lift_effect(estimate, critical, alternative),
         test,
         estimate.warnings + warnings,
+        estimate.details,
     )
 
 
@@ -97,6 +98,7 @@ def unanswered(
         effect,
         HypothesisTest(estimate.status, scale, null, alternative, alpha, estimate.reason),
         estimate.warnings,
+        estimate.details,
     )
 
 
