@@ -10,8 +10,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
-_LARGEST_EXACT = 2**53
-
 
 def digest(document: object) -> str:
     """`sha256:` and the SHA-256 of the canonical JSON, in lower-case hex.
@@ -29,9 +27,10 @@ def digest(document: object) -> str:
 def canonical_json(value: object) -> str:
     """The canonical JSON of JSON types.
 
+    All numbers are doubles, as in JavaScript.
+
     Raises:
-        ValueError: A number is not finite or an integer not exact in a double, a name is no string, or there
-            is something that JSON does not know.
+        ValueError: A number is not finite, a name is no string, or there is something unknown to JSON.
 
     Example:
         >>> canonical_json({"b": [1.0, 1e-7, None], "a": "€"})
@@ -41,12 +40,11 @@ def canonical_json(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int):
-        if abs(value) > _LARGEST_EXACT:
-            raise ValueError(f"{value} is not exact in a double")
-        return str(int(value))
-    if isinstance(value, float):
-        return _number(value)
+    if isinstance(value, int | float):
+        try:
+            return _number(float(value))
+        except OverflowError:
+            raise ValueError("an integer is larger than any double") from None
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
             raise ValueError("a member's name is not a string")

@@ -10,9 +10,10 @@ from equipoise_service.readouts.schemas import (
     ProportionStatistics,
     Warning,
 )
+from equipoise_stats import Comparison as Conclusion
 from equipoise_stats import Counts, Effect, Moments, fixed_horizon, mean_difference, proportion_difference
 
-_NOT_FINITE = "The values are so large that their sum or the sum of their squares is no finite number."
+_NOT_FINITE = "The values are so large, or so far apart, that a number needed to compare them is not finite."
 
 
 def compare(
@@ -31,24 +32,11 @@ def compare(
         variant=_statistics_out(values), baseline=_statistics_out(baseline_values)
     )
     if isinstance(values, NotFinite) or isinstance(baseline_values, NotFinite):
-        return Comparison(
-            variant=variant,
-            baseline=baseline,
-            difference=Difference(
-                status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None, p_value=None
-            ),
-            lift=Lift(status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None),
-            method="none",
-            warnings=[],
-            statistics=statistics,
-        )
-    if isinstance(values, Counts) and isinstance(baseline_values, Counts):
-        estimate = proportion_difference(treatment=values, control=baseline_values)
-    elif isinstance(values, Moments) and isinstance(baseline_values, Moments):
-        estimate = mean_difference(treatment=values, control=baseline_values)
-    else:
-        raise TypeError(f"{variant} and {baseline} have statistics of different kinds")
-    result = fixed_horizon(estimate, alpha=alpha)
+        return _without_numbers(variant, baseline, statistics)
+    try:
+        result = _conclude(values, baseline_values, alpha)
+    except OverflowError:
+        return _without_numbers(variant, baseline, statistics)
     return Comparison(
         variant=variant,
         baseline=baseline,
@@ -67,6 +55,28 @@ def compare(
         ),
         method=f"{result.estimator} {result.method.name}/{result.method.version}",
         warnings=[Warning(code=notice.code, message=notice.message) for notice in result.warnings],
+        statistics=statistics,
+    )
+
+
+def _conclude(values: Counts | Moments, baseline_values: Counts | Moments, alpha: float) -> Conclusion:
+    if isinstance(values, Counts) and isinstance(baseline_values, Counts):
+        return fixed_horizon(proportion_difference(treatment=values, control=baseline_values), alpha=alpha)
+    if isinstance(values, Moments) and isinstance(baseline_values, Moments):
+        return fixed_horizon(mean_difference(treatment=values, control=baseline_values), alpha=alpha)
+    raise TypeError("the two arms have statistics of different kinds")
+
+
+def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatistics) -> Comparison:
+    return Comparison(
+        variant=variant,
+        baseline=baseline,
+        difference=Difference(
+            status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None, p_value=None
+        ),
+        lift=Lift(status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None),
+        method="none",
+        warnings=[],
         statistics=statistics,
     )
 

@@ -1,0 +1,74 @@
+"""Plans, statistics and readouts for the tests."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.plans import Plan, PlannedMetric, PlannedVariant
+from equipoise_stats import Counts, Moments
+
+CONVERTED = PlannedMetric(
+    key="converted",
+    type=MetricType.PROPORTION,
+    role=Role.SUCCESS,
+    direction=Direction.INCREASE,
+    event="converted",
+)
+LOAD_TIME = PlannedMetric(
+    key="load-time", type=MetricType.MEAN, role=Role.GUARDRAIL, direction=Direction.DECREASE, event="page"
+)
+PROVENANCE = Provenance("new-landing-page", 1, datetime(2026, 3, 8, 12, 30, tzinfo=UTC))
+WATERMARK = datetime(2026, 3, 8, 12, 29, 59, 250_000, tzinfo=UTC)
+
+
+def plan(*metrics: PlannedMetric, variants: tuple[str, ...] = ("control", "treatment"), **more: Any) -> Plan:
+    """A plan with equal weights, whose first variant is the control."""
+    return Plan(
+        unit_type="user",
+        variants=[
+            PlannedVariant(key=key, weight=10_000 // len(variants), control=index == 0)
+            for index, key in enumerate(variants)
+        ],
+        metrics=list(metrics),
+        **more,
+    )
+
+
+def statistics(crossovers: int = 0, **arms: dict[str, ArmValues]) -> Statistics:
+    """Statistics of arms, each given as the values of its metrics."""
+    return Statistics(
+        {
+            variant: ArmStatistics(next(iter(values.values())).n, values) if values else ArmStatistics(0, {})
+            for variant, values in arms.items()
+        },
+        crossovers,
+        WATERMARK,
+    )
+
+
+def moments(n: int, mean: float, variance: float) -> Moments:
+    """Moments of a metric that is a mean."""
+    return Moments.scalar(n, mean, variance)
+
+
+def converted(control: tuple[int, int], treatment: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """The readout of successes and units in two arms."""
+    found = statistics(
+        more.pop("crossovers", 0),
+        control={"converted": Counts(control[1], control[0])},
+        treatment={"converted": Counts(treatment[1], treatment[0])},
+    )
+    return build_readout(plan(CONVERTED, **more), found, PROVENANCE)
+
+
+def rich_readout() -> dict[str, Any]:
+    """A readout with several arms and metrics, a crossover warning, and a comparison without a number."""
+    found = statistics(
+        57,
+        control={"converted": Counts(10_000, 1_000), "load-time": moments(10_000, 812.5, 90_000.0)},
+        a={"converted": Counts(10_050, 1_150), "load-time": moments(10_050, 801.25, 90_500.0)},
+        b={"converted": Counts(9_961, 3), "load-time": moments(9_961, 0.0, 0.0)},
+    )
+    return build_readout(plan(CONVERTED, LOAD_TIME, variants=("control", "a", "b")), found, PROVENANCE)

@@ -1,0 +1,129 @@
+"""Verification: a readout agrees with itself, and nobody can change a number in it unnoticed."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from equipoise_service.readouts.canonical import digest
+from equipoise_service.readouts.verification import NotAReadout, verify_readout
+from tests.service.readouts.documents import rich_readout
+
+Path = tuple[str | int, ...]
+
+# What no statistic determines: who asked for what, and when. The digest alone protects it.
+FREE = {("experiment",), ("revision",), ("generated_at",), ("watermark",)}
+
+
+def leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, dict):
+        for name, each in node.items():
+            yield from leaves(each, (*path, name))
+    elif isinstance(node, list) and node:
+        for index, each in enumerate(node):
+            yield from leaves(each, (*path, index))
+    else:
+        yield path, node
+
+
+def edited(value: Any) -> list[Any]:
+    """Other values of the same kind, near and far."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value * 2 + 7]
+    if isinstance(value, float):
+        return [value * (1 + 1e-7) or 1e-9, -value or 1.0, value * 1.5 or 0.5]
+    if isinstance(value, str):
+        return [value + "x", value[:-1]]
+    return [0.25, "x"] if value is None else [["x"]]
+
+
+def with_value(document: dict[str, Any], path: Path, value: Any, *, forged: bool) -> dict[str, Any]:
+    """The document with one leaf changed; forged: by somebody who recomputed the digest."""
+    changed = copy.deepcopy(document)
+    node: Any = changed
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    if forged and path != ("digest",):
+        changed["digest"] = digest({name: each for name, each in changed.items() if name != "digest"})
+    return changed
+
+
+def is_refused(document: dict[str, Any]) -> bool:
+    try:
+        return bool(verify_readout(document))
+    except NotAReadout:
+        return True
+
+
+def test_a_readout_agrees_with_itself_also_after_a_journey_through_json() -> None:
+    assert verify_readout(json.loads(json.dumps(rich_readout()))) == []
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_every_edited_leaf_is_found(forged: bool) -> None:
+    readout = rich_readout()
+    missed = [
+        (path, value)
+        for path, old in leaves(readout)
+        for value in edited(old)
+        if not (forged and path in FREE)
+        if not is_refused(with_value(readout, path, value, forged=forged))
+    ]
+    assert missed == []
+    assert len(list(leaves(readout))) > 100
+
+
+def test_every_missing_leaf_is_found() -> None:
+    readout = rich_readout()
+    for path, _ in leaves(readout):
+        changed = copy.deepcopy(readout)
+        node: Any = changed
+        for step in path[:-1]:
+            node = node[step]
+        del node[path[-1]]
+        assert is_refused(changed), path
+
+
+def test_the_place_is_named_by_a_json_pointer() -> None:
+    path = ("metrics", 0, "comparisons", 0, "difference", "estimate")
+    (found,) = verify_readout(with_value(rich_readout(), path, 0.5, forged=True))
+    assert found.pointer == "/metrics/0/comparisons/0/difference/estimate"
+    assert found.found == 0.5
+    assert found.expected == pytest.approx(1150 / 10_050 - 0.1)
+
+
+def test_an_edited_readout_without_a_new_digest_is_found_by_its_digest_too() -> None:
+    found = verify_readout(with_value(rich_readout(), ("summary",), "Ship it.", forged=False))
+    assert [each.pointer for each in found] == ["/summary", "/digest"]
+
+
+def test_an_edited_plan_is_found_by_its_digest() -> None:
+    found = verify_readout(with_value(rich_readout(), ("plan", "unit_type"), "device", forged=True))
+    assert [each.pointer for each in found] == ["/plan_digest"]
+
+
+def test_numbers_may_differ_in_the_last_digits() -> None:
+    readout = rich_readout()
+    path = ("metrics", 0, "comparisons", 0, "difference", "p_value")
+    old = readout["metrics"][0]["comparisons"][0]["difference"]["p_value"]
+    assert verify_readout(with_value(readout, path, old * (1 + 1e-12), forged=True)) == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], {}, "readout", {"schema": "equipoise.readout/2"}, {"schema": "equipoise.readout/1"}],
+)
+def test_what_is_no_readout_is_said(document: Any) -> None:
+    with pytest.raises(NotAReadout, match=r"not a readout of schema equipoise\.readout/1"):
+        verify_readout(document)
+
+
+def test_impossible_statistics_are_said() -> None:
+    path = ("metrics", 0, "comparisons", 0, "statistics", "variant", "successes")
+    with pytest.raises(NotAReadout, match="20000 successes among 10050 units"):
+        verify_readout(with_value(rich_readout(), path, 20_000, forged=True))
