@@ -80,9 +80,9 @@ def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> str | None:
             f"({shares}{p}). Find out why before deciding anything."
         )
     if plan.control not in exposed:
-        return f"The control, {plan.control}, has no units yet, so there is nothing to compare with."
+        return f"The control ({plan.control}) has no units yet, so there is nothing to compare with."
     if exposed == [plan.control]:
-        return f"Only the control, {plan.control}, has units, so there is nothing to compare."
+        return f"Only {plan.control}, the control, has units, so there is nothing to compare."
     return None
 
 

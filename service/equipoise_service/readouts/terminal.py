@@ -33,12 +33,8 @@ def draw(document: Mapping[str, Any], console: Console) -> None:
     """
     readout = Readout.model_validate(document)
     revision = "" if readout.revision is None else f", revision {readout.revision}"
-    console.print(
-        Panel(
-            Text(readout.summary), title=f"[bold]{readout.experiment}[/bold]{revision}", title_align="left"
-        ),
-        Group(*_parts(readout)),
-    )
+    title = Text.assemble((readout.experiment, "bold"), revision)
+    console.print(Panel(Text(readout.summary), title=title, title_align="left"), Group(*_parts(readout)))
 
 
 def pretty_json(document: Mapping[str, Any]) -> str:

@@ -7,13 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from equipoise_service.analysis.statistics import NotFinite
-from equipoise_service.readouts.building import build_readout
-from equipoise_service.readouts.canonical import digest
-from equipoise_service.readouts.schemas import Readout
-from equipoise_service.readouts.verification import verify_readout
-from equipoise_stats import Counts
 from tests.service.readouts.documents import (
     CONVERTED,
     LOAD_TIME,
@@ -24,6 +17,13 @@ from tests.service.readouts.documents import (
     rich_readout,
     statistics,
 )
+
+from equipoise_service.analysis.statistics import NotFinite
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.canonical import digest
+from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.verification import verify_readout
+from equipoise_stats import Counts
 
 
 def test_the_landing_page_experiment() -> None:

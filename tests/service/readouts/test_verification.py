@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.service.readouts.documents import rich_readout
 
 from equipoise_service.readouts.canonical import digest
 from equipoise_service.readouts.verification import NotAReadout, verify_readout
-from tests.service.readouts.documents import rich_readout
 
 Path = tuple[str | int, ...]
 

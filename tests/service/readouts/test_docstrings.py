@@ -1,0 +1,12 @@
+import doctest
+
+import pytest
+
+from equipoise_service.readouts import building, canonical, wording
+
+
+@pytest.mark.parametrize("module", [building, canonical, wording])
+def test_examples_in_docstrings_run(module: object) -> None:
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert found.attempted
+    assert not found.failed

@@ -1,0 +1,197 @@
+"""The summary says the right thing in every state, and never contradicts the numbers."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.service.readouts.documents import (
+    CONVERTED,
+    LOAD_TIME,
+    PROVENANCE,
+    converted,
+    moments,
+    plan,
+    rich_readout,
+    statistics,
+)
+
+from equipoise_service.metrics.schemas import Direction, Role
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.plans import PlannedMetric
+from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.summary import Outcome, outcome
+from equipoise_stats import Counts
+
+
+def summary(*metrics: PlannedMetric, **arms: Any) -> str:
+    crossovers = arms.pop("crossovers", 0)
+    variants = tuple(arms.pop("variants", arms))
+    return str(
+        build_readout(plan(*metrics, variants=variants), statistics(crossovers, **arms), PROVENANCE)[
+            "summary"
+        ]
+    )
+
+
+def test_a_winner() -> None:
+    assert converted((1_000, 10_000), (1_150, 10_000))["summary"] == (
+        "treatment raises converted by 15 % (11.50 % against 10.00 %; 95 % interval +6 % to +25 %, "
+        "p = 0.000614), which is better."
+    )
+
+
+def test_a_loser() -> None:
+    assert converted((1_150, 10_000), (1_000, 10_000))["summary"].startswith(
+        "treatment lowers converted by 13 % (10.00 % against 11.50 %;"
+    )
+    assert converted((1_150, 10_000), (1_000, 10_000))["summary"].endswith("which is worse.")
+
+
+def test_no_detectable_difference_says_what_is_excluded() -> None:
+    assert converted((17_468, 144_300), (17_268, 144_389), crossovers=1_895)["summary"] == (
+        "treatment and control do not differ detectably on converted (11.96 % against 12.11 %): the effect "
+        "of treatment lies between −3.1 % and +0.8 % (95 % interval, p = 0.228), so larger effects either "
+        "way are excluded. 1,895 units (0.65 % of all) met several variants; these were left out."
+    )
+
+
+def test_less_is_better_where_the_plan_says_so() -> None:
+    text = summary(
+        LOAD_TIME,
+        control={"load-time": moments(1_000, 800.0, 10_000.0)},
+        treatment={"load-time": moments(1_000, 760.0, 10_000.0)},
+    )
+    assert text.startswith(
+        "treatment lowers load-time by 5.0 % (760.0 against 800.0; 95 % interval −6.1 % to −3.9 %"
+    )
+    assert text.endswith("which is better.")
+
+
+def test_without_a_lift_the_difference_is_told() -> None:
+    text = converted((0, 5_000), (50, 5_000))["summary"]
+    assert (
+        "raises converted by 1.00 percentage points (1.00 % against 0.00 %; 95 % interval +0.72 percentage"
+        in text
+    )
+    assert "Read this with care: An arm has only 0 successes or failures" in text
+    text = summary(
+        LOAD_TIME,
+        control={"load-time": moments(1_000, -5.0, 100.0)},
+        treatment={"load-time": moments(1_000, -7.0, 100.0)},
+    )
+    assert "lowers load-time by 2.0 (−7.000 against −5.000; 95 % interval −2.9 to −1.1" in text
+
+
+def test_nothing_yet() -> None:
+    assert summary(CONVERTED, variants=["control", "treatment"]) == (
+        "No unit is in any arm yet, so there is nothing to read."
+    )
+    some = {"converted": Counts(3, 1)}
+    text = summary(CONVERTED, control=some, variants=["control", "b"])
+    assert text == "Only control, the control, has units, so there is nothing to compare."
+    text = summary(CONVERTED, b=some, variants=["control", "b"])
+    assert text == "The control (control) has no units yet, so there is nothing to compare with."
+    assert summary(
+        CONVERTED, control={"converted": Counts(1, 1)}, treatment={"converted": Counts(1, 0)}
+    ).startswith("There is no result for converted of treatment yet: ")
+
+
+def test_a_failed_sample_ratio_hides_every_result() -> None:
+    text = converted((1_000, 10_000), (1_500, 11_000))["summary"]
+    assert text.startswith("Do not rely on these results: the arms did not get their planned shares")
+    assert "control 10,000 (planned 50.00 %) and treatment 11,000 (planned 50.00 %), p < 0.0001" in text
+    assert "converted" not in text
+
+
+def test_a_plan_without_metrics() -> None:
+    found = statistics(control={"x": Counts(5, 0)}, treatment={"x": Counts(6, 0)})
+    text = build_readout(plan(), found, PROVENANCE)["summary"]
+    assert text == "The plan has no metric; the arms have these units: control 5 and treatment 6."
+
+
+def test_other_metrics_and_guardrails_are_named_with_what_happened_to_them() -> None:
+    revenue = LOAD_TIME.model_copy(
+        update={"key": "revenue", "role": Role.SUCCESS, "direction": Direction.INCREASE}
+    )
+    text = summary(
+        LOAD_TIME,
+        CONVERTED,
+        revenue,
+        control={
+            "converted": Counts(1_000, 100),
+            "load-time": moments(1_000, 800.0, 100.0),
+            "revenue": moments(1_000, 1.0, 9.0),
+        },
+        treatment={
+            "converted": Counts(1_000, 200),
+            "load-time": moments(1_000, 900.0, 100.0),
+            "revenue": moments(1_000, 1.01, 9.0),
+        },
+    )
+    # The first success metric leads, though a guardrail stands first in the plan.
+    assert text.startswith("treatment raises converted by 100 % (20.00 % against 10.00 %;")
+    assert text.endswith("Worse: load-time (guardrail). No detectable difference: revenue.")
+
+
+def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
+    text = rich_readout()["summary"]
+    assert text.startswith("a raises converted by 14 % (11.44 % against 10.00 %; 95 % interval +6 % to +24 %")
+    assert "b lowers converted by 99.7" in text
+    assert "load-time (b, guardrail)" in text
+    text = summary(
+        CONVERTED,
+        control={"converted": Counts(1_000, 100)},
+        a={"converted": Counts(1_000, 200)},
+        b={"converted": Counts(1_000, 30)},
+        c={"converted": Counts(1_000, 102)},
+        d={"converted": Counts(1_000, 210)},
+    )
+    assert text == (
+        "On converted, better than control: a and d; worse than control: b; not detectably different from "
+        "control: c."
+    )
+
+
+PAIRS = st.integers(50, 5_000).flatmap(
+    lambda n: st.tuples(*[st.builds(Counts, st.just(n), st.integers(0, n) | st.integers(0, n // 20))] * 2)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(arms=PAIRS, direction=st.sampled_from(Direction))
+def test_the_words_agree_with_the_numbers(arms: tuple[Counts, Counts], direction: Direction) -> None:
+    control, treatment = arms
+    metric = CONVERTED.model_copy(update={"direction": direction})
+    found = statistics(control={"converted": control}, treatment={"converted": treatment})
+    readout = Readout.model_validate(build_readout(plan(metric), found, PROVENANCE))
+    (comparison,) = readout.metrics[0].comparisons
+    text = readout.summary
+    difference = treatment.successes / treatment.n - control.successes / control.n
+    better = (difference > 0) == (direction is Direction.INCREASE)
+    match outcome(metric, comparison, 0.05):
+        case Outcome.UNKNOWN:
+            assert comparison.difference.p_value is None
+            assert text.startswith("There is no result")
+        case Outcome.FLAT:
+            assert "do not differ detectably" in text
+            assert "raises" not in text
+            assert "lowers" not in text
+        case Outcome.BETTER | Outcome.WORSE:
+            assert ("which is better." in text) == better
+            assert ("which is worse." in text) != better
+            assert ("raises" in text) == (difference > 0)
+            # A bound that looks like zero would contradict the claim.
+            assert not any(
+                f"{sign}{zero} " in text for sign in "+−" for zero in ("0", "0.0", "0.00", "0.000")
+            )
+            low, high = text.split("interval ")[1].split(", p")[0].split(" to ")
+            assert (low[0] == high[0] == "+") or (low[0] == high[0] == "−")
+
+
+@pytest.mark.parametrize("crossovers", [0, 1])
+def test_few_crossovers_are_not_mentioned(crossovers: int) -> None:
+    assert (
+        "several variants"
+        not in converted((1_000, 10_000), (1_150, 10_000), crossovers=crossovers)["summary"]
+    )

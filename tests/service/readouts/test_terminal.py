@@ -1,0 +1,65 @@
+"""What a person sees in a terminal."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+from tests.service.readouts.documents import (
+    CONVERTED,
+    LOAD_TIME,
+    PROVENANCE,
+    converted,
+    plan,
+    rich_readout,
+    statistics,
+)
+
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.terminal import draw
+from equipoise_stats import Counts
+
+
+def drawn(readout: dict[str, Any], width: int) -> str:
+    output = StringIO()
+    draw(readout, Console(file=output, width=width, force_terminal=False))
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_numbers_are_there_and_fit(width: int) -> None:
+    text = drawn(converted((17_468, 144_300), (17_268, 144_389), crossovers=1_895), width)
+    assert max(map(len, text.splitlines())) <= width
+    for part in (
+        "new-landing-page, revision 1",
+        "17,468 of 144,300",
+        "−0.38 to +0.09",
+        "−3.1 to +0.8",
+        "0.228",
+        "p 0.868",
+        "1,895 units (0.65 %)",
+    ):
+        assert part in text
+
+
+def test_the_summary_comes_first() -> None:
+    text = drawn(rich_readout(), 200)
+    assert text.index("a raises converted") < text.index("Units") < text.index("Sample ratio")
+
+
+def test_names_are_not_markup() -> None:
+    found = statistics(control={"converted": Counts(50, 5)})
+    readout = build_readout(plan(CONVERTED, variants=("control", "[red]b[/red]")), found, PROVENANCE)
+    assert "[red]b[/red]" in drawn({**readout, "experiment": "[bold]x"}, 100)
+    assert "[bold]x" in drawn({**readout, "experiment": "[bold]x"}, 100)
+
+
+def test_several_comparisons_are_said_to_be_uncorrected() -> None:
+    assert "not corrected for their number" in drawn(rich_readout(), 100)
+    assert "not corrected" not in drawn(converted((5, 50), (6, 50)), 100)
+
+
+def test_no_units_at_all_can_be_drawn() -> None:
+    text = drawn(build_readout(plan(CONVERTED, LOAD_TIME), statistics(), PROVENANCE), 80)
+    assert "nothing to read" in text
+    assert "too few units" in text
