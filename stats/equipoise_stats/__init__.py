@@ -14,10 +14,32 @@ Example:
 """
 
 from equipoise_stats.checks.sample_ratio import ArmShare, SampleRatio, SampleRatioFinding, sample_ratio
+from equipoise_stats.checks.sequential_sample_ratio import (
+    AllocationEpoch,
+    SequentialSampleRatio,
+    sequential_sample_ratio,
+)
 from equipoise_stats.counts import Counts
+from equipoise_stats.estimates.adjusted import Covariate, adjusted_difference
+from equipoise_stats.estimates.cluster import cluster_difference
 from equipoise_stats.estimates.estimate import ArmEstimate, ArmSummary, Detail, Estimate, NoEstimate
 from equipoise_stats.estimates.mean import mean_difference
 from equipoise_stats.estimates.proportion import proportion_difference
+from equipoise_stats.estimates.quantile import ArmQuantile, arm_quantile, order_ranks, quantile_difference
+from equipoise_stats.estimates.rate import rate_difference
+from equipoise_stats.estimates.ratio import ratio_difference
+from equipoise_stats.estimates.stratified import stratified_difference
+from equipoise_stats.estimates.winsorized import Cut, pooled_cut, winsorized
+from equipoise_stats.frames import clusters_by_arm, counts_by_arm, moments_by_arm, moments_by_stratum
+from equipoise_stats.inference.anytime.anytime_t import anytime_t
+from equipoise_stats.inference.anytime.mixture import (
+    normal_mixture_critical,
+    normal_mixture_log_p,
+    optimal_mixture_ratio,
+)
+from equipoise_stats.inference.anytime.running import running_comparison
+from equipoise_stats.inference.anytime.sequence import confidence_sequence, mixture_units, sequence_critical
+from equipoise_stats.inference.anytime.sprt import mixture_sprt
 from equipoise_stats.inference.comparison import (
     Alternative,
     Comparison,
@@ -28,17 +50,26 @@ from equipoise_stats.inference.comparison import (
     Scale,
 )
 from equipoise_stats.inference.fixed import fixed_horizon
+from equipoise_stats.inference.lift_intervals import fixed_horizon_lift, lift_effect_by
+from equipoise_stats.missing import fill_missing
 from equipoise_stats.moments import Moments, merge_moments
+from equipoise_stats.multinomial import dirichlet_multinomial_log_e
+from equipoise_stats.proportions.conversion_process import ConversionComparison, conversion_process
 from equipoise_stats.results import CheckStatus, Notice, Status
 
 __all__ = [
+    "AllocationEpoch",
     "Alternative",
     "ArmEstimate",
+    "ArmQuantile",
     "ArmShare",
     "ArmSummary",
     "CheckStatus",
     "Comparison",
+    "ConversionComparison",
     "Counts",
+    "Covariate",
+    "Cut",
     "Detail",
     "Effect",
     "Estimate",
@@ -51,10 +82,40 @@ __all__ = [
     "SampleRatio",
     "SampleRatioFinding",
     "Scale",
+    "SequentialSampleRatio",
     "Status",
+    "adjusted_difference",
+    "anytime_t",
+    "arm_quantile",
+    "cluster_difference",
+    "clusters_by_arm",
+    "confidence_sequence",
+    "conversion_process",
+    "counts_by_arm",
+    "dirichlet_multinomial_log_e",
+    "fill_missing",
     "fixed_horizon",
+    "fixed_horizon_lift",
+    "lift_effect_by",
     "mean_difference",
     "merge_moments",
+    "mixture_sprt",
+    "mixture_units",
+    "moments_by_arm",
+    "moments_by_stratum",
+    "normal_mixture_critical",
+    "normal_mixture_log_p",
+    "optimal_mixture_ratio",
+    "order_ranks",
+    "pooled_cut",
     "proportion_difference",
+    "quantile_difference",
+    "rate_difference",
+    "ratio_difference",
+    "running_comparison",
     "sample_ratio",
+    "sequence_critical",
+    "sequential_sample_ratio",
+    "stratified_difference",
+    "winsorized",
 ]

@@ -19,6 +19,7 @@ class Status(StrEnum):
     TIED = "tied"
     UNBOUNDED = "unbounded"
     EMPTY = "empty"
+    NO_EVENTS = "no_events"
 
 
 class CheckStatus(StrEnum):

@@ -101,7 +101,7 @@ def sample_ratio(
         ('failed', 'mismatch', '1.82e-06')
     """
     check_alpha(alpha)
-    arms = _arms(units, shares)
+    arms = arm_shares(units, shares)
     planned = [arm for arm in arms if arm.expected_share > 0]
     total = sum(arm.units for arm in planned)
     leaked = [arm for arm in arms if arm.expected_share == 0 and arm.units > 0]
@@ -144,7 +144,20 @@ def _verdict(
     return CheckStatus.OK, None, None
 
 
-def _arms(units: Mapping[str, int], shares: Mapping[str, float]) -> tuple[ArmShare, ...]:
+def arm_shares(units: Mapping[str, int], shares: Mapping[str, float]) -> tuple[ArmShare, ...]:
+    """Sets observed units beside planned shares, planned arms first.
+
+    Args:
+        units: Units observed, by arm; arms that were not planned count as planned with share 0.
+        shares: Planned shares by arm, in any unit.
+
+    Raises:
+        ValueError: A count or share is negative or not finite, or no share is positive.
+
+    Example:
+        >>> [arm.expected_units for arm in arm_shares({"a": 60, "b": 40}, {"a": 3, "b": 1})]
+        [75.0, 25.0]
+    """
     for arm, count in units.items():
         if count < 0:
             raise ValueError(f"Arm {arm!r} has {count} units; a count cannot be negative.")
