@@ -1,0 +1,89 @@
+"""Least squares from co-moments: sweeps covariates out of an outcome, one after the other.
+
+Plain Python, because the matrices are tiny (a covariate or three) and this runs for
+every metric of a readout.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_COLLINEAR = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """Coefficients of an outcome on k covariates.
+
+    Attributes:
+        coefficients: One for each covariate; 0 for those that are constant or collinear with earlier ones.
+        rank: Number of covariates used.
+        residual: What the covariates leave of the outcome's sum of squares.
+        distance: The quadratic form δ' V⁻¹ δ of the vector δ that was given.
+    """
+
+    coefficients: tuple[float, ...]
+    rank: int
+    residual: float
+    distance: float
+
+
+def regress(matrix: list[list[float]], cross: list[float], total: float, offset: list[float]) -> Regression:
+    """Solves V θ = c by symmetric sweeps, leaving out what is constant or collinear.
+
+    Args:
+        matrix: V, k × k, the covariates' (co)variances, symmetric; a row of zeros where one is constant.
+        cross: c, k covariances of covariates and outcome.
+        total: Variance of the outcome.
+        offset: δ, k numbers for the quadratic form δ' V⁻¹ δ.
+
+    Source:
+        Goodnight 1979, A tutorial on the SWEEP operator, The American Statistician 33, 149–158.
+
+    Example:
+        >>> regress([[2.0, 1.0], [1.0, 2.0]], [3.0, 3.0], 10.0, [1.0, 0.0])
+        Regression(coefficients=(1.0, 1.0), rank=2, residual=4.0, distance=0.6666666666666666)
+    """
+    k = len(cross)
+    # The columns are V, c and δ; eliminating in V leaves the reduced rows from which θ is substituted back.
+    rows = [[*matrix[i], cross[i], offset[i]] for i in range(k)]
+    used: list[int] = []
+    residual, distance = total, 0.0
+    for p in range(k):
+        pivot = rows[p][p]
+        if not pivot > _COLLINEAR * matrix[p][p]:
+            continue
+        used.append(p)
+        residual -= rows[p][k] ** 2 / pivot
+        distance += rows[p][k + 1] ** 2 / pivot
+        for i in range(p + 1, k):
+            factor = rows[i][p] / pivot
+            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[p], strict=True)]
+    coefficients = [0.0] * k
+    for p in reversed(used):
+        known = sum(rows[p][j] * coefficients[j] for j in used if j > p)
+        coefficients[p] = (rows[p][k] - known) / rows[p][p]
+    return Regression(tuple(coefficients), len(used), residual, distance)
+
+
+def dot(a: Sequence[float], b: Sequence[float]) -> float:
+    """Σ aᵢ bᵢ.
+
+    Args:
+        a: k numbers.
+        b: k numbers.
+    """
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def quadratic(vector: Sequence[float], matrix: Sequence[Sequence[float]]) -> float:
+    """The quadratic form v' M v.
+
+    Args:
+        vector: k numbers.
+        matrix: k × k numbers.
+
+    Example:
+        >>> quadratic([1.0, 2.0], [[1.0, 0.5], [0.5, 1.0]])
+        7.0
+    """
+    return sum(a * dot(row, vector) for a, row in zip(vector, matrix, strict=True))
