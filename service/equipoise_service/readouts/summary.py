@@ -18,6 +18,7 @@ from equipoise_service.readouts.schemas import (
     ProportionStatistics,
 )
 from equipoise_service.readouts.wording import (
+    MINUS,
     count,
     decimals_for,
     listing,
@@ -93,25 +94,31 @@ def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult]) -
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
     headline = _headline(plan, plan.metrics[first], metrics[first].comparisons)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
-    return " ".join([headline, *_groups(plan, [(m, c) for m, result in others for c in result.comparisons])])
+    return " ".join([headline, *_others(plan, others)])
 
 
 def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) <= _MOST_SENTENCES:
         return " ".join(_sentence(plan, metric, comparison) for comparison in comparisons)
-    by_outcome = {
-        each: [c.variant for c in comparisons if outcome(metric, c, plan.alpha) is each] for each in Outcome
-    }
     texts = {
-        Outcome.BETTER: "better than {control}: {who}",
-        Outcome.WORSE: "worse than {control}: {who}",
-        Outcome.FLAT: "not detectably different from {control}: {who}",
-        Outcome.UNKNOWN: "no result yet: {who}",
+        Outcome.BETTER: f"better than {plan.control}",
+        Outcome.WORSE: f"worse than {plan.control}",
+        Outcome.FLAT: f"not detectably different from {plan.control}",
+        Outcome.UNKNOWN: "no result yet",
     }
-    parts = [
-        texts[each].format(control=plan.control, who=listing(who)) for each, who in by_outcome.items() if who
-    ]
+    parts = []
+    for each, text in texts.items():
+        who = [_named(metric, c, each) for c in comparisons if outcome(metric, c, plan.alpha) is each]
+        parts += [f"{text}: {listing(who)}"] if who else []
     return f"On {metric.key}, {'; '.join(parts)}."
+
+
+def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str:
+    """A variant, with its effect where it has a detectable one."""
+    if found not in (Outcome.BETTER, Outcome.WORSE):
+        return comparison.variant
+    sign = "+" if (comparison.difference.estimate or 0) > 0 else MINUS
+    return f"{comparison.variant} ({sign}{_effect(metric, comparison)[0]})"
 
 
 def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
@@ -175,35 +182,46 @@ def _value(statistics: ProportionStatistics | MeanStatistics) -> float:
     return statistics.mean or 0.0
 
 
-def _groups(plan: Plan, comparisons: Sequence[tuple[PlannedMetric, Comparison]]) -> list[str]:
+def _others(plan: Plan, pairs: Sequence[tuple[PlannedMetric, MetricResult]]) -> list[str]:
     """What happened to the other metrics, by outcome."""
-    several = len(plan.treatments) > 1
-    names: dict[Outcome, list[str]] = {each: [] for each in Outcome}
-    for metric, comparison in comparisons:
-        notes = [comparison.variant] if several else []
-        notes += ["guardrail"] if metric.role is Role.GUARDRAIL else []
-        name = f"{metric.key} ({', '.join(notes)})" if notes else metric.key
-        names[outcome(metric, comparison, plan.alpha)].append(name)
     leads = {
         Outcome.WORSE: "Worse",
         Outcome.BETTER: "Better",
         Outcome.FLAT: "No detectable difference",
         Outcome.UNKNOWN: "No result yet",
     }
-    return [f"{lead}: {listing(names[each])}." for each, lead in leads.items() if names[each]]
+    sentences = []
+    for each, lead in leads.items():
+        names = [_name(plan, metric, result, each) for metric, result in pairs]
+        if any(names):
+            sentences.append(f"{lead}: {listing([name for name in names if name])}.")
+    return sentences
+
+
+def _name(plan: Plan, metric: PlannedMetric, result: MetricResult, wanted: Outcome) -> str | None:
+    """A metric and for which variants it has an outcome; None for none of them."""
+    variants = [c.variant for c in result.comparisons if outcome(metric, c, plan.alpha) is wanted]
+    if not variants:
+        return None
+    notes = ["guardrail"] if metric.role is Role.GUARDRAIL else []
+    notes += [listing(variants)] if len(variants) < len(result.comparisons) else []
+    return f"{metric.key} ({', '.join(notes)})" if notes else metric.key
 
 
 def _left_out(health: Health) -> str:
     crossovers, rows = health.crossovers, health.incomplete_rows
-    parts = []
+    sentences = []
     if crossovers.status is not CheckStatus.OK:
-        who = count(crossovers.units, "unit", "units")
-        parts.append(f"{who} ({percent(crossovers.share or 0)} of all) met several variants")
+        who = f"{count(crossovers.units, 'unit', 'units')} ({percent(crossovers.share or 0)} of all)"
+        sentences.append(f"{who} met several variants and {_was(crossovers.units)} left out.")
     if rows is not None and rows.status is not CheckStatus.OK:
-        parts.append(f"{count(rows.rows, 'row', 'rows')} lacked a unit, a variant or a time")
-    if not parts:
-        return ""
-    return f"{listing(parts)}; {'they were' if len(parts) > 1 else 'these were'} left out."
+        what = f"{count(rows.rows, 'row', 'rows')} lacked a unit, a variant or a time"
+        sentences.append(f"{what} and {_was(rows.rows)} left out.")
+    return " ".join(sentences)
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _p_relation(value: float) -> str:

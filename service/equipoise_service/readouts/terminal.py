@@ -63,15 +63,16 @@ def _arms(readout: Readout) -> Table:
 def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: float) -> Table:
     level = f"{100 * (1 - alpha):g} %"
     table = _table("", "Value", f"Difference ({level})", f"Lift ({level})", "p")
+    decimals = _decimals(comparisons)
     baseline = comparisons[0]
-    table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline), "", "", "")
+    table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline, decimals), "", "", "")
     for comparison in comparisons:
         colour = _COLOURS[outcome(metric, comparison, alpha)]
         difference, lift = comparison.difference, comparison.lift
         scale, unit = (100.0, " pp") if metric.type is MetricType.PROPORTION else (1.0, "")
         table.add_row(
             Text(comparison.variant),
-            _value(comparison.statistics.variant),
+            _value(comparison.statistics.variant, decimals),
             Text(_effect(difference.estimate, difference.interval, scale, unit, difference.status), colour),
             Text(_effect(lift.estimate, lift.interval, 100.0, " %", lift.status), colour),
             Text("–" if difference.p_value is None else p_value(difference.p_value), colour),
@@ -90,14 +91,20 @@ def _effect(
     return f"{first}{unit}\n{low} to {high}"
 
 
-def _value(statistics: ProportionStatistics | MeanStatistics) -> str:
+def _decimals(comparisons: Sequence[Comparison]) -> int:
+    """The same for the means of all arms."""
+    both = [side for c in comparisons for side in (c.statistics.variant, c.statistics.baseline)]
+    means = [abs(each.mean) for each in both if isinstance(each, MeanStatistics) and each.mean is not None]
+    return decimals_for([max(means, default=0.0), 0.0], digits=4)
+
+
+def _value(statistics: ProportionStatistics | MeanStatistics, decimals: int) -> str:
     if isinstance(statistics, ProportionStatistics):
         share = percent(statistics.successes / statistics.n) if statistics.n else "–"
         return f"{share}\n{statistics.successes:,} of {statistics.n:,}"
-    if statistics.mean is None or not statistics.n:
-        return f"–\n{count(statistics.n, 'unit', 'units')}"
-    decimals = decimals_for([abs(statistics.mean), 0.0], digits=4)
-    return f"{number(statistics.mean, decimals=decimals)}\n{count(statistics.n, 'unit', 'units')}"
+    known = statistics.mean is not None and statistics.n > 0
+    mean = number(statistics.mean or 0.0, decimals=decimals) if known else "–"
+    return f"{mean}\n{count(statistics.n, 'unit', 'units')}"
 
 
 def _health(readout: Readout) -> Table:

@@ -52,7 +52,7 @@ def test_no_detectable_difference_says_what_is_excluded() -> None:
     assert converted((17_468, 144_300), (17_268, 144_389), crossovers=1_895)["summary"] == (
         "treatment and control do not differ detectably on converted (11.96 % against 12.11 %): the effect "
         "of treatment lies between −3.1 % and +0.8 % (95 % interval, p = 0.228), so larger effects either "
-        "way are excluded. 1,895 units (0.65 % of all) met several variants; these were left out."
+        "way are excluded. 1,895 units (0.65 % of all) met several variants and were left out."
     )
 
 
@@ -138,7 +138,7 @@ def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
     text = rich_readout()["summary"]
     assert text.startswith("a raises converted by 14 % (11.44 % against 10.00 %; 95 % interval +6 % to +24 %")
     assert "b lowers converted by 99.7" in text
-    assert "load-time (b, guardrail)" in text
+    assert "Better: load-time (guardrail)." in text
     text = summary(
         CONVERTED,
         control={"converted": Counts(1_000, 100)},
@@ -148,8 +148,8 @@ def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
         d={"converted": Counts(1_000, 210)},
     )
     assert text == (
-        "On converted, better than control: a and d; worse than control: b; not detectably different from "
-        "control: c."
+        "On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70 %); "
+        "not detectably different from control: c."
     )
 
 
