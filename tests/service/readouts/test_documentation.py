@@ -1,0 +1,93 @@
+"""docs/reference/readout.md describes every member and status that a readout has."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.service.readouts.documents import (
+    LOAD_TIME,
+    PROVENANCE,
+    converted,
+    moments,
+    plan,
+    rich_readout,
+    statistics,
+)
+
+from equipoise_service.analysis.statistics import NotFinite, Statistics
+from equipoise_service.metrics.schemas import Direction, Metric, MetricType, Role
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.schemas import SCHEMA
+from equipoise_stats import CheckStatus
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+DOCUMENTED = set(re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "readout.md").read_text(), re.MULTILINE))
+
+
+def members(node: Any, path: str = "") -> Iterator[str]:
+    """The path of every leaf, as the documentation writes it."""
+    if isinstance(node, dict):
+        for name, each in node.items():
+            side = "*" if path.endswith(".statistics") and each and "n" in each else name
+            if side == "*":
+                yield f"{path}.{name}"
+            yield from members(each, f"{path}.{side}" if path else side)
+    elif isinstance(node, list) and node and isinstance(node[0], dict):
+        for each in node:
+            yield from members(each, f"{path}[]")
+    else:
+        yield path
+
+
+def readouts() -> list[dict[str, Any]]:
+    """Readouts in every state."""
+    file = Statistics({}, 0, None, incomplete_rows=3)
+    large = statistics(control={"load-time": moments(9, 5.0, 1.0)}, treatment={"load-time": NotFinite(9)})
+    pairs = [
+        ((0, 1), (0, 1)),
+        ((0, 50), (0, 50)),
+        ((0, 500), (50, 500)),
+        ((1, 500), (50, 500)),
+        ((5, 50), (500, 5000)),
+    ]
+    return [
+        rich_readout(),
+        build_readout(plan(LOAD_TIME), file, PROVENANCE),
+        build_readout(plan(LOAD_TIME), large, PROVENANCE),
+        *(converted(control, treatment) for control, treatment in pairs),
+    ]
+
+
+def test_every_member_is_documented_and_nothing_else() -> None:
+    statuses = {status.value for status in CheckStatus} | found_statuses()
+    objects = {"plan", "health.incomplete_rows", "metrics[].comparisons[].warnings"}
+    found = {member for readout in readouts() for member in members(readout)}
+    assert found - DOCUMENTED == set()
+    assert DOCUMENTED - found - statuses - objects == set()
+
+
+def found_statuses() -> set[str]:
+    return {
+        comparison[effect]["status"]
+        for readout in readouts()
+        for metric in readout["metrics"]
+        for comparison in metric["comparisons"]
+        for effect in ("difference", "lift")
+    }
+
+
+def test_every_status_is_documented() -> None:
+    expected = {"ok", "too_few_units", "no_variance", "control_not_positive", "unbounded", "not_finite"}
+    assert found_statuses() == expected
+    assert expected | {status.value for status in CheckStatus} <= DOCUMENTED
+
+
+def test_the_schema_is_the_documented_one() -> None:
+    assert f"`{SCHEMA}`" in (REFERENCE / "readout.md").read_text()
+
+
+def test_metrics_are_documented() -> None:
+    text = (REFERENCE / "metrics.md").read_text()
+    for name in [*Metric.model_fields, *MetricType, *Role, *Direction]:
+        assert f"`{name}`" in text
