@@ -13,6 +13,23 @@ Example:
     (True, 0.04)
 """
 
+from equipoise_stats.bandits.allocation import (
+    ArmAllocation,
+    BanditAllocation,
+    thompson_allocation,
+    top_two_allocation,
+)
+from equipoise_stats.bandits.best_arm import (
+    ArmBelief,
+    arm_belief,
+    best_arm_log_probabilities,
+    best_arm_probabilities,
+)
+from equipoise_stats.bandits.inference import (
+    AllocationPeriod,
+    adaptive_confidence_sequence,
+    inverse_weighted_difference,
+)
 from equipoise_stats.checks.sample_ratio import ArmShare, SampleRatio, SampleRatioFinding, sample_ratio
 from equipoise_stats.checks.sequential_sample_ratio import (
     AllocationEpoch,
@@ -59,11 +76,15 @@ from equipoise_stats.results import CheckStatus, Notice, Status
 
 __all__ = [
     "AllocationEpoch",
+    "AllocationPeriod",
     "Alternative",
+    "ArmAllocation",
+    "ArmBelief",
     "ArmEstimate",
     "ArmQuantile",
     "ArmShare",
     "ArmSummary",
+    "BanditAllocation",
     "CheckStatus",
     "Comparison",
     "ConversionComparison",
@@ -84,9 +105,13 @@ __all__ = [
     "Scale",
     "SequentialSampleRatio",
     "Status",
+    "adaptive_confidence_sequence",
     "adjusted_difference",
     "anytime_t",
+    "arm_belief",
     "arm_quantile",
+    "best_arm_log_probabilities",
+    "best_arm_probabilities",
     "cluster_difference",
     "clusters_by_arm",
     "confidence_sequence",
@@ -96,6 +121,7 @@ __all__ = [
     "fill_missing",
     "fixed_horizon",
     "fixed_horizon_lift",
+    "inverse_weighted_difference",
     "lift_effect_by",
     "mean_difference",
     "merge_moments",
@@ -117,5 +143,7 @@ __all__ = [
     "sequence_critical",
     "sequential_sample_ratio",
     "stratified_difference",
+    "thompson_allocation",
+    "top_two_allocation",
     "winsorized",
 ]
