@@ -3,7 +3,6 @@
 import encodings.idna  # noqa: F401 - or the thread would at its first request, see `Client.__init__`
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from time import monotonic
 from typing import Final, NamedTuple
@@ -105,8 +104,11 @@ class Transport:
         if connection.sock is not None:
             connection.sock.settimeout(remaining)
         # A service that refuses a body early (413) answers and closes before it has read it all.
-        with suppress(BrokenPipeError):
+        try:
             connection.request(method, self._path + path, body, {**self._headers, **headers})
+        except ConnectionError:
+            if connection.sock is None:  # it was never open: nothing can be answered
+                raise
         return connection.getresponse()
 
     def _open(self, timeout: float) -> HTTPConnection:

@@ -100,7 +100,7 @@ class Worker:
 
     def close(self, timeout: float) -> None:
         """Send what is queued within `timeout` seconds, drop the rest, and end the thread."""
-        self.retire(monotonic() + timeout - min(_TIDYING_SECONDS, timeout / 10))
+        self.retire(monotonic() + timeout - min(_TIDYING_SECONDS, timeout / 4))
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         elif self._thread is None:
@@ -136,16 +136,16 @@ class Worker:
                 self._delivery.hurry()
             closes_at = self._closes_at
             delivery_due = self._delivery.due()
-            due = delivery_due if closes_at is not None else min(delivery_due, self.polling.due)
             now = monotonic()
-            if closes_at is None and due > now:
-                self._queue.changed.wait(min(due - now, threading.TIMEOUT_MAX))
+            wait = min(delivery_due, self.polling.due) - now
+            if closes_at is None and wait > 0:
+                self._queue.changed.wait(min(wait, threading.TIMEOUT_MAX))
                 return False
         if closes_at is not None:
             return self._finish(closes_at, delivery_due)
         if self.polling.due <= now:
-            self.polling.step()
-        if self._delivery.due() <= monotonic():
+            self.polling.step()  # the next turn delivers: meanwhile the client may have been closed
+        else:
             self._delivery.step(self.settings.timeout)
         return False
 

@@ -63,8 +63,6 @@ class Reply:
     """Take the items in nevertheless: the answer is what is lost."""
     hang_up: bool = False
     """Close the connection without an answer."""
-    read_body: bool = True
-    """Read the request's body before answering."""
 
 
 @dataclass
@@ -87,11 +85,12 @@ class FakeService:
         items: what was stored, by id.
         arrivals: how often each id arrived, stored or not.
         max_items: more in one batch is 413.
+        max_body: a longer one is 413 at once, without reading it.
         refuse: returns why an item is refused, or None.
         poison: returns whether an item makes its whole batch unreadable (422).
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, receive_buffer: int | None = None) -> None:
         self.lock = threading.Lock()
         self.replies: dict[str, deque[Reply]] = {}
         self.always: dict[str, Reply] = {}
@@ -101,10 +100,12 @@ class FakeService:
         self.connections = 0
         self.open: set[socket.socket] = set()
         self.max_items = 1_000_000
+        self.max_body = 1_000_000_000
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda _: None
         self.poison: Callable[[dict[str, Any]], bool] = lambda _: False
         self.configuration = json.dumps(document()).encode()
-        self._port = port
+        self._port = 0
+        self._receive_buffer = receive_buffer
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -118,7 +119,11 @@ class FakeService:
         class Handler(_Handler):
             fake = service
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler, bind_and_activate=False)
+        if self._receive_buffer is not None:
+            self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        self._server.server_bind()
+        self._server.server_activate()
         self._server.daemon_threads = True
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -195,14 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle("GET", b"")
 
     def do_POST(self) -> None:
-        reply = self._peek()
-        unread = reply is not None and not reply.read_body
-        body = b"" if unread else self.rfile.read(int(self.headers["Content-Length"]))
-        self._handle("POST", body)
-
-    def _peek(self) -> Reply | None:
-        replies = self.fake.replies.get(self.path)
-        return replies[0] if replies else self.fake.always.get(self.path)
+        length = int(self.headers["Content-Length"])
+        if length > self.fake.max_body:
+            self.close_connection = True
+            self._answer(413, b"too long", {"Connection": "close"})
+            return
+        self._handle("POST", self.rfile.read(length))
 
     def _handle(self, method: str, body: bytes) -> None:
         received: dict[str, Any] = json.loads(gzip.decompress(body)) if body else {}
@@ -222,8 +225,6 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hang_up:
             self.close_connection = True
             return
-        if not reply.read_body:
-            self.close_connection = True
         self._answer(reply.status, reply.body, reply.headers)
 
     def _behave(self, request: Request) -> tuple[int, bytes, Mapping[str, str]]:

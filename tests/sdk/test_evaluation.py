@@ -120,6 +120,13 @@ def test_how_slots_are_cut_up_changes_nothing() -> None:
         assert evaluate(whole, "e", f"user-{n}") == evaluate(pieces, "e", f"user-{n}")
 
 
+def test_an_experiment_that_owns_every_slot_skips_the_layer_step() -> None:
+    arms: list[list[Any]] = [["a", 0, BUCKETS]]
+    for slots in ([[0, BUCKETS]], [[3000, BUCKETS], [0, 1000], [1000, 3000]]):
+        assert experiment_of(slots, arms).plans["e"].splits[0].slot_prefix is None
+    assert experiment_of([[0, BUCKETS - 1]], arms).plans["e"].splits[0].slot_prefix is not None
+
+
 def test_shares_follow_weights() -> None:
     configuration = experiment_of([[0, 5000]], [["a", 0, 2000], ["b", 2000, BUCKETS]])
     counts = Counter(

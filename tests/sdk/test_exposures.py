@@ -51,6 +51,19 @@ def test_time_is_limited_however_often_it_is_used(monkeypatch: pytest.MonkeyPatc
     assert first == [0.0, 10.0, 20.0]
 
 
+def test_time_is_limited_while_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(_exposures, "monotonic", lambda: now)
+    exposures = Exposures(lifetime=10.0)
+    assert exposures.is_first(key(1))
+    now = 9.9
+    assert not exposures.is_first(key(1))
+    now = 10.0
+    assert exposures.is_first(key(1))
+    now = 19.9
+    assert not exposures.is_first(key(1))
+
+
 def test_one_thread_wins() -> None:
     exposures = Exposures()
     start = threading.Barrier(8)

@@ -1,6 +1,8 @@
 """The client with a service that is down, slow, overloaded or talks nonsense."""
 
+import base64
 import logging
+import os
 import socket
 import threading
 import time
@@ -117,7 +119,7 @@ def test_a_lost_answer_costs_a_duplicate_and_no_loss(service: FakeService, reply
     assert len(service.items) == 10
 
 
-def test_a_stale_connection_is_opened_again(service: FakeService) -> None:
+def test_a_stale_connection_is_opened_again(service: FakeService, caplog: pytest.LogCaptureFixture) -> None:
     with Client(service.url, KEY) as client:
         assert client.wait_ready(10)
         service.script(EVENTS, Reply(hang_up=True))
@@ -125,6 +127,7 @@ def test_a_stale_connection_is_opened_again(service: FakeService) -> None:
         assert client.flush(10).accepted == 1
     assert service.connections == 2
     assert len(attempts(service)) == 2
+    assert caplog.records == [], "a connection that was closed while idle is no fault"
 
 
 def test_retry_after_is_honoured(service: FakeService) -> None:
@@ -173,13 +176,19 @@ def test_a_batch_too_large_is_split(service: FakeService) -> None:
     assert [event["unit"] for event in service.stored("events")] == [f"user-{n}" for n in range(100)]
 
 
-def test_a_413_before_the_body_was_read(service: FakeService) -> None:
-    service.script(EVENTS, Reply(413, read_body=False))
+def test_a_413_before_the_body_was_read(caplog: pytest.LogCaptureFixture) -> None:
+    """The service answers a large body by its Content-Length and closes: sending fails and it is there."""
+    service = FakeService(receive_buffer=4096)
+    service.max_body = 100_000
+    service.start()
     with Client(service.url, KEY) as client:
-        for n in range(10):
-            client.track("seen", f"user-{n}", properties={"text": "x" * 1000})
-        assert client.flush(10).accepted == 10
-    assert service.stored("events")[0]["unit"] == "user-0"
+        for n in range(20):
+            noise = base64.b64encode(os.urandom(30_000)).decode()  # 40 kB that gzip cannot make small
+            client.track("seen", f"user-{n}", properties={"text": noise})
+        assert client.flush(20).accepted == 20
+    assert [event["unit"] for event in service.stored("events")] == [f"user-{n}" for n in range(20)]
+    service.stop()
+    assert caplog.records == [], "it was split, not retried"
 
 
 def test_an_item_too_large_alone_is_dropped(service: FakeService) -> None:
@@ -322,6 +331,16 @@ def test_close_keeps_its_time(service: FakeService) -> None:
     assert time.monotonic() - start < 0.7
     assert (dict(report.dropped), report.pending) == ({"closed": 10}, 0)
     assert_account_is_whole(client)
+
+
+def test_close_gives_a_request_no_more_time_than_it_has(service: FakeService) -> None:
+    service.always[EVENTS] = Reply(seconds=3.0)
+    client = Client(service.url, KEY, flush_interval=60)
+    client.track("seen", "user-1")
+    start = time.monotonic()
+    report = client.close(0.5)
+    assert time.monotonic() - start < 0.7
+    assert (dict(report.dropped), report.pending) == ({"closed": 1}, 0)
 
 
 def test_close_keeps_its_time_while_a_request_hangs(service: FakeService) -> None:
