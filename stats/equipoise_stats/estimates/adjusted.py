@@ -69,9 +69,10 @@ def adjusted_difference(
         `covariates_used` and `coefficient.NAME`; or `NoEstimate` (`too_few_units`: each arm needs 3 more
         units than covariates used; `denominator_not_positive`; `no_variance`). The variance carries the cost
         of estimating θ; where it would come out above 1.02 times the unadjusted one, the answer is the
-        unadjusted one with the warning `not_adjusted`. It warns of covariates that differ between the arms by more
-        than chance (`unbalanced_covariates`, p < 0.001: randomisation is in doubt, or a covariate is measured after
-        exposure) and of fewer than 20 degrees of freedom a covariate (`few_units_for_adjustment`).
+        unadjusted one with the warning `not_adjusted`. It warns of covariates that differ between the arms
+        by more than chance (`unbalanced_covariates`, p < 0.001: randomisation is in doubt, or a covariate is
+        measured after exposure) and of fewer than 20 degrees of freedom a covariate
+        (`few_units_for_adjustment`).
 
     Raises:
         ValueError: No covariate is given, one is given twice or is the outcome, or the outcome is not clear.

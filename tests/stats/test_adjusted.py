@@ -1,0 +1,466 @@
+"""Regression adjustment: against least squares on the units, algebra, simulation, and its promises."""
+
+import importlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from equipoise_stats import (
+    Covariate,
+    Estimate,
+    Moments,
+    NoEstimate,
+    Status,
+    adjusted_difference,
+    fill_missing,
+    fixed_horizon,
+    mean_difference,
+    ratio_difference,
+)
+from equipoise_stats.estimates.regression import regress
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def known(estimate: Estimate | NoEstimate) -> Estimate:
+    assert isinstance(estimate, Estimate)
+    return estimate
+
+
+def codes(estimate: Estimate | NoEstimate) -> list[str]:
+    return [warning.code for warning in estimate.warnings]
+
+
+def details(estimate: Estimate | NoEstimate) -> dict[str, float]:
+    return {detail.name: detail.value for detail in estimate.details}
+
+
+def units(seed: int, n: int, shift: float = 0.0, slope: float = 1.0, covariates: int = 2) -> Columns:
+    generator = np.random.default_rng(seed)
+    x = generator.normal(3.0, 2.0, (covariates, n))
+    y = 5.0 + shift + slope * x.sum(axis=0) + generator.normal(0, 1.5, n)
+    return {"y": y} | {f"x{i}": row for i, row in enumerate(x)}
+
+
+def adjust(treatment: Columns, control: Columns, covariates: Sequence[Covariate]) -> Estimate | NoEstimate:
+    arms = [Moments.from_arrays(arm) for arm in (treatment, control)]
+    return adjusted_difference(treatment=arms[0], control=arms[1], covariates=covariates, column="y")
+
+
+def by_hand(
+    treatment: Columns, control: Columns, names: list[str]
+) -> tuple[NDArray[np.float64], float, float]:
+    """θ, τ and V_yy − θ'V_xy from matrices of numpy, without the price of estimating θ."""
+    v = sum(
+        np.cov(np.array([arm["y"], *(arm[name] for name in names)])) / len(arm["y"])
+        for arm in (treatment, control)
+    )
+    theta = np.linalg.solve(v[1:, 1:], v[1:, 0])
+    shift = np.array([treatment[name].mean() - control[name].mean() for name in names])
+    tau = treatment["y"].mean() - control["y"].mean() - theta @ shift
+    return theta, float(tau), float(v[0, 0] - theta @ v[1:, 0])
+
+
+@pytest.mark.parametrize(("n_t", "n_c"), [(400, 400), (60, 540), (2000, 37)])
+@pytest.mark.parametrize("k", [1, 3])
+def test_it_is_the_optimal_control_variate(n_t: int, n_c: int, k: int) -> None:
+    treatment, control = units(1, n_t, 0.5, 1.3, 3), units(2, n_c, covariates=3)
+    names = [f"x{i}" for i in range(k)]
+    e = known(adjust(treatment, control, names))
+    theta, tau, variance = by_hand(treatment, control, names)
+    assert e.estimator == "adjusted_mean"
+    assert e.difference == pytest.approx(tau, rel=1e-9)
+    found = details(e)
+    assert [found[f"coefficient.{name}"] for name in names] == pytest.approx(theta.tolist(), rel=1e-9)
+    assert found["covariates_used"] == k
+    plain = known(
+        mean_difference(
+            treatment=Moments.from_arrays({"y": treatment["y"]}),
+            control=Moments.from_arrays({"y": control["y"]}),
+        )
+    )
+    nu = plain.df
+    price = nu * (nu - 1) / (nu - k) / (nu - k - 1)
+    assert e.variance == pytest.approx(variance * price, rel=1e-9)
+    assert found["variance_removed"] == pytest.approx(1 - e.variance / plain.variance, rel=1e-9)
+    residuals = [arm["y"] - theta @ np.array([arm[name] for name in names]) for arm in (treatment, control)]
+    parts = [float(r.var(ddof=1)) / len(r) for r in residuals]
+    df = sum(parts) ** 2 / (parts[0] ** 2 / (n_t - 1 - k) + parts[1] ** 2 / (n_c - 1 - k))
+    assert e.df == pytest.approx(df, rel=1e-9)
+
+
+def test_it_is_the_regression_of_lin() -> None:
+    """Interacted least squares with heteroskedastic errors (statsmodels): the same, up to 1/n."""
+    api = importlib.import_module("statsmodels.api")
+    treatment, control = units(3, 3000, 0.3, 1.4), units(4, 1000, 0.0, 0.8)
+    e = known(adjust(treatment, control, ["x0", "x1"]))
+    pooled = {name: np.concatenate([treatment[name], control[name]]) for name in treatment}
+    z = np.repeat([1.0, 0.0], [3000, 1000])
+    x = np.column_stack([pooled[name] - pooled[name].mean() for name in ("x0", "x1")])
+    design = np.column_stack([np.ones(4000), z, x, x * z[:, None]])
+    fit = api.OLS(pooled["y"], design).fit(cov_type="HC2")
+    assert e.difference == pytest.approx(fit.params[1], abs=0.1 * fit.bse[1])
+    # Lin's error takes the covariates as given; ours counts that slopes differ: (θ_t − θ_c)² s_x² / n.
+    slopes = fit.params[4:]
+    extra = float(slopes @ np.cov(x.T) @ slopes) / 4000
+    assert e.variance == pytest.approx(fit.bse[1] ** 2 + extra, rel=0.01)
+
+
+def test_the_arms_and_their_covariances_are_those_of_the_linear_map() -> None:
+    """m_t = ȳ_t − π_c θ'(x̄_t − x̄_c), m_c = ȳ_c + π_t θ'(x̄_t − x̄_c), as a matrix on (ȳ_t, x̄_t, ȳ_c, x̄_c)."""
+    treatment, control = units(5, 300, 0.4, 1.2), units(6, 900)
+    names = ["x0", "x1"]
+    e = known(adjust(treatment, control, names))
+    theta, _, variance = by_hand(treatment, control, names)
+    share_t, share_c = 0.25, 0.75
+    means = np.concatenate(
+        [[arm["y"].mean(), *(arm[x].mean() for x in names)] for arm in (treatment, control)]
+    )
+    covariance = np.zeros((6, 6))
+    for i, arm in enumerate((treatment, control)):
+        block = np.cov(np.array([arm["y"], *(arm[x] for x in names)])) / len(arm["y"])
+        covariance[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = block
+    linear = np.array(
+        [
+            [1, *(-share_c * theta), 0, *(share_c * theta)],
+            [0, *(share_t * theta), 1, *(-share_t * theta)],
+        ]
+    )
+    assert [e.treatment.value, e.control.value] == pytest.approx((linear @ means).tolist(), rel=1e-9)
+    matrix = linear @ covariance @ linear.T * (e.variance / variance)
+    assert e.treatment.variance == pytest.approx(matrix[0, 0], rel=1e-9)
+    assert e.control.variance == pytest.approx(matrix[1, 1], rel=1e-9)
+    assert e.covariance == pytest.approx(matrix[0, 1], rel=1e-9)
+    assert (e.treatment.n, e.control.n) == (300, 900)
+
+
+values = st.integers(-50, 50)
+arms = st.lists(st.tuples(values, values, values), min_size=6, max_size=30)
+
+
+def columns(rows: list[tuple[int, int, int]], shift: float = 0.0, unit: float = 1.0) -> Columns:
+    y, a, b = np.array(rows, dtype=float).T
+    return {"y": y, "x0": a * unit + shift, "x1": b}
+
+
+@given(arms, arms, st.sampled_from([1e9, -3.0]), st.sampled_from([1e-6, 1e6]))
+def test_promises(
+    treatment: list[tuple[int, int, int]], control: list[tuple[int, int, int]], shift: float, unit: float
+) -> None:
+    names = ["x0", "x1"]
+    e = adjust(columns(treatment), columns(control), names)
+    if isinstance(e, NoEstimate):
+        assert e.status == Status.NO_VARIANCE
+        return
+    plain = known(mean_difference(treatment=moments_of(treatment), control=moments_of(control), column="y"))
+    assert e.variance <= plain.variance * 1.02 * (1 + 1e-9)
+    swapped = known(adjust(columns(control), columns(treatment), names))
+    assert swapped.difference == pytest.approx(-e.difference, rel=1e-7, abs=1e-7)
+    assert swapped.variance == pytest.approx(e.variance, rel=1e-7)
+    assert swapped.df == pytest.approx(e.df, rel=1e-7)
+    for other in (
+        adjust(columns(treatment, shift), columns(control, shift), names),
+        adjust(columns(treatment, 0, unit), columns(control, 0, unit), names),
+    ):
+        # What is collinear to nine digits is one side of a line or the other.
+        assume(details(other)["covariates_used"] == details(e)["covariates_used"])
+        assert known(other).difference == pytest.approx(e.difference, rel=1e-6, abs=1e-6)
+        assert known(other).variance == pytest.approx(e.variance, rel=1e-6)
+
+
+def moments_of(rows: list[tuple[int, int, int]]) -> Moments:
+    return Moments.from_arrays(columns(rows))
+
+
+def test_outcomes_a_billion_away_lose_nothing() -> None:
+    treatment, control = units(7, 500, 0.5), units(8, 500)
+    near = known(adjust(treatment, control, ["x0"]))
+    far = known(adjust(treatment | {"y": treatment["y"] + 1e9}, control | {"y": control["y"] + 1e9}, ["x0"]))
+    assert far.difference == pytest.approx(near.difference, abs=1e-6)
+    assert far.variance == pytest.approx(near.variance, rel=1e-6)
+
+
+def test_constant_and_collinear_covariates_change_nothing() -> None:
+    treatment, control = units(9, 200), units(10, 300)
+    for arm in (treatment, control):
+        arm["twice"] = 2 * arm["x0"] - 7
+        arm["constant"] = np.full(len(arm["y"]), 0.1)
+    alone = known(adjust(treatment, control, ["x0", "x1"]))
+    with_others = known(adjust(treatment, control, ["constant", "x0", "twice", "x1"]))
+    assert with_others.difference == pytest.approx(alone.difference, rel=1e-9)
+    assert with_others.variance == pytest.approx(alone.variance, rel=1e-9)
+    assert with_others.df == pytest.approx(alone.df, rel=1e-9)
+    found = details(with_others)
+    assert (found["coefficient.twice"], found["coefficient.constant"]) == (0.0, 0.0)
+    assert found["covariates_used"] == 2
+
+
+def test_useless_covariates_are_not_paid_for() -> None:
+    generator = np.random.default_rng(12)
+    noise = [
+        {"y": generator.normal(size=12), "x0": generator.normal(size=12), "x1": np.ones(12)} for _ in range(2)
+    ]
+    plain = known(
+        mean_difference(
+            treatment=Moments.from_arrays(noise[0]), control=Moments.from_arrays(noise[1]), column="y"
+        )
+    )
+    for names in (["x0"], ["x1"]):
+        e = known(adjust(noise[0], noise[1], names))
+        assert codes(e) == ["not_adjusted"]
+        assert (e.difference, e.covariance) == (plain.difference, 0.0)
+        assert e.variance == pytest.approx(plain.variance, rel=1e-12)
+        assert e.df == pytest.approx(plain.df, rel=1e-12)
+        assert details(e) == {"variance_removed": 0.0, "covariates_used": 0, f"coefficient.{names[0]}": 0.0}
+
+
+def test_a_covariate_that_is_the_outcome_leaves_nothing() -> None:
+    treatment, control = units(13, 50, 0.5), units(14, 50)
+    for arm in (treatment, control):
+        arm["copy"] = 3 * arm["y"] + 1
+    answer = adjust(treatment, control, ["copy"])
+    assert isinstance(answer, NoEstimate)
+    assert answer.status == Status.NO_VARIANCE
+    assert "determine the outcome" in answer.reason
+    assert answer.treatment.value == pytest.approx(treatment["y"].mean())
+    assert answer.control.standard_error == pytest.approx(control["y"].std(ddof=1) / math.sqrt(50))
+
+
+def test_constant_outcomes_have_no_variance() -> None:
+    arm = units(15, 9)
+    arm["y"] = np.full(9, 4.0)
+    answer = adjust(arm, arm, ["x0"])
+    assert isinstance(answer, NoEstimate)
+    assert answer.status == Status.NO_VARIANCE
+    assert codes(answer) == ["not_adjusted"]
+    other = units(16, 9)
+    one = known(adjust(arm, other, ["x0"]))
+    assert one.variance > 0
+
+
+@pytest.mark.parametrize(("sizes", "needed"), [((1, 9), 2), ((9, 1), 2), ((4, 9), 5), ((9, 4), 5)])
+def test_too_few_units(sizes: tuple[int, int], needed: int) -> None:
+    treatment, control = units(17, sizes[0]), units(18, sizes[1])
+    answer = adjust(treatment, control, ["x0", "x1"])
+    assert isinstance(answer, NoEstimate)
+    assert answer.status == Status.TOO_FEW_UNITS
+    assert f"at least {needed} units" in answer.reason
+    assert isinstance(adjust(units(17, 5), units(18, 5), ["x0", "x1"]), Estimate)
+
+
+def test_warnings_of_covariates() -> None:
+    treatment, control = units(19, 100), units(20, 100)
+    assert codes(adjust(treatment, control, ["x0"])) == []
+    shifted = treatment | {"x0": treatment["x0"] + 1.5}
+    assert codes(adjust(shifted, control, ["x0"])) == ["unbalanced_covariates"]
+    few = adjust(units(21, 10), units(22, 10), ["x0"])
+    assert codes(few) == ["few_units_for_adjustment"]
+    assert codes(adjust(units(21, 15), units(22, 15), ["x0"])) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "column", "denominator", "message"),
+    [
+        ([], "y", None, "at least one column"),
+        ("x0", "y", None, "at least one column"),
+        (["x0", "x0"], "y", None, "each once"),
+        (["x0"], None, None, r"Name one of the columns \('y', 'x1'\)"),
+        (["y"], "y", None, "its own covariate"),
+        ([("x0", "x1")], "y", "x1", "its own covariate"),
+        ([("x0", "negative")], "y", None, "is not positive"),
+    ],
+)
+def test_unclear_questions_are_refused(
+    names: list[Covariate], column: str | None, denominator: str | None, message: str
+) -> None:
+    arm = units(23, 20)
+    if "negative" in str(names):
+        arm["negative"] = -arm["x1"]
+    moments = Moments.from_arrays(arm)
+    with pytest.raises(ValueError, match=message):
+        adjusted_difference(
+            treatment=moments, control=moments, covariates=names, column=column, denominator=denominator
+        )
+
+
+def test_the_outcome_is_what_is_left() -> None:
+    treatment, control = units(24, 40), units(25, 40)
+    pair = [Moments.from_arrays(arm) for arm in (treatment, control)]
+    a = adjusted_difference(treatment=pair[0], control=pair[1], covariates=["x0", "x1"])
+    assert a == adjust(treatment, control, ["x0", "x1"])
+
+
+# Ratios.
+
+
+def sessions(seed: int, n: int) -> Columns:
+    generator = np.random.default_rng(seed)
+    habit, taste = generator.gamma(2, 2, n), generator.beta(2, 5, n)
+    d0, d1 = generator.poisson(habit) + 1, generator.poisson(habit) + 1
+    return {
+        "y": generator.binomial(d1, taste).astype(float),
+        "d": d1.astype(float),
+        "y0": generator.binomial(d0, taste).astype(float),
+        "d0": d0.astype(float),
+    }
+
+
+def test_a_ratio_is_adjusted_by_its_pre_period() -> None:
+    """The scores as plain columns: the same by the adjustment of means."""
+    treatment, control = sessions(1, 800), sessions(2, 1200)
+    pair = [Moments.from_arrays(arm) for arm in (treatment, control)]
+    e = known(
+        adjusted_difference(
+            treatment=pair[0], control=pair[1], covariates=[("y0", "d0")], column="y", denominator="d"
+        )
+    )
+    assert e.estimator == "adjusted_ratio"
+    y0, d0 = (np.concatenate([arm[name] for arm in (treatment, control)]) for name in ("y0", "d0"))
+    before = y0.sum() / d0.sum()
+    scores = []
+    for arm in (treatment, control):
+        r = arm["y"].sum() / arm["d"].sum()
+        scores.append(
+            {
+                "y": r + (arm["y"] - r * arm["d"]) / arm["d"].mean(),
+                "x": (arm["y0"] - before * arm["d0"]) / d0.mean(),
+            }
+        )
+    mean = known(adjust(scores[0], scores[1], ["x"]))
+    assert e.difference == pytest.approx(mean.difference, rel=1e-9)
+    assert e.variance == pytest.approx(mean.variance, rel=1e-9)
+    assert e.covariance == pytest.approx(mean.covariance, rel=1e-9)
+    assert e.df == pytest.approx(mean.df, rel=1e-9)
+    assert details(e)["coefficient.y0/d0"] == pytest.approx(details(mean)["coefficient.x"], rel=1e-9)
+    plain = known(ratio_difference(treatment=pair[0], control=pair[1], numerator="y", denominator="d"))
+    assert e.variance < 0.95 * plain.variance
+    assert details(e)["variance_removed"] == pytest.approx(1 - e.variance / plain.variance, rel=1e-9)
+
+
+def test_a_ratio_needs_its_denominator() -> None:
+    good = sessions(3, 50)
+    bad = good | {"d": np.zeros(50)}
+    answer = adjusted_difference(
+        treatment=Moments.from_arrays(bad),
+        control=Moments.from_arrays(good),
+        covariates=["y0"],
+        column="y",
+        denominator="d",
+    )
+    assert isinstance(answer, NoEstimate)
+    assert answer.status == Status.DENOMINATOR_NOT_POSITIVE
+    few = {name: column[:6] for name, column in sessions(4, 50).items()}
+    noisy = Moments.from_arrays(few | {"d": np.array([1.0, 1, 1, 1, 1, 40])})
+    warned = adjusted_difference(
+        treatment=noisy, control=noisy, covariates=["y0"], column="y", denominator="d"
+    )
+    assert codes(warned)[0] == "noisy_denominator"
+
+
+# Missing pre-periods.
+
+
+def test_missing_values_become_two_columns() -> None:
+    filled = fill_missing({"x": [1.0, math.nan, -2.0], "z": [math.nan, 0.0, 5.0]})
+    assert list(filled) == ["x", "has_x", "z", "has_z"]
+    assert [column.tolist() for column in filled.values()] == [
+        [1.0, 0.0, -2.0],
+        [1.0, 0.0, 1.0],
+        [0.0, 0.0, 5.0],
+        [0.0, 1.0, 1.0],
+    ]
+    with pytest.raises(ValueError, match="infinite"):
+        fill_missing({"x": [math.inf]})
+    with pytest.raises(ValueError, match="'has_x' already exists"):
+        fill_missing({"x": [1.0], "has_x": [1.0]})
+
+
+def test_a_missing_pre_period_is_the_choice_of_any_value() -> None:
+    """With the indicator, what stands in for the missing value cannot matter."""
+    generator = np.random.default_rng(30)
+    pair, other = [], []
+    for seed in (31, 32):
+        arm = units(seed, 600, covariates=1)
+        gone = generator.random(600) < 0.4
+        arm["y"] += 3 * gone
+        pair.append({"y": arm["y"]} | fill_missing({"x0": np.where(gone, np.nan, arm["x0"])}))
+        other.append(pair[-1] | {"x0": np.where(gone, 7.7, arm["x0"])})
+    a, b = (known(adjust(arms[0], arms[1], ["x0", "has_x0"])) for arms in (pair, other))
+    assert a.difference == pytest.approx(b.difference, rel=1e-9)
+    assert a.variance == pytest.approx(b.variance, rel=1e-9)
+    without = known(adjust(pair[0], pair[1], ["x0"]))
+    assert a.variance < without.variance
+
+
+# Calibration.
+
+
+@pytest.mark.parametrize(
+    ("n_t", "n_c", "rho", "k", "missing"),
+    [(500, 500, 0.0, 1, 0.0), (100, 900, 0.9, 1, 0.0), (200, 800, 0.5, 3, 0.0), (300, 300, 0.7, 1, 0.4)],
+)
+def test_level_and_variance_removed(n_t: int, n_c: int, rho: float, k: int, missing: float) -> None:
+    """A/A with slopes that differ between the arms."""
+    generator = np.random.default_rng(40)
+    replications = 2500
+    rejected, removed = 0, []
+    names = ["x0", "has_x0"] if missing else [f"x{i}" for i in range(k)]
+    for _ in range(replications):
+        pair = []
+        for n, slope in ((n_t, 1.3), (n_c, 0.9)):
+            x = generator.normal(size=(k, n))
+            y = rho * slope * x[0] + math.sqrt(1 - rho**2) * generator.normal(size=n)
+            if missing:
+                x[0, generator.random(n) < missing] = np.nan
+                pair.append(Moments.from_arrays({"y": y} | fill_missing({"x0": x[0]}), third=False))
+            else:
+                pair.append(
+                    Moments.from_arrays({"y": y} | {f"x{i}": row for i, row in enumerate(x)}, third=False)
+                )
+        e = adjusted_difference(treatment=pair[0], control=pair[1], covariates=names, column="y")
+        rejected += bool(fixed_horizon(e).test.rejected)
+        removed.append(details(e)["variance_removed"])
+    assert abs(rejected / replications - 0.05) < 3 * math.sqrt(0.05 * 0.95 / replications)
+    assert min(removed) >= -0.02
+    v = [(n, (rho * s) ** 2, (rho * s) ** 2 + 1 - rho**2) for n, s in ((n_t, 1.3), (n_c, 0.9))]
+    slope = sum(rho * s / n for n, s in ((n_t, 1.3), (n_c, 0.9))) / (1 / n_t + 1 / n_c)
+    explained = slope**2 * (1 / n_t + 1 / n_c) / sum(total / n for n, _, total in v) * (1 - missing)
+    assert np.mean(removed) == pytest.approx(explained, abs=0.03)
+
+
+def test_the_lift_of_adjusted_arms_covers() -> None:
+    """Fieller on adjusted values and their covariance: coverage of the true lift."""
+    generator = np.random.default_rng(41)
+    replications, covered = 2500, 0
+    for _ in range(replications):
+        pair = []
+        for n, lift in ((300, 1.1), (900, 1.0)):
+            x = generator.gamma(2, 2, n)
+            pair.append(Moments.from_arrays({"y": lift * (2 + x + generator.normal(0, 1, n)), "x": x}))
+        e = adjusted_difference(treatment=pair[0], control=pair[1], covariates=["x"])
+        found = fixed_horizon(e).lift.interval
+        assert found is not None
+        covered += not found.excludes(0.1)
+    assert abs(covered / replications - 0.95) < 3 * math.sqrt(0.05 * 0.95 / replications)
+
+
+# The sweep.
+
+
+@given(st.integers(1, 5), st.integers(0, 2**31))
+def test_sweeping_solves_the_normal_equations(k: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    data = generator.normal(size=(30, k + 1)) * generator.lognormal(0, 3, k + 1)
+    v = np.cov(data.T)
+    offset = generator.normal(size=k)
+    fit = regress(v[:k, :k].tolist(), v[:k, k].tolist(), float(v[k, k]), offset.tolist())
+    theta = np.linalg.solve(v[:k, :k], v[:k, k])
+    assert fit.rank == k
+    assert fit.coefficients == pytest.approx(theta.tolist(), rel=1e-7)
+    assert fit.residual == pytest.approx(float(v[k, k] - theta @ v[:k, k]), rel=1e-7)
+    assert fit.distance == pytest.approx(float(offset @ np.linalg.solve(v[:k, :k], offset)), rel=1e-7)
