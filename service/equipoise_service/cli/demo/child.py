@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from equipoise._transport import Transport, TransportError
 from equipoise_service.cli.failures import Failure
@@ -26,7 +27,7 @@ class ServiceProcess:
     Args:
         data_dir: Its data directory.
         log: The file that its output is appended to.
-        port: Its port; 0 takes a free one.
+        port: Its port; 0 takes a free one, and keeps it when it is started again.
         settings: Further settings, by the names of their environment variables.
     """
 
@@ -107,6 +108,8 @@ class ServiceProcess:
             found = _SERVES.search(self.log.read_bytes()[begin:])
             if found and _ready(found[1].decode()):
                 self.url = found[1].decode()
+                # Started again, it is to be found where it was.
+                self.port = urlsplit(self.url).port or 0
                 return
             sleep(0.05)
         raise Failure(

@@ -3,21 +3,21 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, true_value
 from equipoise_service.readouts.schemas import Comparison, Difference, Lift, Readout
 from equipoise_service.readouts.terminal import draw
-from equipoise_service.readouts.wording import number, percent
+from equipoise_service.readouts.wording import number
 
-_TITLE_WIDTH = 11
+_TITLE_WIDTH = 12
 
 
 def introduce(console: Console) -> None:
@@ -29,12 +29,7 @@ def introduce(console: Console) -> None:
 
 def step(console: Console, title: str, text: str) -> None:
     """Say that something is done."""
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(style="green")
-    grid.add_column(style="bold", min_width=_TITLE_WIDTH)
-    grid.add_column(overflow="fold")
-    grid.add_row("✓", title, Text(text))
-    console.print(grid)
+    console.print(Text.assemble(("✓ ", "green"), (f"{title:<{_TITLE_WIDTH}}", "bold"), text))
 
 
 @contextmanager
@@ -43,7 +38,7 @@ def users_bar(console: Console, users: int) -> Iterator["UsersBar"]:
     with Progress(
         TextColumn("[cyan]…[/cyan] [bold]{task.description}[/bold]"),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(separator=" of "),
+        TextColumn("[cyan]{task.completed:,.0f} of {task.total:,.0f}[/cyan]"),
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
@@ -71,11 +66,10 @@ def show_readout(console: Console, readout: Readout) -> None:
     draw(readout.model_dump(mode="json", by_alias=True), console)
     console.print()
     console.print("[bold]Beside the truth[/bold], which only a simulation knows")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    level = f"{1 - readout.plan.alpha:.0%}".replace("%", " %")
-    for name in ("", "True", "Measured", f"{level} interval"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    level = f"{100 * (1 - readout.plan.alpha):g} %"
+    for name in ("", "True", "Measured", f"{level} interval", "Covers the truth"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     missed = 0
     for result in readout.metrics:
         for comparison in result.comparisons:
@@ -83,10 +77,10 @@ def show_readout(console: Console, readout: Readout) -> None:
     console.print(table)
     if missed:
         console.print(
-            f"[dim]An interval of {level} misses the truth in one experiment of twenty, so now and then "
-            "in this one. Run it again: the users are others each time.[/dim]"
+            f"[dim]That is chance, not a fault: a {level} interval misses the truth in one experiment of "
+            f"{round(1 / readout.plan.alpha)}. Run it again: assignment is random each time.[/dim]"
         )
-        console.print()
+    console.print()
 
 
 def show_next(console: Console, kept: Path | None, key: str) -> None:
@@ -109,33 +103,26 @@ def show_next(console: Console, kept: Path | None, key: str) -> None:
 def _add_rows(table: Table, metric: str, comparison: Comparison) -> int:
     """Add the difference and the lift of one metric; how many of their intervals miss the truth."""
     control, treatment = true_value(metric, CONTROL), true_value(metric, TREATMENT)
-    proportion = metric == "conversion"
-    rows: tuple[tuple[str, float, Difference | Lift, bool], ...] = (
-        (f"{metric}, difference", treatment - control, comparison.difference, proportion),
-        (f"{metric}, lift", treatment / control - 1, comparison.lift, True),
+    # Of the difference: a proportion's is in percentage points.
+    scale, unit = (100.0, " pp") if metric == "conversion" else (1.0, "")
+    rows: tuple[tuple[str, float, Difference | Lift, float, str], ...] = (
+        (metric, treatment - control, comparison.difference, scale, unit),
+        ("  as lift", treatment / control - 1, comparison.lift, 100.0, " %"),
     )
     missed = 0
-    for title, truth, measured, as_percent in rows:
-        points = " pp" if title.startswith("conversion, difference") else None
+    for title, truth, measured, scale, unit in rows:
+        shown = partial(number, decimals=2 if unit != " %" else 1, signed=True)
         if measured.estimate is None or measured.interval is None:
-            table.add_row(title, _shown(truth, as_percent, points), "–", measured.reason or "", "")
+            table.add_row(title, shown(scale * truth) + unit, "–", measured.reason or "", "–")
             continue
         low, high = measured.interval
         covered = low <= truth <= high
         missed += not covered
         table.add_row(
             title,
-            _shown(truth, as_percent, points),
-            _shown(measured.estimate, as_percent, points),
-            f"{_shown(low, as_percent, points)} to {_shown(high, as_percent, points)}",
-            Text("✓ covers it", "green") if covered else Text("✗ misses it", "yellow"),
+            shown(scale * truth) + unit,
+            shown(scale * measured.estimate) + unit,
+            f"{shown(scale * low)} to {shown(scale * high)}{unit}",
+            Text("yes", "green") if covered else Text("no", "yellow"),
         )
     return missed
-
-
-def _shown(value: float, as_percent: bool, unit: str | None) -> str:
-    if not as_percent:
-        return number(value, decimals=2, signed=True)
-    if unit:
-        return number(100 * value, decimals=2, signed=True) + unit
-    return percent(value, decimals=1, signed=True)

@@ -18,7 +18,7 @@ from equipoise_service.app import open_database
 from equipoise_service.cli.demo import audit, display
 from equipoise_service.cli.demo.child import ServiceProcess
 from equipoise_service.cli.demo.processes import PROCESSES, simulate_in_processes
-from equipoise_service.cli.demo.simulation import CONTROL, EXPERIMENT, TREATMENT, definition
+from equipoise_service.cli.demo.simulation import EXPERIMENT, definition
 from equipoise_service.cli.failures import Failure
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.terminal import pretty_json
@@ -44,13 +44,13 @@ def run_demo(users: int, keep: Path | None) -> None:
         key = _first_key(directory)
         service = ServiceProcess(directory, directory / "service.log")
         with service:
-            place = f"in {keep}" if keep else "in a temporary directory"
-            display.step(console, "Service", f"{service.url}, on its embedded defaults, data {place}")
+            place = f"its data in {keep}" if keep else "its data in a temporary directory"
+            display.step(console, "Service", f"started at {service.url}, {place}")
             try:
                 readout = _experiment(console, service.url, key, users)
             except Failure as error:
                 raise Failure(f"{error}\n\nThe service's log ends with:\n{service.log_tail()}") from None
-        _verify(console, readout, directory / "readout.json", kept=keep is not None)
+        _verify(console, readout, directory / "readout.json")
         display.show_readout(console, Readout.model_validate(readout))
         display.show_next(console, keep, key)
 
@@ -60,9 +60,7 @@ def _experiment(console: Console, url: str, key: str, users: int) -> Any:
     api = Transport(url, key)
     _call(api, "POST", "/v1/experiments", definition())
     _call(api, "POST", f"/v1/experiments/{EXPERIMENT}/start")
-    display.step(
-        console, "Experiment", f"{EXPERIMENT} is registered and started: {CONTROL} against {TREATMENT}"
-    )
+    display.step(console, "Experiment", f"{EXPERIMENT} registered and started, over HTTP")
     began = monotonic()
     with display.users_bar(console, users) as bar:
         reports = simulate_in_processes(url, key, users, bar.show)
@@ -71,19 +69,18 @@ def _experiment(console: Console, url: str, key: str, users: int) -> Any:
     display.step(
         console,
         "Users",
-        f"{users:,} through the SDK in {PROCESSES} processes: {items:,} exposures and events "
-        f"in {seconds:.1f} s",
+        f"{users:,} in {PROCESSES} processes: {items:,} exposures and events in {seconds:.1f} s",
     )
     _require_none(audit.delivery_problems(reports))
-    display.step(console, "Delivery", "the SDK's own count: all sent and accepted, none lost, none twice")
+    display.step(console, "Delivery", "the SDK counts all of them accepted, none lost, none twice")
     document = _call(api, "GET", f"/v1/experiments/{EXPERIMENT}/readout")
     api.close()
     _require_none(audit.readout_problems(audit.total(reports), Readout.model_validate(document)))
-    display.step(console, "Readout", "the service has every user, buyer and amount, to the last")
+    display.step(console, "Readout", "it counts every user, buyer and amount, to the last one")
     return document
 
 
-def _verify(console: Console, document: Any, path: Path, *, kept: bool) -> None:
+def _verify(console: Console, document: Any, path: Path) -> None:
     path.write_text(pretty_json(document), encoding="utf-8")
     _require_none(
         [
@@ -91,10 +88,7 @@ def _verify(console: Console, document: Any, path: Path, *, kept: bool) -> None:
             for each in verify_readout(document)
         ]
     )
-    where = f" ({path})" if kept else ""
-    display.step(
-        console, "Verified", f"every number recomputed from the statistics in the readout{where}: they agree"
-    )
+    display.step(console, "Verified", "every number in it follows from the statistics in it")
 
 
 def _require_none(problems: list[str]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import responses
 from time import monotonic
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -42,6 +43,7 @@ class _BatchAnswer(msgspec.Struct):
 
 class _Problem(msgspec.Struct):
     detail: str
+    limit_items: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Outcome:
 class Delivery:
     """Sends batches to one service; any number of threads may use it, each over a connection of its own.
 
+    As a context manager it closes the connections at the end; no thread may use it any more then.
+
     Args:
         url: Where the service is.
         key: A key with the scope `ingest`.
@@ -78,6 +82,16 @@ class Delivery:
         self._lock = threading.Lock()
         self._waiting = False
         self._local = threading.local()
+        self._transports: list[Transport] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for transport in self._transports:
+            transport.close()
 
     def stop(self) -> None:
         """Let every `send` that waits end with `Stopped`."""
@@ -98,7 +112,7 @@ class Delivery:
         if not items:
             return
         answer = self._answer(_body(items))
-        if answer.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if answer.status == HTTPStatus.OK:
             self._settle(items, answer, outcome)
         elif len(items) == 1:
             row, item = items[0]
@@ -126,7 +140,7 @@ class Delivery:
                 counter["exposures" if isinstance(item, Exposure) else "events"] += 1
 
     def _answer(self, body: bytes) -> Answer:
-        """The service's answer to a body: 200 or 413."""
+        """The service's answer to a body: it is taken, or too large."""
         since: float | None = None
         failures = 0
         while not self._stopped.is_set():
@@ -152,7 +166,7 @@ class Delivery:
         raise Stopped
 
     def _require_readable(self, answer: Answer) -> None:
-        if answer.status in (HTTPStatus.OK, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        if answer.status == HTTPStatus.OK or _is_too_large(answer):
             return
         advice = {
             401: "The key is not valid. Give one in EQUIPOISE_KEY or with --key; "
@@ -165,6 +179,7 @@ class Delivery:
     def _transport(self) -> Transport:
         if not hasattr(self._local, "transport"):
             self._local.transport = Transport(self._url, self._key)
+            self._transports.append(self._local.transport)
         transport: Transport = self._local.transport
         return transport
 
@@ -202,11 +217,24 @@ def _reason(verdict: _ItemAnswer) -> str:
     return ": ".join([*name, verdict.reason or "no reason given"])
 
 
+def _is_too_large(answer: Answer) -> bool:
+    """Whether half of the batch could be taken: it has too many bytes, or too many items."""
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return True
+    problem = _problem(answer)
+    return answer.status == HTTPStatus.UNPROCESSABLE_ENTITY and bool(problem and problem.limit_items)
+
+
 def _detail(answer: Answer) -> str:
+    problem = _problem(answer)
+    return problem.detail if problem else responses.get(answer.status, "without a reason")
+
+
+def _problem(answer: Answer) -> _Problem | None:
     try:
-        return msgspec.json.decode(answer.body, type=_Problem).detail
+        return msgspec.json.decode(answer.body, type=_Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return responses.get(answer.status, "without a reason")
+        return None  # not the service, but something on the way to it, answers so
 
 
 def _wait(failures: int, retry_after: float) -> float:

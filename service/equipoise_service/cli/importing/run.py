@@ -29,9 +29,9 @@ from equipoise_service.cli.importing.source import (
 )
 from equipoise_service.cli.importing.tally import Tally
 
-_BATCH_ITEMS: Final = 2_000
-_SENDERS: Final = 3
-_MOST_UNDER_WAY: Final = 6
+_BATCH_ITEMS: Final = 4_000
+_SENDERS: Final = 4
+_MOST_UNDER_WAY: Final = 8
 _HOPELESS_REFUSALS: Final = 10_000
 
 
@@ -130,9 +130,11 @@ class _Progress:
 
 def _send_all(source: Source, job: Job, tally: Tally, progress: _Progress, display: Display) -> None:
     """Send what is left, several batches at a time, and settle them in the order of their rows."""
-    delivery = Delivery(job.url, job.key, job.patience, display.notice)
     under_way: deque[tuple[Batch, Future[Outcome]]] = deque()
-    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="equipoise-import") as pool:
+    with (
+        Delivery(job.url, job.key, job.patience, display.notice) as delivery,
+        ThreadPoolExecutor(_SENDERS, thread_name_prefix="equipoise-import") as pool,
+    ):
         try:
             for batch in _batches(source, job.mapping, skip=tally.rows):
                 if len(under_way) >= _MOST_UNDER_WAY:
