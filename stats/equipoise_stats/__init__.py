@@ -67,6 +67,24 @@ from equipoise_stats.inference.comparison import (
     Scale,
 )
 from equipoise_stats.inference.fixed import fixed_horizon
+from equipoise_stats.inference.group_sequential.analysis import group_sequential
+from equipoise_stats.inference.group_sequential.constants import obrien_fleming_constant, pocock_constant
+from equipoise_stats.inference.group_sequential.exits import (
+    ExitProbabilities,
+    drift_for_power,
+    exit_probabilities,
+    inflation_factor,
+)
+from equipoise_stats.inference.group_sequential.final import stage_wise
+from equipoise_stats.inference.group_sequential.futility import (
+    conditional_power,
+    futility_bounds,
+    futility_drift,
+    predictive_power,
+)
+from equipoise_stats.inference.group_sequential.looks import Look, LookHistory, plan_looks
+from equipoise_stats.inference.group_sequential.p_values import PValue, repeated_p_value, sequential_p_value
+from equipoise_stats.inference.group_sequential.spending import Spending, SpendingFamily
 from equipoise_stats.inference.lift_intervals import fixed_horizon_lift, lift_effect_by
 from equipoise_stats.missing import fill_missing
 from equipoise_stats.moments import Moments, merge_moments
@@ -94,16 +112,22 @@ __all__ = [
     "Detail",
     "Effect",
     "Estimate",
+    "ExitProbabilities",
     "HypothesisTest",
     "Interval",
+    "Look",
+    "LookHistory",
     "Method",
     "Moments",
     "NoEstimate",
     "Notice",
+    "PValue",
     "SampleRatio",
     "SampleRatioFinding",
     "Scale",
     "SequentialSampleRatio",
+    "Spending",
+    "SpendingFamily",
     "Status",
     "adaptive_confidence_sequence",
     "adjusted_difference",
@@ -114,13 +138,20 @@ __all__ = [
     "best_arm_probabilities",
     "cluster_difference",
     "clusters_by_arm",
+    "conditional_power",
     "confidence_sequence",
     "conversion_process",
     "counts_by_arm",
     "dirichlet_multinomial_log_e",
+    "drift_for_power",
+    "exit_probabilities",
     "fill_missing",
     "fixed_horizon",
     "fixed_horizon_lift",
+    "futility_bounds",
+    "futility_drift",
+    "group_sequential",
+    "inflation_factor",
     "inverse_weighted_difference",
     "lift_effect_by",
     "mean_difference",
@@ -131,17 +162,24 @@ __all__ = [
     "moments_by_stratum",
     "normal_mixture_critical",
     "normal_mixture_log_p",
+    "obrien_fleming_constant",
     "optimal_mixture_ratio",
     "order_ranks",
+    "plan_looks",
+    "pocock_constant",
     "pooled_cut",
+    "predictive_power",
     "proportion_difference",
     "quantile_difference",
     "rate_difference",
     "ratio_difference",
+    "repeated_p_value",
     "running_comparison",
     "sample_ratio",
     "sequence_critical",
+    "sequential_p_value",
     "sequential_sample_ratio",
+    "stage_wise",
     "stratified_difference",
     "thompson_allocation",
     "top_two_allocation",

@@ -33,7 +33,8 @@ _PANEL = 96
 _CHUNK = 256
 """Values at which survival is evaluated together; bounds the memory of fine grids."""
 
-_LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+_LAST_STEP = 1e-9
+"""Relative size of a Newton step after which, convergence being quadratic, no other is needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +102,8 @@ def log_exits(grid: Grid | None, time: float, bound: float, drifts: Floats) -> F
     if grid is None:
         tails: Floats = log_ndtr((drifts * time - bound) / math.sqrt(time))
         return tails
-    terms, _ = _exit_terms(grid, time, bound, drifts[:, None])
+    drifts, gap = drifts[:, None], time - grid.time
+    terms = _log_density(grid, drifts) + log_ndtr((grid.nodes + drifts * gap - bound) / math.sqrt(gap))
     peak = terms.max(axis=1)
     exits: Floats = peak + np.log(np.exp(terms - peak[:, None]) @ grid.weights)
     return exits
@@ -125,25 +127,27 @@ def solve_exit(grid: Grid | None, time: float, log_probability: float, drift: fl
         return bound
     # The surviving density is log-concave (Prékopa), so the logarithm of its tail is concave and Newton's
     # steps from the right, where they start, approach the root without passing it.
-    step = math.inf
-    while step > 1e-14 * (root + abs(bound)):
-        terms, slopes = _exit_terms(grid, time, bound, drift)
-        peak = float(max(terms.max(), slopes.max()))
-        tail = float(np.exp(terms - peak) @ grid.weights)
-        density = float(np.exp(slopes - peak) @ grid.weights)
-        step = (log_probability - peak - math.log(tail)) * tail / density
+    gap = time - grid.time
+    spread, density = math.sqrt(gap), _log_density(grid, drift)
+    starts = (grid.nodes + drift * gap) / spread
+    scale, step = 1 / (spread * math.sqrt(2 * math.pi)), math.inf
+    while step > _LAST_STEP * (root + abs(bound)):
+        distance = starts - bound / spread
+        terms = density + log_ndtr(distance)
+        peak = float(terms.max())
+        exit_mass = float(np.exp(terms - peak) @ grid.weights)
+        exit_slope = scale * float(np.exp(density - peak - distance * distance / 2) @ grid.weights)
+        step = (log_probability - peak - math.log(exit_mass)) * exit_mass / exit_slope
         bound -= step
     return bound
 
 
-def _exit_terms(grid: Grid, time: float, bound: float, drift: Any) -> tuple[Floats, Floats]:
-    """For each node, log(density there × P(step beyond the bound)) and its derivative's logarithm."""
-    gap = time - grid.time
-    density = -((grid.nodes - drift * grid.time) ** 2) / (2 * grid.time)
-    density = density - 0.5 * math.log(grid.time) - _LOG_ROOT_TWO_PI
-    distance = (bound - grid.nodes - drift * gap) / math.sqrt(gap)
-    slopes = density - distance**2 / 2 - 0.5 * math.log(gap) - _LOG_ROOT_TWO_PI
-    return density + log_ndtr(-distance), slopes
+def _log_density(grid: Grid, drift: Any) -> Floats:
+    """Logarithm of the density of B(grid.time) at the nodes, without any stopping."""
+    density: Floats = (grid.nodes - drift * grid.time) ** 2 * (-0.5 / grid.time) - 0.5 * math.log(
+        2 * math.pi * grid.time
+    )
+    return density
 
 
 def _survival(values: Floats, time: float, behind: Grid | None) -> Floats:

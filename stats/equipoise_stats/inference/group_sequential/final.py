@@ -1,0 +1,232 @@
+"""After stopping: p-value, interval and estimate that account for having looked (stage-wise ordering)."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtri_exp
+
+from equipoise_stats.distributions import p_value_from_log
+from equipoise_stats.estimates.estimate import Estimate, NoEstimate
+from equipoise_stats.inference.comparison import (
+    Alternative,
+    Comparison,
+    Effect,
+    HypothesisTest,
+    Interval,
+    Scale,
+)
+from equipoise_stats.inference.conclude import unanswered
+from equipoise_stats.inference.group_sequential.analysis import (
+    check_group_sequential,
+    group_sequential_method,
+    normal_from_t,
+    t_from_normal,
+)
+from equipoise_stats.inference.group_sequential.looks import LookHistory
+from equipoise_stats.inference.group_sequential.recursion import Grid, Stage, grid_towards, log_exits
+from equipoise_stats.inference.intervals import CONTROL_NOT_POSITIVE, lift_effect, statistic
+from equipoise_stats.inference.settings import tail_alpha
+from equipoise_stats.results import Status
+
+
+def stage_wise(
+    estimate: Estimate | NoEstimate,
+    *,
+    history: LookHistory,
+    alpha: float = 0.05,
+    alternative: Alternative = "two-sided",
+    null: float = 0.0,
+    scale: Scale = "difference",
+) -> Comparison:
+    """Concludes an analysis that stopped at the last look of a history.
+
+    After stopping early the naive estimate is too large on average and its interval covers too little. The
+    stage-wise ordering calls a result more extreme the earlier it crossed a bound, and at the same look the
+    larger its statistic. It gives an exact p-value, an interval with coverage 1 − α, and a median-unbiased
+    estimate: the effect that would be exceeded half of the time.
+
+    Valid once, when the analysis stops: because a bound was crossed, or at the last look; no look before may
+    have crossed its bound. While it goes on, `group_sequential` is the answer.
+
+    Args:
+        estimate: Any estimate, from the data at the look that stopped.
+        history: The looks up to it.
+        alpha: Level of the whole analysis; that of the history.
+        alternative: `two-sided`, `greater` or `less`; that of the history.
+        null: The null value against which the looks were taken.
+        scale: Its scale.
+
+    Returns:
+        The comparison: both effects hold the median-unbiased estimate and the stage-wise interval, the test
+        the stage-wise p-value; p ≤ α exactly when the interval on the null value's scale excludes it. The
+        standard errors of the effects are unknown (None); the naive estimate is treatment − control.
+
+    Raises:
+        ValueError: alpha or alternative is not the history's, there is no look, or null or scale is out of
+            range.
+
+    Source:
+        Tsiatis, Rosner and Mehta 1984 (Biometrics 40, 797–803); Jennison and Turnbull 2000, sections 8.4
+        and 8.5.
+
+    Example:
+        >>> from equipoise_stats import Counts, proportion_difference, plan_looks
+        >>> effect = proportion_difference(treatment=Counts(5000, 490), control=Counts(5000, 400))
+        >>> result = stage_wise(effect, history=plan_looks([0.25, 0.5]))
+        >>> round(effect.difference, 5), round(result.difference.estimate, 5), round(result.test.p_value, 5)
+        (0.018, 0.018, 0.00159)
+    """
+    check_group_sequential(history, alpha, alternative, null, scale)
+    method = group_sequential_method("stage_wise", history, null, scale)
+    distance = None if isinstance(estimate, NoEstimate) else statistic(estimate, null, scale)
+    if isinstance(estimate, NoEstimate) or distance is None:
+        missing = estimate if isinstance(estimate, NoEstimate) else _without_statistic(estimate)
+        return unanswered(
+            missing, method=method, alpha=alpha, alternative=alternative, null=null, scale=scale
+        )
+    # A test for smaller values is one for greater values of the mirrored statistic.
+    sign = -1 if alternative == "less" else 1
+    ordering = _ordering(history, sign * normal_from_t(distance, estimate.df))
+    log_tail = math.log(tail_alpha(alpha, alternative))
+    near, middle = (ordering.multiplier_above(level) for level in (log_tail, math.log(0.5)))
+    far = ordering.multiplier_below(log_tail) if history.two_sided else -math.inf
+    ends = _Multipliers(*(sign * t_from_normal(m, estimate.df) for m in (near, middle, far)[::sign]))
+    log_p = ordering.log_p()
+    test = HypothesisTest(
+        Status.OK,
+        scale,
+        null,
+        alternative,
+        alpha,
+        statistic=distance,
+        df=estimate.df,
+        p_value=p_value_from_log(log_p),
+        log_p_value=log_p,
+        rejected=log_p <= math.log(alpha),
+    )
+    return Comparison(
+        method,
+        estimate.estimator,
+        estimate.treatment.summary(),
+        estimate.control.summary(),
+        _difference(estimate, ends),
+        _lift(estimate, ends),
+        test,
+        estimate.warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Multipliers:
+    """Standardised distances from the naive estimate down to the interval's ends and the estimate."""
+
+    lower: float
+    estimate: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ordering:
+    """The distribution of stopping, seen from a result.
+
+    Attributes:
+        earlier: For each look before that could stop: the grid before it, its time, its bound.
+        grid: The grid before the look that stopped.
+        time: Its time.
+        z: Its statistic.
+        two_sided: Whether there are bounds on both sides.
+    """
+
+    earlier: tuple[tuple[Grid | None, float, float], ...]
+    grid: Grid | None
+    time: float
+    z: float
+    two_sided: bool
+
+    def log_above(self, drift: float) -> float:
+        """Log probability of a result as extreme upwards or more so."""
+        drifts = np.array([drift])
+        parts = [log_exits(*look, drifts)[0] for look in self.earlier]
+        parts.append(log_exits(self.grid, self.time, self.z * math.sqrt(self.time), drifts)[0])
+        return float(np.logaddexp.reduce(parts))
+
+    def log_below(self, drift: float) -> float:
+        """Log probability of a result as extreme downwards or more so, of a two-sided test."""
+        return replace(self, z=-self.z).log_above(-drift)
+
+    def log_p(self) -> float:
+        """Natural logarithm of the p-value."""
+        above = self.log_above(0.0)
+        if not self.two_sided:
+            return min(0.0, above)
+        return min(0.0, math.log(2) + min(above, self.log_below(0.0)))
+
+    def multiplier_above(self, log_level: float) -> float:
+        """Distance of the drift, below z in standard errors, at which `log_above` has a value."""
+        from scipy.optimize import brentq
+
+        target, root = float(ndtri_exp(log_level)), math.sqrt(self.time)
+
+        def excess(multiplier: float) -> float:
+            return float(ndtri_exp(self.log_above((self.z - multiplier) / root))) - target
+
+        # Without earlier looks the excess is −target − multiplier exactly.
+        low = high = -target
+        while excess(low) < 0:
+            low -= 1 + abs(low)
+        while excess(high) > 0:
+            high += 1 + abs(high)
+        return low if low == high else float(brentq(excess, low, high, xtol=1e-13))
+
+    def multiplier_below(self, log_level: float) -> float:
+        """Distance of the drift, below z in standard errors, at which `log_below` has a value."""
+        return -replace(self, z=-self.z).multiplier_above(log_level)
+
+
+def _ordering(history: LookHistory, z: float) -> _Ordering:
+    stage: Stage | None = None
+    earlier: list[tuple[Grid | None, float, float]] = []
+    for look in history.looks[:-1]:
+        if math.isfinite(look.critical):
+            bound, grid = look.critical * math.sqrt(look.fraction), grid_towards(stage, look.fraction)
+            earlier.append((grid, look.fraction, bound))
+            stage = Stage(look.fraction, -bound if history.two_sided else -math.inf, bound, grid)
+    time = history.current.fraction
+    return _Ordering(tuple(earlier), grid_towards(stage, time), time, z, history.two_sided)
+
+
+def _difference(estimate: Estimate, ends: _Multipliers) -> Effect:
+    middle, spread = estimate.difference, estimate.standard_error
+    interval = Interval(middle - ends.lower * spread, middle - ends.upper * spread)
+    return Effect(Status.OK, None, middle - ends.estimate * spread, None, interval)
+
+
+def _lift(estimate: Estimate, ends: _Multipliers) -> Effect:
+    """The lifts whose linear form is that many standard errors from 0: ends of Fieller's intervals."""
+    lower, middle, upper = (
+        (math.copysign(math.inf, -m), None) if math.isinf(m) else _lift_at(estimate, m)
+        for m in (ends.lower, ends.estimate, ends.upper)
+    )
+    for _, refused in (lower, middle, upper):
+        if refused is not None:
+            return refused
+    return Effect(Status.OK, None, middle[0], None, Interval(lower[0], upper[0]))
+
+
+def _lift_at(estimate: Estimate, multiplier: float) -> tuple[float, Effect | None]:
+    effect = lift_effect(estimate, abs(multiplier))
+    if effect.interval is None:
+        return math.nan, Effect(effect.status, effect.reason)
+    return (effect.interval.lower if multiplier > 0 else effect.interval.upper), None
+
+
+def _without_statistic(estimate: Estimate) -> NoEstimate:
+    return NoEstimate(
+        estimate.estimator,
+        Status.CONTROL_NOT_POSITIVE,
+        CONTROL_NOT_POSITIVE.format(value=estimate.control.value),
+        estimate.treatment.summary(),
+        estimate.control.summary(),
+        estimate.warnings,
+    )
