@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def await_started(running: "subprocess.Popen[str]") -> list[int]:
+    """Wait until the simulation is under way; the processes that were started for it."""
+    started: list[int] = []
+    deadline = time.monotonic() + 60
+    while len(started) < 4 and time.monotonic() < deadline:  # the service, two simulators, their helper
+        started = processes_below(running.pid)
+        time.sleep(0.05)
+    assert len(started) >= 4
+    time.sleep(2)
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +137,14 @@ def test_being_stopped_leaves_nothing_behind(tmp_path: Path, number: signal.Sign
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     running = command("demo", "--users", "5000000", directory=tmp_path, TMPDIR=str(temporary))
-    started: list[int] = []
-    deadline = time.monotonic() + 60
-    while len(started) < 4 and time.monotonic() < deadline:  # the service, two simulators, their helper
-        started = processes_below(running.pid)
-        time.sleep(0.05)
-    assert len(started) >= 4
-    time.sleep(1)
+    started = await_started(running)
     # As a terminal does, for Ctrl-C: to every process of the group.
     os.killpg(running.pid, number) if number is signal.SIGINT else running.send_signal(number)
     ended = wait(running)
     assert ended.status == status, ended.errors
+    deadline = time.monotonic() + 10  # the helper of multiprocessing ends a moment after its parent
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert [pid for pid in started if alive(pid)] == []
     assert list(temporary.iterdir()) == []
     assert "Traceback" not in ended.errors
@@ -143,15 +153,14 @@ def test_being_stopped_leaves_nothing_behind(tmp_path: Path, number: signal.Sign
 @pytest.mark.slow
 def test_a_service_that_dies_ends_the_demonstration_with_its_log(tmp_path: Path) -> None:
     running = command("demo", "--users", "5000000", "--keep", "kept", directory=tmp_path)
-    log = tmp_path / "kept" / "service.log"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (log.exists() and b"startup complete" in log.read_bytes()):
-        time.sleep(0.05)
-    found = re.search(r"Started server process \[(\d+)\]", log.read_text())
+    await_started(running)
+    log = (tmp_path / "kept" / "service.log").read_text()
+    found = re.search(r"Started server process \[(\d+)\]", log)
     assert found
     os.kill(int(found[1]), signal.SIGKILL)
     ended = wait(running)
     assert ended.status == 2
+    assert "The service ended by itself" in ended.errors
     assert "The service's log ends with:" in ended.errors
     assert "startup complete" in ended.errors
 

@@ -95,6 +95,15 @@ class ServiceProcess:
             self._process.wait()
             self._process = None
 
+    def require_running(self) -> None:
+        """Check that it has not ended by itself.
+
+        Raises:
+            Failure: It has; the message says with which status.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise Failure(f"The service ended by itself, with status {self._process.returncode}.")
+
     def log_tail(self, lines: int = 20) -> str:
         """What it logged last."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

@@ -14,7 +14,9 @@ PROCESSES: Final = 2
 _Message = tuple[int, int | Report]
 
 
-def simulate_in_processes(url: str, key: str, users: int, tell: Callable[[int], None]) -> list[Report]:
+def simulate_in_processes(
+    url: str, key: str, users: int, tell: Callable[[int], None], watch: Callable[[], None]
+) -> list[Report]:
     """Share users among processes and wait for them.
 
     Args:
@@ -22,6 +24,7 @@ def simulate_in_processes(url: str, key: str, users: int, tell: Callable[[int], 
         key: A key with the scopes `evaluate` and `ingest`.
         users: How many in all.
         tell: Told how many users are done in all, now and then.
+        watch: Called a few times a second; what it raises ends the simulation.
 
     Returns:
         What each process did.
@@ -40,23 +43,27 @@ def simulate_in_processes(url: str, key: str, users: int, tell: Callable[[int], 
     try:
         for process in processes:
             process.start()
-        return _gather(processes, messages, tell)
+        reports = _gather(processes, messages, tell, watch)
+        for process in processes:
+            process.join()
     finally:
         for process in processes:
-            if process.pid is not None:
-                process.join(5.0)
+            if process.is_alive():
                 process.terminate()
                 process.join()
+    return reports
 
 
 def _gather(
     processes: list["multiprocessing.context.SpawnProcess"],
     messages: "Queue[_Message]",
     tell: Callable[[int], None],
+    watch: Callable[[], None],
 ) -> list[Report]:
     done = [0] * len(processes)
     reports: dict[int, Report] = {}
     while len(reports) < len(processes):
+        watch()
         # Looked at before the queue: what an ended process has sent is there already.
         ended = {index for index, process in enumerate(processes) if process.exitcode is not None}
         try:

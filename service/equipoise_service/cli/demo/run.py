@@ -47,7 +47,7 @@ def run_demo(users: int, keep: Path | None) -> None:
             place = f"its data in {keep}" if keep else "its data in a temporary directory"
             display.step(console, "Service", f"started at {service.url}, {place}")
             try:
-                readout = _experiment(console, service.url, key, users)
+                readout = _experiment(console, service, key, users)
             except Failure as error:
                 raise Failure(f"{error}\n\nThe service's log ends with:\n{service.log_tail()}") from None
         _verify(console, readout, directory / "readout.json")
@@ -55,15 +55,15 @@ def run_demo(users: int, keep: Path | None) -> None:
         display.show_next(console, keep, key)
 
 
-def _experiment(console: Console, url: str, key: str, users: int) -> Any:
+def _experiment(console: Console, service: ServiceProcess, key: str, users: int) -> Any:
     """From registering the experiment to its readout."""
-    api = Transport(url, key)
+    api = Transport(service.url, key)
     _call(api, "POST", "/v1/experiments", definition())
     _call(api, "POST", f"/v1/experiments/{EXPERIMENT}/start")
     display.step(console, "Experiment", f"{EXPERIMENT} registered and started, over HTTP")
     began = monotonic()
     with display.users_bar(console, users) as bar:
-        reports = simulate_in_processes(url, key, users, bar.show)
+        reports = simulate_in_processes(service.url, key, users, bar.show, service.require_running)
     seconds = monotonic() - began
     items = sum(report.counters["accepted"] for report in reports)
     display.step(

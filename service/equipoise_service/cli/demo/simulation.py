@@ -118,8 +118,9 @@ def simulate(url: str, key: str, users: int, process: int, tell: Callable[[int],
                 return report
             if done % 200 == 0 or done == users:
                 tell(done)
-                if client.counters.pending > _WAITING_MOST:
-                    client.flush(_FLUSH_SECONDS)
+                if client.counters.pending > _WAITING_MOST and client.flush(_FLUSH_SECONDS).pending:
+                    report.problem = f"The service did not take all that it was sent in {_FLUSH_SECONDS:g} s."
+                    return report
         client.flush(_FLUSH_SECONDS)
         report.counters = _flat(client.counters)
     return report
