@@ -66,7 +66,7 @@ def test_the_formula_of_the_sample(cells: list[tuple[list[int], list[int]]]) -> 
 
 
 def test_it_is_interacted_least_squares_with_dummies() -> None:
-    """statsmodels, dummies centred at the shares, their interactions, HC2 errors: the variance of `sample`."""
+    """statsmodels with centred dummies, their interactions and HC2 errors: the variance of `sample`."""
     api = importlib.import_module("statsmodels.api")
     generator = np.random.default_rng(1)
     stratum = np.repeat([0, 1, 2], [50, 80, 170])

@@ -172,13 +172,14 @@ def _locate(estimate: Estimate, interval: LiftInterval) -> tuple[float, float] |
     ratio = treatment.value / control.value
     form = treatment.variance - 2 * ratio * estimate.covariance + ratio**2 * control.variance
     standard_error = math.sqrt(max(0.0, form)) / control.value
-    if not standard_error > 0:
-        return Effect(Status.NO_VARIANCE, "The lift has no variance: nothing measures its uncertainty.")
-    if not (math.isfinite(standard_error) and math.isfinite(lift)):
+    # A form that is no number at all, inf − inf, comes out of max() as 0.
+    if not (math.isfinite(form) and math.isfinite(standard_error)):
         return Effect(
             Status.UNBOUNDED,
             f"The control's value, {control.value:.6g}, is too close to zero to divide by.",
         )
+    if standard_error == 0:
+        return Effect(Status.NO_VARIANCE, "The lift has no variance: nothing measures its uncertainty.")
     if interval == "delta":
         return lift, standard_error
     return math.log1p(lift) if abs(lift) < _SMALL_LIFT else math.log(ratio), standard_error / ratio
