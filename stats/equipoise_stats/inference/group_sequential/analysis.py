@@ -55,7 +55,7 @@ def group_sequential(
         >>> effect = proportion_difference(treatment=Counts(5000, 480), control=Counts(5000, 400))
         >>> result = group_sequential(effect, history=LookHistory().next_look(0.5))
         >>> result.test.rejected, round(result.test.statistic, 3), round(result.test.critical, 3)
-        (False, 2.827, 2.963)
+        (False, 2.825, 2.963)
     """
     check_group_sequential(history, alpha, alternative, null, scale)
     method = group_sequential_method("group_sequential", history, null, scale)

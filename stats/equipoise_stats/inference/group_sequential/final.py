@@ -72,10 +72,10 @@ def stage_wise(
 
     Example:
         >>> from equipoise_stats import Counts, proportion_difference, plan_looks
-        >>> effect = proportion_difference(treatment=Counts(5000, 490), control=Counts(5000, 400))
-        >>> result = stage_wise(effect, history=plan_looks([0.25, 0.5]))
-        >>> round(effect.difference, 5), round(result.difference.estimate, 5), round(result.test.p_value, 5)
-        (0.018, 0.018, 0.00159)
+        >>> effect = proportion_difference(treatment=Counts(7500, 690), control=Counts(7500, 600))
+        >>> result = stage_wise(effect, history=plan_looks([0.25, 0.5, 0.75]))
+        >>> round(effect.difference, 4), round(result.difference.estimate, 5), round(result.test.p_value, 5)
+        (0.012, 0.01189, 0.01023)
     """
     check_group_sequential(history, alpha, alternative, null, scale)
     method = group_sequential_method("stage_wise", history, null, scale)

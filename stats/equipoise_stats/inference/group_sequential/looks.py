@@ -69,10 +69,10 @@ class LookHistory(Serialisable):
     Example:
         >>> history = LookHistory().next_look(0.31).next_look(0.52)
         >>> [round(look.critical, 4) for look in history.looks]
-        [4.4078, 3.0213]
+        [3.8595, 2.9006]
         >>> under_run = history.next_look(0.9, final=True)
         >>> round(under_run.current.critical, 4), under_run.current.spent
-        (1.9745, 0.05)
+        (1.9682, 0.05)
         >>> LookHistory.from_dict(under_run.to_dict()) == under_run
         True
     """

@@ -58,7 +58,7 @@ def repeated_p_value(z: float, history: LookHistory) -> PValue:
         >>> from equipoise_stats import plan_looks
         >>> looks = plan_looks([0.5, 1.0])
         >>> round(repeated_p_value(2.1, looks).p_value, 6)
-        0.036463
+        0.036285
         >>> round(repeated_p_value(looks.current.critical, looks).p_value, 9)
         0.05
     """
@@ -87,7 +87,7 @@ def sequential_p_value(zs: Sequence[float], history: LookHistory) -> PValue:
     Example:
         >>> from equipoise_stats import plan_looks
         >>> round(sequential_p_value([3.2, 2.0], plan_looks([0.5, 1.0])).p_value, 6)
-        0.030279
+        0.032755
     """
     if len(zs) != len(history.looks) or not zs:
         raise ValueError(f"There are {len(zs)} statistics for {len(history.looks)} looks; give one for each.")
