@@ -14,6 +14,11 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(equipoise_stats.__path__, "equipoise_stats.")
 )
+PAGES = [
+    "stats/README.md",
+    "docs/explanation/statistics-engine.md",
+    *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/explanation/statistics/*.md")),
+]
 
 
 @pytest.mark.parametrize("name", ["equipoise_stats", *MODULES])
@@ -22,7 +27,7 @@ def test_examples_run(name: str) -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("page", ["stats/README.md", "docs/explanation/statistics-engine.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_of_pages_run(page: str) -> None:
     result = doctest.testfile(str(ROOT / page), module_relative=False)
     assert result.attempted > 0
