@@ -11,6 +11,7 @@ from equipoise_stats.inference.anytime.mixture import (
     normal_mixture_log_p,
     optimal_mixture_ratio,
 )
+from equipoise_stats.inference.anytime.normality import normality_doubts
 from equipoise_stats.inference.comparison import Alternative, Comparison, Method, Scale
 from equipoise_stats.inference.conclude import conclude, unanswered
 from equipoise_stats.inference.intervals import statistic
@@ -50,7 +51,8 @@ def confidence_sequence(
 
     Returns:
         The comparison at this look. p ≤ α exactly when the interval on the null value's scale excludes it.
-        Before the burn-in ends, p is 1 and the intervals are `unbounded`.
+        Before the burn-in ends, p is 1 and the intervals are `unbounded`. Few degrees of freedom
+        and skewness are reported as warnings.
 
     Raises:
         ValueError: An argument is out of range.
@@ -110,6 +112,7 @@ def confidence_sequence(
         critical=critical,
         log_p=log_p,
         df=math.inf,
+        warnings=normality_doubts(estimate),
     )
 
 

@@ -4,6 +4,7 @@ import math
 
 from equipoise_stats.estimates.estimate import Estimate, NoEstimate
 from equipoise_stats.inference.anytime.mixture import normal_mixture_critical, normal_mixture_log_p
+from equipoise_stats.inference.anytime.normality import normality_doubts
 from equipoise_stats.inference.comparison import Alternative, Comparison, Method, Scale
 from equipoise_stats.inference.conclude import conclude, unanswered
 from equipoise_stats.inference.intervals import statistic
@@ -96,4 +97,5 @@ def mixture_sprt(
             else float(normal_mixture_log_p(distance, ratio, alternative=alternative))
         ),
         df=math.inf,
+        warnings=normality_doubts(estimate),
     )

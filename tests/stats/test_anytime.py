@@ -1,0 +1,529 @@
+"""Anytime-valid inference of an effect: what must hold for each, other derivations, levels under peeking."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
+
+from equipoise_stats import (
+    Alternative,
+    ArmEstimate,
+    Comparison,
+    Estimate,
+    Interval,
+    Moments,
+    Notice,
+    Status,
+    anytime_t,
+    confidence_sequence,
+    fixed_horizon,
+    mean_difference,
+    mixture_sprt,
+    mixture_units,
+    normal_mixture_log_p,
+    running_comparison,
+    sequence_critical,
+)
+from equipoise_stats.inference.anytime.anytime_t import t_mixture_critical, t_mixture_log_p
+
+ALTERNATIVES: tuple[Alternative, ...] = get_args(Alternative)
+Inference = Callable[..., Comparison]
+INFERENCES: dict[str, Inference] = {
+    "confidence_sequence": partial(confidence_sequence, tuning_units=500),
+    "pinned_sequence": partial(confidence_sequence, tuning_units=500, tuning_alpha=0.02),
+    "mixture_sprt": partial(mixture_sprt, effect_sd=2.0),
+    "anytime_t": partial(anytime_t, tuning_units=500),
+}
+inferences = st.sampled_from(sorted(INFERENCES))
+levels = st.sampled_from([1e-6, 0.001, 0.01, 0.05, 0.2, 0.45])
+
+
+def estimates(positive: bool = False) -> st.SearchStrategy[Estimate]:
+    def build(m_t: float, m_c: float, se_t: float, se_c: float, rho: float, df: float, n: int) -> Estimate:
+        return Estimate(
+            "any", ArmEstimate(n, m_t, se_t**2), ArmEstimate(n + 9, m_c, se_c**2), rho * se_t * se_c, df
+        )
+
+    return st.builds(
+        build,
+        st.floats(0.001 if positive else -50, 50),
+        st.floats(0.001 if positive else -50, 50),
+        st.floats(0.001, 20),
+        st.floats(0.001, 20),
+        st.floats(-0.95, 0.95),
+        st.one_of(st.floats(1, 1e6), st.just(math.inf)),
+        st.integers(100, 10**6),
+    )
+
+
+def log_p(result: Comparison) -> float:
+    assert result.test.log_p_value is not None
+    return result.test.log_p_value
+
+
+def interval(result: Comparison) -> Interval:
+    assert result.difference.interval is not None
+    return result.difference.interval
+
+
+def is_a_tie(result: Comparison) -> bool:
+    return math.isclose(log_p(result), math.log(result.test.alpha), rel_tol=1e-9, abs_tol=1e-9)
+
+
+@given(inferences, estimates(), levels, st.sampled_from(ALTERNATIVES), st.sampled_from([0.0, 0.0, -3.0, 0.7]))
+def test_p_is_at_most_alpha_exactly_when_the_interval_excludes_the_null(
+    name: str, estimate: Estimate, alpha: float, alternative: Alternative, null: float
+) -> None:
+    result = INFERENCES[name](estimate, alpha=alpha, alternative=alternative, null=null)
+    assume(not is_a_tie(result))
+    significant = log_p(result) <= math.log(alpha)
+    assert result.test.rejected is significant
+    if result.difference.interval is None:
+        assert (significant, result.test.critical) == (False, math.inf)
+        assert result.difference.status == result.lift.status == Status.UNBOUNDED or (
+            result.lift.status == Status.CONTROL_NOT_POSITIVE
+        )
+    else:
+        assert result.difference.interval.excludes(null) is significant
+    if null == 0 and result.lift.interval is not None:
+        assert result.lift.interval.excludes(0.0) is significant
+
+
+@given(inferences, estimates(positive=True), levels, st.sampled_from(ALTERNATIVES), st.floats(-0.9, 3))
+def test_a_relative_null_is_excluded_exactly_when_it_is_rejected(
+    name: str, estimate: Estimate, alpha: float, alternative: Alternative, null: float
+) -> None:
+    result = INFERENCES[name](estimate, alpha=alpha, alternative=alternative, null=null, scale="lift")
+    assume(not is_a_tie(result) and result.lift.interval is not None)
+    assert result.lift.interval is not None
+    ends = (result.lift.interval.lower, result.lift.interval.upper)
+    assume(all(not math.isclose(end, null, rel_tol=1e-7, abs_tol=1e-9) for end in ends if math.isfinite(end)))
+    assert result.lift.interval.excludes(null) is (log_p(result) <= math.log(alpha)) is result.test.rejected
+
+
+@given(inferences, estimates(), levels, st.sampled_from(ALTERNATIVES))
+def test_swapping_the_arms_negates(name: str, e: Estimate, alpha: float, alternative: Alternative) -> None:
+    mirrored: dict[Alternative, Alternative] = {
+        "greater": "less",
+        "less": "greater",
+        "two-sided": "two-sided",
+    }
+    swapped = Estimate(e.estimator, e.control, e.treatment, e.covariance, e.df)
+    a = INFERENCES[name](e, alpha=alpha, alternative=alternative)
+    b = INFERENCES[name](swapped, alpha=alpha, alternative=mirrored[alternative])
+    assert log_p(a) == pytest.approx(log_p(b), rel=1e-12)
+    assert a.test.rejected is b.test.rejected
+    assert a.difference.status == b.difference.status
+    if a.difference.interval is not None:
+        ends = (-interval(b).upper, -interval(b).lower)
+        assert (interval(a).lower, interval(a).upper) == pytest.approx(ends, rel=1e-12)
+
+
+@given(inferences, estimates(), st.sampled_from([1e-9, 1e9]))
+def test_units_of_measurement_do_not_matter(name: str, e: Estimate, unit: float) -> None:
+    def scaled(arm: ArmEstimate) -> ArmEstimate:
+        return ArmEstimate(arm.n, arm.value * unit, arm.variance * unit * unit)
+
+    inference = INFERENCES[name]
+    other = Estimate(e.estimator, scaled(e.treatment), scaled(e.control), e.covariance * unit * unit, e.df)
+    if name == "mixture_sprt":
+        a, b = mixture_sprt(e, effect_sd=0.7), mixture_sprt(other, effect_sd=0.7 * unit)
+    else:
+        a, b = inference(e), inference(other)
+    assert log_p(a) == pytest.approx(log_p(b), rel=1e-9, abs=1e-12)
+    if a.difference.interval is not None:
+        assert interval(b).lower / unit == pytest.approx(interval(a).lower, rel=1e-9, abs=1e-9)
+
+
+@given(inferences, estimates(), levels, st.sampled_from(ALTERNATIVES))
+def test_the_price_of_peeking_is_a_wider_interval(
+    name: str, e: Estimate, alpha: float, alternative: Alternative
+) -> None:
+    e = e if name == "anytime_t" else replace(e, df=math.inf)
+    once = fixed_horizon(e, alpha=alpha, alternative=alternative)
+    always = INFERENCES[name](e, alpha=alpha, alternative=alternative)
+    assert (always.test.critical or 0.0) >= (once.test.critical or 0.0) * (1 - 1e-9)
+    assert log_p(always) >= min(0.0, log_p(once)) * (1 + 1e-9)
+
+
+@given(inferences, estimates(), st.sampled_from(ALTERNATIVES))
+def test_results_survive_json(name: str, estimate: Estimate, alternative: Alternative) -> None:
+    result = INFERENCES[name](estimate, alternative=alternative)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
+
+
+@given(estimates(), st.floats(1e-3, 1e3), st.sampled_from(ALTERNATIVES))
+def test_the_sprt_and_the_sequence_are_one_mixture(
+    e: Estimate, effect_sd: float, alternative: Alternative
+) -> None:
+    """n/ρ = τ²/se²: both describe the same boundary."""
+    ratio = (effect_sd / e.standard_error) ** 2
+    kappa = 500 / mixture_units(500, 0.05, alternative)
+    sequence = confidence_sequence(e, tuning_units=e.n * kappa / ratio, alternative=alternative)
+    sprt = mixture_sprt(e, effect_sd=effect_sd, alternative=alternative)
+    assert log_p(sprt) == pytest.approx(log_p(sequence), rel=1e-9, abs=1e-9)
+    assert sprt.test.critical == pytest.approx(sequence.test.critical, rel=1e-9)
+
+
+@given(estimates(), st.floats(0.05, 5))
+def test_the_sprt_as_johari_and_others_write_it(e: Estimate, tau: float) -> None:
+    v, t2, d = e.variance, tau**2, e.difference
+    result = mixture_sprt(e, effect_sd=tau)
+    log_lambda = 0.5 * math.log(v / (v + t2)) + t2 * d * d / (2 * v * (v + t2))
+    radius = math.sqrt(v * (v + t2) / t2 * (2 * math.log(20) + math.log((v + t2) / v)))
+    assert log_p(result) == pytest.approx(min(0.0, -log_lambda), rel=1e-9, abs=1e-9)
+    assert interval(result).upper - d == pytest.approx(radius, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=30)
+@given(st.floats(1, 200), st.floats(-6, 6), st.floats(0.1, 50), st.sampled_from(ALTERNATIVES))
+def test_the_t_mixture_averages_noncentral_t_densities(
+    df: float, t: float, ratio: float, alternative: Alternative
+) -> None:
+    """The density of t under a random noncentrality, N(0, R) or its half, over that under none."""
+    low = 0.0 if alternative == "greater" else -8 * math.sqrt(ratio)
+    high = 0.0 if alternative == "less" else 8 * math.sqrt(ratio)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    half = (high - low) / 2
+    delta = low + half * (1 + nodes)
+    prior = stats.norm.pdf(delta, 0, math.sqrt(ratio)) * (1 if alternative == "two-sided" else 2)
+    density = stats.nct.pdf(t, df, delta)
+    assume(np.isfinite(density).all())
+    mixture = float((half * weights * prior * density).sum()) / float(stats.t.pdf(t, df))
+    expected = min(0.0, -math.log(mixture))
+    assert t_mixture_log_p(t, ratio, df, alternative=alternative) == pytest.approx(
+        expected, rel=2e-5, abs=2e-5
+    )
+
+
+@given(st.floats(1, 1e5), st.floats(-40, 40), st.floats(0.01, 1e4))
+def test_the_t_mixture_as_lindon_and_others_write_it(df: float, t: float, ratio: float) -> None:
+    r = 1 / (1 + ratio)
+    log_g = 0.5 * math.log(r) + 0.5 * (df + 1) * (math.log(1 + t * t / df) - math.log(1 + r * t * t / df))
+    assert t_mixture_log_p(t, ratio, df) == pytest.approx(min(0.0, -log_g), rel=1e-8, abs=1e-8)
+    q = (r * 0.05**2) ** (1 / (df + 1))
+    critical = t_mixture_critical(ratio, df)
+    if q > r * (1 + 1e-6):
+        assert critical == pytest.approx(math.sqrt(df * (1 - q) / (q - r)), rel=1e-6)
+    elif q < r:
+        assert critical == math.inf
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_the_t_mixture_tends_to_the_normal_one(alternative: Alternative) -> None:
+    for t in (-3.0, 0.5, 4.0, 40.0):
+        normal = float(normal_mixture_log_p(t, 7.0, alternative=alternative))
+        assert t_mixture_log_p(t, 7.0, math.inf, alternative=alternative) == normal
+        assert t_mixture_log_p(t, 7.0, 1e12, alternative=alternative) == pytest.approx(normal, rel=1e-8)
+    assert t_mixture_critical(7.0, 1e12, alternative=alternative) == pytest.approx(
+        t_mixture_critical(7.0, math.inf, alternative=alternative), rel=1e-8
+    )
+
+
+def test_with_few_degrees_of_freedom_nothing_can_be_rejected_yet() -> None:
+    # The largest two-sided e-value is (1 + R)^(ν/2) at an infinite t: 9^1.36 < 20 < 9^1.37. One-sided, twice
+    # the probability that a t variable with ν + 1 degrees of freedom lies below √(R (ν + 1)).
+    assert math.log(20) / math.log(9) * 2 == pytest.approx(2.7268, abs=1e-4)
+    assert t_mixture_critical(8.0, 2.72) == math.inf
+    assert 100 < t_mixture_critical(8.0, 2.73) < math.inf
+
+    def largest(df: float) -> float:
+        return 2 * 9 ** (df / 2) * float(stats.t.cdf(math.sqrt(8 * (df + 1)), df + 1))
+
+    edge = float(optimize.brentq(lambda df: largest(df) - 20, 1, 3, xtol=1e-12))
+    assert t_mixture_critical(8.0, edge - 1e-6, alternative="greater") == math.inf
+    bound = t_mixture_critical(8.0, edge + 1e-6, alternative="greater")
+    assert 100 < bound < math.inf
+    assert t_mixture_log_p(bound, 8.0, edge + 1e-6, alternative="greater") == pytest.approx(
+        math.log(0.05), rel=1e-9
+    )
+    tiny = Moments.from_arrays({"y": [1.0, 2.0]}), Moments.from_arrays({"y": [7.0, 9.0]})
+    result = anytime_t(
+        mean_difference(treatment=tiny[0], control=tiny[1], variance="pooled"), tuning_units=40
+    )
+    assert (result.difference.status, result.test.critical) == (Status.UNBOUNDED, math.inf)
+    assert result.test.rejected is False
+    assert result.test.df == 2
+
+
+def test_log_p_at_forty_standard_errors() -> None:
+    e = Estimate("any", ArmEstimate(500, 40.0, 0.5), ArmEstimate(500, 0.0, 0.5))
+    r = 1000 / mixture_units(1000)
+    expected = 0.5 * math.log1p(r) - 0.5 * 1600 * r / (1 + r)
+    for result in (confidence_sequence(e, tuning_units=1000), anytime_t(e, tuning_units=1000)):
+        assert log_p(result) == pytest.approx(expected, rel=1e-13)
+        assert result.test.p_value is not None
+        assert result.test.p_value > 0
+    further = replace(e, treatment=ArmEstimate(500, 41.0, 0.5), df=100.0)
+    assert log_p(anytime_t(further, tuning_units=1000)) < log_p(
+        anytime_t(replace(e, df=100.0), tuning_units=1000)
+    )
+
+
+def test_data_shifted_by_a_billion_lose_nothing() -> None:
+    generator = np.random.default_rng(3)
+    # Multiples of 1/64, so that the shift itself is exact.
+    t, c = (np.round(generator.normal(shift, 1, 150) * 64) / 64 for shift in (0.4, 0.0))
+    for inference in INFERENCES.values():
+        near, far = (
+            inference(
+                mean_difference(
+                    treatment=Moments.from_arrays({"y": t + shift}),
+                    control=Moments.from_arrays({"y": c + shift}),
+                )
+            )
+            for shift in (0.0, 1e9)
+        )
+        assert log_p(far) == pytest.approx(log_p(near), rel=1e-5)
+        assert interval(far).lower == pytest.approx(interval(near).lower, rel=1e-5, abs=1e-6)
+
+
+def test_nothing_is_rejected_before_the_burn_in_ends() -> None:
+    def at(n_t: int, n_c: int, burn_in: int = 100) -> Comparison:
+        e = Estimate("any", ArmEstimate(n_t, 90.0, 0.5), ArmEstimate(n_c, 1.0, 0.5))
+        return confidence_sequence(e, tuning_units=1000, burn_in=burn_in)
+
+    for early in (at(99, 5000), at(5000, 99), at(100, 100, burn_in=101)):
+        assert (early.test.p_value, early.test.critical, early.test.rejected) == (1.0, math.inf, False)
+        assert early.difference.status == early.lift.status == Status.UNBOUNDED
+        assert early.difference.interval is None
+    for late in (at(100, 100), at(99, 5000, burn_in=99), at(1, 1, burn_in=0)):
+        assert late.test.rejected is True
+    refused = Estimate("any", ArmEstimate(99, 90.0, 0.5), ArmEstimate(99, -1.0, 0.5))
+    relative = confidence_sequence(refused, tuning_units=1000, null=0.1, scale="lift")
+    assert relative.test.status == Status.CONTROL_NOT_POSITIVE
+    assert relative.test.p_value is None
+
+
+@pytest.mark.parametrize("name", sorted(INFERENCES))
+def test_a_lift_of_a_control_that_is_not_positive_is_refused(name: str) -> None:
+    e = Estimate("any", ArmEstimate(200, 90.0, 0.5), ArmEstimate(200, -1.0, 0.5))
+    relative = INFERENCES[name](e, null=0.1, scale="lift")
+    assert relative.test.status == relative.lift.status == Status.CONTROL_NOT_POSITIVE
+    assert relative.test.p_value is relative.test.rejected is None
+    assert relative.difference.status == Status.OK
+
+
+@pytest.mark.parametrize("name", sorted(INFERENCES))
+def test_where_there_is_no_estimate_there_is_no_number(name: str) -> None:
+    constant = Moments.from_arrays({"y": [3.0, 3.0]})
+    result = INFERENCES[name](mean_difference(treatment=constant, control=constant), alpha=0.01)
+    for answer in (result.difference, result.lift, result.test):
+        assert answer.status == Status.NO_VARIANCE
+    assert result.test.p_value is None
+    assert result.difference.interval is None
+    assert result.test.alpha == 0.01
+
+
+def test_what_was_chosen_is_recorded() -> None:
+    e = Estimate("any", ArmEstimate(200, 2.0, 0.5), ArmEstimate(200, 1.0, 0.5), warnings=(Notice("a", "A."),))
+    chosen = {"alpha": 0.01, "alternative": "less", "null": 0.25, "scale": "lift"}
+    sequence = confidence_sequence(e, tuning_units=900.0, **chosen)  # type: ignore[arg-type]
+    assert sequence.to_dict()["method"] == {
+        "name": "confidence_sequence",
+        "version": 1,
+        "parameters": {**chosen, "tuning_units": 900.0, "tuning_alpha": 0.01, "burn_in": 100},
+    }
+    t = anytime_t(e, tuning_units=900.0, tuning_alpha=0.05, **chosen)  # type: ignore[arg-type]
+    assert t.to_dict()["method"] == {
+        "name": "anytime_t",
+        "version": 1,
+        "parameters": {**chosen, "tuning_units": 900.0, "tuning_alpha": 0.05},
+    }
+    sprt = mixture_sprt(e, effect_sd=0.3, **chosen)  # type: ignore[arg-type]
+    assert sprt.to_dict()["method"] == {
+        "name": "mixture_sprt",
+        "version": 1,
+        "parameters": {**chosen, "effect_sd": 0.3},
+    }
+    for result in (sequence, t, sprt):
+        assert result.warnings == (Notice("a", "A."),)
+        assert (result.test.scale, result.test.null, result.test.alternative) == ("lift", 0.25, "less")
+        # (2 − 1.25 · 1)/√(0.5 + 1.25² · 0.5)
+        assert result.test.statistic == pytest.approx(0.75 / math.sqrt(0.5 + 0.78125), rel=1e-12)
+
+
+def test_the_p_value_depends_on_the_tuning_level_and_on_no_other() -> None:
+    e = Estimate("any", ArmEstimate(200, 2.0, 0.02), ArmEstimate(200, 1.0, 0.02))
+    for inference in (confidence_sequence, anytime_t):
+        pinned = [log_p(inference(e, tuning_units=900, tuning_alpha=0.05, alpha=a)) for a in (0.001, 0.05)]
+        assert pinned[0] == pinned[1] == log_p(inference(e, tuning_units=900, alpha=0.05))
+        assert log_p(inference(e, tuning_units=900, alpha=0.001)) != pinned[0]
+
+
+@pytest.mark.parametrize("name", sorted(INFERENCES))
+def test_impossible_questions_are_refused(name: str) -> None:
+    e = Estimate("any", ArmEstimate(200, 2.0, 0.5), ArmEstimate(200, 1.0, 0.5))
+    with pytest.raises(ValueError, match="alpha is"):
+        INFERENCES[name](e, alpha=0.5)
+    with pytest.raises(ValueError, match="alternative is 'both'"):
+        INFERENCES[name](e, alternative="both")
+    with pytest.raises(ValueError, match="must lie above -1"):
+        INFERENCES[name](e, null=-1.0, scale="lift")
+    for value in (0.0, -1.0, math.inf, math.nan):
+        constant = "effect_sd" if name == "mixture_sprt" else "tuning_units"
+        with pytest.raises(ValueError, match=f"{constant} is"):
+            INFERENCES[name](e, **{constant: value})
+    with pytest.raises(ValueError, match="burn_in is -1"):
+        confidence_sequence(e, tuning_units=500, burn_in=-1)
+    with pytest.raises(ValueError, match="check the tuning constant's unit"):
+        mixture_sprt(e, effect_sd=1e-300)
+
+
+def looks(
+    differences: list[float], inference: Inference = INFERENCES["confidence_sequence"]
+) -> list[Comparison]:
+    return [
+        inference(Estimate("any", ArmEstimate(n, 10 + d, 2 / n), ArmEstimate(n, 10.0, 2 / n)))
+        for n, d in zip(range(200, 200 * (len(differences) + 1), 200), differences, strict=True)
+    ]
+
+
+@given(inferences, st.lists(st.floats(-0.6, 0.6), min_size=1, max_size=6), st.sampled_from(ALTERNATIVES))
+def test_the_running_result_agrees_with_itself(
+    name: str, differences: list[float], alternative: Alternative
+) -> None:
+    each = looks(differences, partial(INFERENCES[name], alternative=alternative))
+    assume(not any(is_a_tie(look) for look in each))
+    running = running_comparison(each)
+    assert log_p(running) == min(map(log_p, each))
+    assert running.test.rejected is (log_p(running) <= math.log(0.05))
+    assert running.test.rejected is any(look.test.rejected for look in each)
+    assert (running.difference.estimate, running.treatment) == (
+        each[-1].difference.estimate,
+        each[-1].treatment,
+    )
+    assert (running.test.statistic, running.test.critical) == (None, None)
+    for scale in ("difference", "lift"):
+        effect = getattr(running, scale)
+        lower = max(getattr(look, scale).interval.lower for look in each)
+        upper = min(getattr(look, scale).interval.upper for look in each)
+        if lower > upper:
+            assert (effect.status, effect.interval) == (Status.EMPTY, None)
+            assert running.test.rejected is True
+        else:
+            assert (effect.status, effect.interval) == (Status.OK, Interval(lower, upper))
+            assert effect.interval.excludes(0.0) is running.test.rejected
+    assert json.dumps(running.to_dict(), allow_nan=False)
+
+
+def test_an_effect_that_turns_round_empties_the_intersection() -> None:
+    running = running_comparison(looks([0.9, 0.9, -0.9]))
+    assert running.difference.status == running.lift.status == Status.EMPTY
+    assert "no value in common" in (running.difference.reason or "")
+    assert running.difference.interval is None
+    assert running.test.rejected is True
+    assert running.method.name == "running_confidence_sequence"
+
+
+def test_looks_without_an_answer_are_passed_over() -> None:
+    constant = Moments.from_arrays({"y": [3.0, 3.0]})
+    nothing = confidence_sequence(mean_difference(treatment=constant, control=constant), tuning_units=500)
+    assert running_comparison([nothing]) is nothing
+    early = confidence_sequence(
+        Estimate("any", ArmEstimate(50, 9.0, 1.0), ArmEstimate(50, 1.0, 1.0)), tuning_units=500
+    )
+    assert running_comparison([nothing, early]).difference.status == Status.UNBOUNDED
+    answered = looks([0.9])
+    running = running_comparison([nothing, early, *answered])
+    assert running.difference == answered[0].difference
+    assert log_p(running) == log_p(answered[0])
+
+
+def test_what_is_not_one_anytime_valid_inference_is_not_put_together() -> None:
+    e = Estimate("any", ArmEstimate(200, 2.0, 0.5), ArmEstimate(200, 1.0, 0.5))
+    with pytest.raises(ValueError, match="no looks"):
+        running_comparison([])
+    with pytest.raises(ValueError, match="'fixed_horizon' is valid at one look"):
+        running_comparison([fixed_horizon(e)])
+    with pytest.raises(ValueError, match="differ in method or parameters"):
+        running_comparison([confidence_sequence(e, tuning_units=t) for t in (500, 600)])
+
+
+def walk(generator: np.random.Generator, paths: int, every: int, looks: int, sample: str) -> np.ndarray:
+    """z of balanced arms after each `every` units an arm from the fifth on, shape (paths, looks − 4)."""
+    shape = (paths, looks, every)
+
+    def arm() -> np.ndarray:
+        if sample == "normal":
+            return generator.normal(size=shape)
+        if sample == "bernoulli":
+            return (generator.random(shape) < 0.05).astype(float)
+        return np.where(generator.random(shape) < 0.05, generator.lognormal(0, 1, shape), 0.0)
+
+    n = every * np.arange(1, looks + 1)
+    sums = [(x.sum(axis=2).cumsum(axis=1), (x * x).sum(axis=2).cumsum(axis=1)) for x in (arm(), arm())]
+    n, sums = n[4:], [(s[:, 4:], q[:, 4:]) for s, q in sums]
+    means = [s / n for s, _ in sums]
+    variances = [(q - s * s / n) / (n - 1) for s, q in sums]
+    result: np.ndarray = (means[0] - means[1]) / np.sqrt((variances[0] + variances[1]) / n)
+    return result
+
+
+@pytest.mark.parametrize("sample", ["normal", "bernoulli", "revenue"])
+def test_the_level_holds_under_continuous_peeking(sample: str) -> None:
+    """A look after every 20 units an arm, 100 to 5000 of them; fixed-horizon tests fail on these data."""
+    generator = np.random.default_rng(41)
+    n = 2 * 20 * np.arange(5, 251)
+    two_sided = sequence_critical(n, tuning_units=5000)
+    one_sided = sequence_critical(n, tuning_units=5000, alternative="greater")
+    peeked = both = above = 0
+    for _ in range(5):
+        z = walk(generator, 200, 20, 250, sample)
+        peeked += int((np.abs(z) > 1.959964).any(axis=1).sum())
+        both += int((np.abs(z) > two_sided).any(axis=1).sum())
+        above += int((z > one_sided).any(axis=1).sum())
+    limit = 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
+    assert both / 1000 < limit
+    assert above / 1000 < limit
+    assert peeked / 1000 > 0.25
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
+def test_the_t_test_holds_its_level_from_the_first_units_on(alternative: Alternative) -> None:
+    """Normal data of unknown variance, a look after every unit an arm from 2 to 150."""
+    generator = np.random.default_rng(5)
+    paths, largest = 4000, 150
+    x, y = generator.normal(3, 7, (2, paths, largest))
+    n = np.arange(1, largest + 1)
+    means = [a.cumsum(axis=1) / n for a in (x, y)]
+    squares = [(a * a).cumsum(axis=1) - n * m * m for a, m in zip((x, y), means, strict=True)]
+    df = np.maximum(2 * n - 2, 1)
+    t = ((means[0] - means[1]) / np.sqrt(np.maximum(squares[0] + squares[1], 1e-9) / df * 2 / n))[:, 1:]
+    precision = mixture_units(40, 0.1, alternative)
+    critical = np.array(
+        [
+            t_mixture_critical(2 * k / precision, 2.0 * k - 2, alpha=0.1, alternative=alternative)
+            for k in n[1:]
+        ]
+    )
+    crossed = ((np.abs(t) if alternative == "two-sided" else t) > critical).any(axis=1).mean()
+    assert 0.03 < crossed < 0.1 + 3 * math.sqrt(0.09 / paths)
+    normal = sequence_critical(2 * n[1:], tuning_units=40, alpha=0.1, alternative=alternative)
+    assert ((np.abs(t) if alternative == "two-sided" else t) > normal).any(axis=1).mean() > 0.1
+
+
+def test_doubts_about_normality_are_told() -> None:
+    skewed = Estimate(
+        "any", ArmEstimate(500, 1.0, 0.5), ArmEstimate(500, 0.0, 0.5), df=98.9, skewness=-0.0601
+    )
+    calm = replace(skewed, df=99.0, skewness=0.06)
+    for inference in (INFERENCES["confidence_sequence"], INFERENCES["mixture_sprt"]):
+        codes = [notice.code for notice in inference(skewed).warnings]
+        assert codes == ["few_degrees_of_freedom", "skewness"]
+        assert "98.9 degrees" in inference(skewed).warnings[0].message
+        assert "-0.0601" in inference(skewed).warnings[1].message
+        assert inference(calm).warnings == ()
+        known = skewed.with_warning("skewness", "Known.")
+        assert [notice.message for notice in inference(known).warnings if notice.code == "skewness"] == [
+            "Known."
+        ]
+    assert INFERENCES["anytime_t"](skewed).warnings == ()
