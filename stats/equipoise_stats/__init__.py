@@ -89,7 +89,13 @@ from equipoise_stats.inference.lift_intervals import fixed_horizon_lift, lift_ef
 from equipoise_stats.missing import fill_missing
 from equipoise_stats.moments import Moments, merge_moments
 from equipoise_stats.multinomial import dirichlet_multinomial_log_e
+from equipoise_stats.proportions.boschloo import boschloo
 from equipoise_stats.proportions.conversion_process import ConversionComparison, conversion_process
+from equipoise_stats.proportions.fisher import OddsRatioComparison, fisher_exact
+from equipoise_stats.proportions.homogeneity import Homogeneity, proportion_homogeneity
+from equipoise_stats.proportions.newcombe import newcombe
+from equipoise_stats.proportions.one_arm import clopper_pearson, wilson
+from equipoise_stats.proportions.score import miettinen_nurminen, score_test
 from equipoise_stats.results import CheckStatus, Notice, Status
 
 __all__ = [
@@ -113,6 +119,7 @@ __all__ = [
     "Effect",
     "Estimate",
     "ExitProbabilities",
+    "Homogeneity",
     "HypothesisTest",
     "Interval",
     "Look",
@@ -121,6 +128,7 @@ __all__ = [
     "Moments",
     "NoEstimate",
     "Notice",
+    "OddsRatioComparison",
     "PValue",
     "SampleRatio",
     "SampleRatioFinding",
@@ -136,6 +144,8 @@ __all__ = [
     "arm_quantile",
     "best_arm_log_probabilities",
     "best_arm_probabilities",
+    "boschloo",
+    "clopper_pearson",
     "cluster_difference",
     "clusters_by_arm",
     "conditional_power",
@@ -146,6 +156,7 @@ __all__ = [
     "drift_for_power",
     "exit_probabilities",
     "fill_missing",
+    "fisher_exact",
     "fixed_horizon",
     "fixed_horizon_lift",
     "futility_bounds",
@@ -156,10 +167,12 @@ __all__ = [
     "lift_effect_by",
     "mean_difference",
     "merge_moments",
+    "miettinen_nurminen",
     "mixture_sprt",
     "mixture_units",
     "moments_by_arm",
     "moments_by_stratum",
+    "newcombe",
     "normal_mixture_critical",
     "normal_mixture_log_p",
     "obrien_fleming_constant",
@@ -170,12 +183,14 @@ __all__ = [
     "pooled_cut",
     "predictive_power",
     "proportion_difference",
+    "proportion_homogeneity",
     "quantile_difference",
     "rate_difference",
     "ratio_difference",
     "repeated_p_value",
     "running_comparison",
     "sample_ratio",
+    "score_test",
     "sequence_critical",
     "sequential_p_value",
     "sequential_sample_ratio",
@@ -183,5 +198,6 @@ __all__ = [
     "stratified_difference",
     "thompson_allocation",
     "top_two_allocation",
+    "wilson",
     "winsorized",
 ]

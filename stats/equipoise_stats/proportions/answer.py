@@ -56,7 +56,8 @@ class Question:
         check_null(self.null, self.scale)
         if self.scale == "difference" and not -1 < self.null < 1:
             raise ValueError(
-                f"The null value is a difference of {self.null!r}; that of two proportions lies between -1 and 1."
+                f"The null value is a difference of {self.null!r}; between two proportions it must lie "
+                "above -1 and below 1."
             )
 
     @property

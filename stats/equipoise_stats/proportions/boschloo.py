@@ -7,8 +7,8 @@ difference or ratio that is tested, and the intervals are exactly the values tha
 
 Any ordering is valid as long as one more success in the first arm, or one less in the second, never makes a
 table less extreme. Fisher's p-value orders well what speaks for a difference and badly what does not, so the
-tables whose Fisher p-value is above 1/2 come after all others and in the order of their 95 % score limits (Mee's
-for the difference, Koopman's for the ratio). At the null value 0 that changes no p-value below 1/2.
+tables whose Fisher p-value is above 1/2 come after all others and in the order of their 95 % score limits
+(Mee's for the difference, Koopman's for the ratio). At the null value 0 that changes no p-value below 1/2.
 """
 
 import math

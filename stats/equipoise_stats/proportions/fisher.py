@@ -70,7 +70,7 @@ def fisher_exact(
         an empty arm) the p-value is 1 and the odds ratio has the status `unbounded`.
 
     Raises:
-        ValueError: alpha, alternative or null is out of range, or the totals allow more than a million tables.
+        ValueError: alpha, alternative or null is out of range, or the totals allow over a million tables.
 
     Source:
         Fisher 1935, J. R. Stat. Soc. 98, 39–82; Cornfield 1956, Proc. 3rd Berkeley Symp. 4, 135–148.
