@@ -229,6 +229,18 @@ def test_times_without_an_offset_are_in_the_zone(moment: datetime, zone: str) ->
 
 
 @pytest.mark.parametrize(
+    ("local", "utc"),
+    [
+        ("2017-10-29 02:30:00", "2017-10-29T01:30:00.000000Z"),  # twice: the later
+        ("2017-03-26 02:30:00", "2017-03-26T01:30:00.000000Z"),  # never: as if the clocks had not skipped it
+    ],
+)
+def test_hours_that_the_clocks_repeat_or_skip(local: str, utc: str) -> None:
+    made = read_table([("u", "control", local, "0", "")], mapping(timezone="Europe/Berlin"))
+    assert made.exposures[0][1].time == utc
+
+
+@pytest.mark.parametrize(
     "time", ["", "soon", "1485036708", "21/01/2017", "infinity", "2026-13-01", "-1000-01-01"]
 )
 def test_what_is_no_time_is_refused_with_its_row(time: str) -> None:

@@ -94,6 +94,11 @@ def run_import(job: Job) -> Result:
     with Display(job.path.name, done_before) as display, ExitStack() as stack:
         if done_before:
             display.notice(f"Going on after row {done_before:,}, where the last import of this file stopped.")
+        checkpoint.save(tally, now=True)
+        if checkpoint.problem:
+            display.notice(
+                f"No checkpoint can be written, so a stopped import begins anew: {checkpoint.problem}."
+            )
         record = stack.enter_context(_refused_file(job.refused, append=done_before > 0))
         stack.enter_context(_counting(source, display))
         try:
@@ -107,8 +112,6 @@ def run_import(job: Job) -> Result:
         except KeyboardInterrupt:
             checkpoint.save(tally, now=True)
             raise Interrupted(f"Stopped. {_advice(tally, checkpoint)}") from None
-        if checkpoint.problem:
-            display.notice(f"There was no checkpoint, as it cannot be written: {checkpoint.problem}.")
     checkpoint.remove()
     return Result(tally, tally.rows - done_before, monotonic() - began)
 
