@@ -56,10 +56,11 @@ def by_hand(
     treatment: Columns, control: Columns, names: list[str]
 ) -> tuple[NDArray[np.float64], float, float]:
     """θ, τ and V_yy − θ'V_xy from matrices of numpy, without the price of estimating θ."""
-    v = sum(
+    t, c = (
         np.cov(np.array([arm["y"], *(arm[name] for name in names)])) / len(arm["y"])
         for arm in (treatment, control)
     )
+    v = t + c
     theta = np.linalg.solve(v[1:, 1:], v[1:, 0])
     shift = np.array([treatment[name].mean() - control[name].mean() for name in names])
     tau = treatment["y"].mean() - control["y"].mean() - theta @ shift

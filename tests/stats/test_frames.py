@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def frames() -> list[Any]:
 def by_hand(arm: str) -> Moments:
     at = [i for i, name in enumerate(DATA["arm"]) if name == arm]
     before = [math.nan if DATA["before"][i] is None else DATA["before"][i] for i in at]
-    plain = {name: [float(DATA[name][i]) for i in at] for name in ("y", "orders", "bought")}
+    plain = {name: np.array(DATA[name], dtype=float)[at] for name in ("y", "orders", "bought")}
     return Moments.from_arrays(plain | fill_missing({"before": before}))
 
 

@@ -47,7 +47,8 @@ def ratio(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
 
 def scores(pairs: Rows) -> NDArray[np.float64]:
     y, d = np.array(pairs, dtype=float).T
-    return (y - y.sum() / d.sum() * d) / d.mean()
+    score: NDArray[np.float64] = (y - y.sum() / d.sum() * d) / d.mean()
+    return score
 
 
 @given(rows, rows)

@@ -132,8 +132,9 @@ def adjusted_difference(
         )
     if df < _UNITS_PER_COVARIATE * fit.rank:
         warnings += (_few_units(fit.rank),)
-    values, matrix = _adjust(t, c, fit, offset)
-    left = [_residual(arm, fit.coefficients) for arm in (t, c)]
+    explained = [_explained(arm, fit.coefficients) for arm in (t, c)]
+    values, matrix = _adjust(t, c, explained, dot(fit.coefficients, offset))
+    left = [max(0.0, arm.variance - 2 * b + moved) for arm, (b, moved) in zip((t, c), explained, strict=True)]
     return contrast(
         estimator,
         treatment=ArmEstimate(t.n, values[0], matrix[0] * factor),
@@ -173,18 +174,21 @@ def _arm(arm: Moments, column: str, denominator: str | None, covariates: list[We
     )
 
 
+def _explained(arm: _Arm, theta: Sequence[float]) -> tuple[float, float]:
+    """Covariance of the arm's outcome with θ'x̄, and variance of θ'x̄."""
+    return dot(theta, arm.cross), quadratic(theta, arm.spread)
+
+
 def _adjust(
-    t: _Arm, c: _Arm, fit: Regression, offset: list[float]
+    t: _Arm, c: _Arm, explained: list[tuple[float, float]], shift: float
 ) -> tuple[tuple[float, float], tuple[float, float, float]]:
     """Both arms' adjusted values; their variances and covariance.
 
     With shares π, the arms are moved by θ'(x̄_t − x̄_c): treatment by −π_c of it, control by +π_t of it.
     """
     share_t, share_c = t.n / (t.n + c.n), c.n / (t.n + c.n)
-    theta = fit.coefficients
-    shift = dot(theta, offset)
-    b_t, b_c = dot(theta, t.cross), dot(theta, c.cross)
-    moved = quadratic(theta, t.spread) + quadratic(theta, c.spread)
+    (b_t, moved_t), (b_c, moved_c) = explained
+    moved = moved_t + moved_c
     return (
         (t.value - share_c * shift, c.value + share_t * shift),
         (
@@ -204,11 +208,6 @@ def _price(df: float, rank: int) -> float:
     if rank == 0:
         return 1.0
     return df / (df - rank) * (df - 1) / (df - rank - 1)
-
-
-def _residual(arm: _Arm, theta: tuple[float, ...]) -> float:
-    """Sampling variance of the mean of the arm's residuals y − θ'x."""
-    return max(0.0, arm.variance - 2 * dot(theta, arm.cross) + quadratic(theta, arm.spread))
 
 
 def _covariate_columns(covariates: Sequence[Covariate]) -> list[str]:

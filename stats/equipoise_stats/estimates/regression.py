@@ -6,6 +6,7 @@ every metric of a readout.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 _COLLINEAR = 1e-9
 
@@ -72,7 +73,7 @@ def dot(a: Sequence[float], b: Sequence[float]) -> float:
         a: k numbers.
         b: k numbers.
     """
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(map(mul, a, b))
 
 
 def quadratic(vector: Sequence[float], matrix: Sequence[Sequence[float]]) -> float:
@@ -86,4 +87,4 @@ def quadratic(vector: Sequence[float], matrix: Sequence[Sequence[float]]) -> flo
         >>> quadratic([1.0, 2.0], [[1.0, 0.5], [0.5, 1.0]])
         7.0
     """
-    return sum(a * dot(row, vector) for a, row in zip(vector, matrix, strict=True))
+    return dot(vector, [dot(row, vector) for row in matrix])
