@@ -47,22 +47,22 @@ def dirichlet_multinomial_log_e(
     k = a.sum()
     posterior, total = a + n, k + n.sum(axis=-1)
     log_e = (
-        _deviance(posterior, total[..., np.newaxis] * theta).sum(axis=-1)
-        - _deviance(a, k * theta).sum(axis=-1)
+        deviance(posterior, total[..., np.newaxis] * theta).sum(axis=-1)
+        - deviance(a, k * theta).sum(axis=-1)
         - 0.5 * (np.log1p(n / a).sum(axis=-1) - np.log1p((total - k) / k))
-        + (_stirling_remainder(posterior) - _stirling_remainder(a)).sum(axis=-1)
-        - (_stirling_remainder(total) - _stirling_remainder(k))
+        + (stirling_remainder(posterior) - stirling_remainder(a)).sum(axis=-1)
+        - (stirling_remainder(total) - stirling_remainder(k))
     )
     return np.asarray(log_e)
 
 
-def _deviance(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+def deviance(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """The deviance x ln(x/y) − x + y, with an error of the size of x − y rather than of x."""
     d = (x - y) / y
     return np.asarray(y * (xlog1py(1 + d, d) - d))
 
 
-def _stirling_remainder(x: ArrayLike) -> NDArray[np.float64]:
+def stirling_remainder(x: ArrayLike) -> NDArray[np.float64]:
     """The excess of ln Γ(x) over Stirling's formula (x − ½) ln x − x + ½ ln 2π (DLMF 5.11.1)."""
     x = np.asarray(x, dtype=np.float64)
     large = np.maximum(x, _SERIES_FROM)
