@@ -64,7 +64,7 @@ def by_hand(
     theta = np.linalg.solve(v[1:, 1:], v[1:, 0])
     shift = np.array([treatment[name].mean() - control[name].mean() for name in names])
     tau = treatment["y"].mean() - control["y"].mean() - theta @ shift
-    return theta, float(tau), float(v[0, 0] - theta @ v[1:, 0])
+    return np.asarray(theta, dtype=np.float64), float(tau), float(v[0, 0] - theta @ v[1:, 0])
 
 
 @pytest.mark.parametrize(("n_t", "n_c"), [(400, 400), (60, 540), (2000, 37)])

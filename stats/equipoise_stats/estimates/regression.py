@@ -73,7 +73,8 @@ def dot(a: Sequence[float], b: Sequence[float]) -> float:
         a: k numbers.
         b: k numbers.
     """
-    return sum(map(mul, a, b))
+    total: float = sum(map(mul, a, b))
+    return total
 
 
 def quadratic(vector: Sequence[float], matrix: Sequence[Sequence[float]]) -> float:
