@@ -125,7 +125,7 @@ class Database:
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if before is not None and before not in known:
             raise SchemaTooNew(
-                f"The metadata database is at revision {before}, which a newer release made. Start that release."
+                f"The metadata database is at revision {before}, which a newer release made. Start that one."
             )
         with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
             config.attributes["connection"] = connection

@@ -59,10 +59,15 @@ def test_times_come_back_as_they_went_in(database: Database) -> None:
 
 def test_a_failed_write_leaves_nothing(database: Database) -> None:
     before = database.change_counter()
-    with pytest.raises(RuntimeError), database.write() as session:
-        session.add(Project(key="shop", created_at=datetime.now(UTC)))
-        session.flush()
-        raise RuntimeError
+
+    def fail() -> None:
+        with database.write() as session:
+            session.add(Project(key="shop", created_at=datetime.now(UTC)))
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with database.read() as session:
         assert session.get(Project, 1) is None
     assert database.change_counter() == before

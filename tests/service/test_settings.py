@@ -42,7 +42,7 @@ def test_every_wrong_value_is_named_at_once() -> None:
 
 
 def test_an_unknown_name_is_refused_with_a_hint() -> None:
-    with pytest.raises(SettingsError, match="EQUIPOISE_PROT: .*EQUIPOISE_PORT"):
+    with pytest.raises(SettingsError, match=r"EQUIPOISE_PROT: .*EQUIPOISE_PORT"):
         load_settings({"EQUIPOISE_PROT": "9000"})
 
 
