@@ -13,7 +13,9 @@ from equipoise_stats.results import Serialisable
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _WIDE = np.arange(-38.0, 39.0, 2.0)
-_NEAR = np.arange(-12.0, 13.0)
+# Beyond its own width an integrand may fall off exponentially at any slower rate, hence the doubling.
+_BESIDE = np.concatenate([np.arange(1.0, 13.0), 12 * 2.0 ** np.arange(1, 31)])
+_NEAR = np.concatenate([-_BESIDE[::-1], [0.0], _BESIDE])
 _FARTHEST = 1e150
 _ROOT_2 = math.sqrt(2)
 _HALVINGS = 80
@@ -117,9 +119,10 @@ def best_arm_log_probabilities(beliefs: Mapping[str, ArmBelief]) -> NDArray[np.f
         raise ValueError(f"There are {len(beliefs)} arms; the best of them is a question for two or more.")
     means = np.array([belief.mean for belief in beliefs.values()])
     sds = np.array([belief.standard_deviation for belief in beliefs.values()])
-    # Ratios of distances are all that matters; in units of the widest belief nothing overflows.
+    # Ratios of distances are all that matters. In units of the widest belief nothing overflows, and with the
+    # narrowest one at the origin its surroundings are resolved to the last digit.
     unit = sds.max()
-    means, sds = (means - means.max()) / unit, sds / unit
+    means, sds = (means - means[sds.argmin()]) / unit, sds / unit
     edges = _edges(means, sds)
     half = np.diff(edges)[:, np.newaxis] / 2
     x = (edges[:-1, np.newaxis] + half * (1 + _NODES)).ravel()
@@ -136,7 +139,9 @@ def _edges(means: NDArray[np.float64], sds: NDArray[np.float64]) -> NDArray[np.f
     peaks = _peaks(means, sds)
     u = (peaks[:, np.newaxis] - means) / sds
     hazard = _hazard(u)
-    bends = np.where(np.eye(means.size, dtype=bool), 1.0, hazard * (hazard + u)) / sds**2
+    # −(ln Φ)″ = h (h + u) lies between 0 and 1 and tends to 1 on the left, where the sum loses its digits.
+    bend_of_cdf = np.where(u < -1e4, 1.0, hazard * (hazard + np.maximum(u, -1e4)))
+    bends = np.where(np.eye(means.size, dtype=bool), 1.0, bend_of_cdf) / sds**2
     widths = 1 / np.sqrt(bends.sum(axis=1))
     return np.unique(
         np.concatenate(

@@ -14,7 +14,8 @@ from equipoise_stats.results import Serialisable, Status
 
 _NEGLIGIBLE = 1e-15
 _TINY = 1e-290
-_FAR = 700.0
+_FARTHEST = 300.0
+_LARGEST_LIFT = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def conversion_process(
     """
     tail_alpha(check_alpha(alpha), alternative)
     check_null(null, "lift")
+    if null > _LARGEST_LIFT:
+        raise ValueError(f"The null value is a lift of {null!r}; it must be at most {_LARGEST_LIFT:g}.")
     _check(treatment, control, concentration, share)
     centre = math.log(share) - math.log1p(-share)
     process = _Process(treatment, control, share, centre, concentration)
@@ -169,16 +172,20 @@ class _Process:
         return math.log((self.events + 0.5) / (self.others + 0.5)) - self.centre
 
     def end(self, log_e: Callable[[float], float], alpha: float, side: float) -> float:
-        """Where, on a side of the middle, an e-value reaches 1/α."""
+        """Where, on a side of the middle, an e-value reaches 1/α; infinite beyond a rate ratio of e³⁰⁰."""
         from scipy.optimize import brentq
 
         def excess(x: float) -> float:
             return log_e(x) + math.log(alpha)
 
         inside, step = self.middle(), side
-        while excess(inside + step) < 0:
+        outside = inside + step
+        while excess(outside) < 0:
+            if abs(outside) == _FARTHEST:
+                return side * math.inf
             step *= 2
-        return float(brentq(excess, inside, inside + step, xtol=_NEGLIGIBLE, rtol=_NEGLIGIBLE))
+            outside = min(max(inside + step, -_FARTHEST), _FARTHEST)
+        return float(brentq(excess, inside, outside, xtol=_NEGLIGIBLE, rtol=_NEGLIGIBLE))
 
 
 def _effects(
@@ -203,7 +210,7 @@ def _effects(
 
 
 def _logistic(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds)) if log_odds > -_FAR else math.exp(log_odds)
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def _log_beta_beyond(log_odds: float, a: float, b: float) -> float:

@@ -37,8 +37,8 @@ def normality_doubts(estimate: Estimate) -> tuple[Notice, ...]:
         doubts.append(
             Notice(
                 "skewness",
-                f"The difference is skewed ({estimate.skewness:.3g}): one side is rejected too often. Use arms "
-                "of equal size, or winsorize the metric.",
+                f"The difference is skewed ({estimate.skewness:.3g}): one side is rejected too often. Use "
+                "arms of equal size, or winsorize the metric.",
             )
         )
     known = {notice.code for notice in estimate.warnings}
