@@ -6,9 +6,10 @@ same ordering is kept for every null value (Buehler's construction), so one-side
 difference or ratio that is tested, and the intervals are exactly the values that are not rejected.
 
 Any ordering is valid as long as one more success in the first arm, or one less in the second, never makes a
-table less extreme. Fisher's p-value orders well what speaks for a difference and badly what does not, so the
-tables whose Fisher p-value is above 1/2 come after all others and in the order of their 95 % score limits
-(Mee's for the difference, Koopman's for the ratio). At the null value 0 that changes no p-value below 1/2.
+table less extreme. Fisher's p-value orders well the tables that speak for a difference in its direction. The
+others come after them in the order of their 95 % score limits (Mee's for the difference, Koopman's for the
+ratio), or the interval's far end would be of no use. That leaves Boschloo's p-value in the direction of the
+observed difference as it is, and with it the two-sided one.
 """
 
 import math

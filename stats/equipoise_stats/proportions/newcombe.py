@@ -7,7 +7,7 @@ from equipoise_stats.counts import Counts
 from equipoise_stats.distributions import normal_upper_quantile
 from equipoise_stats.inference.comparison import Alternative, Comparison, Scale
 from equipoise_stats.proportions.answer import Question, answer, normal_test, refuse, too_few
-from equipoise_stats.proportions.one_arm import wilson_lower
+from equipoise_stats.proportions.one_arm import wilson_lower, wilson_reach
 
 _ROUNDING = 8.9e-16
 
@@ -69,12 +69,12 @@ def newcombe(
 
 def _below(arm: Counts, z: float) -> float:
     """How far the Wilson interval reaches below the proportion."""
-    return arm.successes / arm.n - wilson_lower(arm.successes, arm.n, z)
+    return wilson_reach(arm.successes, arm.n, z)
 
 
 def _above(arm: Counts, z: float) -> float:
     """How far the Wilson interval reaches above the proportion."""
-    return _below(Counts(arm.n, arm.n - arm.successes), z)
+    return wilson_reach(arm.n - arm.successes, arm.n, z)
 
 
 def _lower_difference(t: Counts, c: Counts, z: float) -> float:
@@ -121,4 +121,4 @@ def _root_of_decreasing(function: Callable[[float], float]) -> float:
     high = 1.0
     while function(high) > 0:
         high *= 2
-    return float(brentq(function, 0.0, high, xtol=1e-300, rtol=_ROUNDING, maxiter=500))
+    return float(brentq(function, 0.0, high, xtol=1e-25, rtol=_ROUNDING, maxiter=1000))

@@ -70,18 +70,31 @@ def clopper_pearson(
 
 
 def wilson_lower(x: int, n: int, z: float) -> float:
-    """Wilson's lower limit, as the product of the two limits over the upper one: nothing cancels.
-
-    The upper limit is one minus the lower one of the failures.
+    """Wilson's lower limit, without cancellation. The upper limit is one minus the failures' lower one.
 
     Args:
         x: Successes.
         n: Units.
         z: Critical value of the score test, not negative.
     """
-    if x == 0:
-        return 0.0
-    return x / n * x / (x + z * z / 2 + z * math.sqrt(x * (n - x) / n + z * z / 4))
+    return x / n * x / (x + _shift(x, n, z)) if x > 0 else 0.0
+
+
+def wilson_reach(x: int, n: int, z: float) -> float:
+    """How far Wilson's interval reaches below the proportion: exactly 0 where z is 0.
+
+    Args:
+        x: Successes.
+        n: Units.
+        z: Critical value of the score test, not negative.
+    """
+    shift = _shift(x, n, z)
+    return x / n * shift / (x + shift) if x > 0 else 0.0
+
+
+def _shift(x: int, n: int, z: float) -> float:
+    """What the lower limit x² / n / (x + shift) adds to x: from the product of the two limits."""
+    return z * z / 2 + z * math.sqrt(x * (n - x) / n + z * z / 4)
 
 
 def _interval(counts: Counts, alternative: Alternative, lower: Callable[[int, int], float]) -> Interval:

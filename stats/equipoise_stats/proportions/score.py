@@ -176,4 +176,4 @@ def lower_ratio(t: Counts, c: Counts, spread: float) -> float:
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
     from scipy.optimize import brentq  # a third of this package's import time
 
-    return float(brentq(function, low, high, xtol=1e-300, rtol=_ROUNDING, maxiter=500))
+    return float(brentq(function, low, high, xtol=1e-25, rtol=_ROUNDING, maxiter=1000))
