@@ -1,44 +1,32 @@
 """One transaction: of many batches, what is not stored yet goes into the tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from equipoise_service.events import deduplication
 from equipoise_service.events.batches import Batch, Receipt
-from equipoise_service.events.identifiers import id_bytes
-from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.columns import Offer, events_offer, exposures_offer
+from equipoise_service.events.deduplication import id_ranges, repeated
 
-_INSERT_EXPOSURES = """
-INSERT INTO exposures BY NAME
-SELECT ? AS place, id, time, ?::TIMESTAMP AS received_at, unit_type, unit, experiment, variant, revision
-FROM accepted
+# Only a table's name of ours and question marks become part of these texts, nothing from outside.
+_INSERT_NEW = """
+INSERT INTO {table} BY NAME
+SELECT offered.* EXCLUDE (position), ?::TIMESTAMP AS received_at FROM offered
+WHERE NOT EXISTS (
+    SELECT 1 FROM {table} AS stored
+    WHERE stored.id = offered.id AND stored.place = offered.place AND ({within})
+)
 """
-_INSERT_EVENTS = """
-INSERT INTO events BY NAME
-SELECT ? AS place, id, time, ?::TIMESTAMP AS received_at, unit_type, unit, name, value, properties
-FROM accepted
+_FIND_EARLIER = """
+SELECT position FROM {table} AS stored JOIN offered USING (place, id)
+WHERE stored.received_at < ?::TIMESTAMP AND ({within})
 """
-_UTC = pa.timestamp("us", tz="UTC")
-_NAIVE = pa.timestamp("us")
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """The items of one kind from several batches, one after the other.
-
-    Attributes:
-        ids: Their ids.
-        starts: Position of each batch's first item, and at the end the number of items.
-    """
-
-    ids: deduplication.Ids
-    starts: Sequence[int]
+_WITHIN = "stored.id BETWEEN ?::UUID AND ?::UUID"
 
 
 def commit(
@@ -49,124 +37,61 @@ def commit(
     Args:
         connection: Without a transaction; nothing else writes to the tables meanwhile.
         batches: In the order in which they came: of two items with the same id the first is stored.
-        received_at: The time, naive UTC, that the rows are marked with.
+        received_at: The time, naive UTC, that the rows are marked with: later than that of any stored row.
 
     Returns:
         What became of each batch. All of it is on disk.
 
     Raises:
-        duckdb.Error: Nothing was stored.
+        duckdb.Error: The transaction failed and nothing was stored. A `FatalException` may come after all of
+            it was stored; DuckDB has to be opened again then.
     """
-    places: dict[str, list[int]] = {}
-    for position, batch in enumerate(batches):
-        places.setdefault(batch.place, []).append(position)
-    receipts: dict[int, Receipt] = {}
+    offers = exposures_offer(batches), events_offer(batches)
     connection.begin()
     try:
-        for place, positions in places.items():
-            chosen = [batches[position] for position in positions]
-            exposures = _store_exposures(connection, place, chosen, received_at)
-            events = _store_events(connection, place, chosen, received_at)
-            for position, *duplicates in zip(positions, exposures, events, strict=True):
-                receipts[position] = Receipt(*duplicates)
+        exposures, events = (_store(connection, offer, received_at) for offer in offers)
         connection.commit()
     except BaseException:
         _roll_back(connection)
         raise
-    return [receipts[position] for position in range(len(batches))]
+    return [Receipt(*found) for found in zip(exposures, events, strict=True)]
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
     try:
         connection.rollback()
     except duckdb.Error:
-        # A failed commit has ended the transaction already; the first error is the one to tell.
+        # A commit that failed has ended the transaction already; its error is the one to tell.
         return
 
 
-def _store_exposures(
-    connection: duckdb.DuckDBPyConnection, place: str, batches: Sequence[Batch], received_at: datetime
+def _store(
+    connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: datetime
 ) -> list[frozenset[int]]:
-    items = [item for batch in batches for item in batch.exposures]
-    offer = _offer(items, [len(batch.exposures) for batch in batches])
-    fresh = _fresh(connection, "exposures", place, offer.ids)
-    chosen = items if fresh.all() else [items[position] for position in np.flatnonzero(fresh)]
-    if chosen:
-        columns = _common_columns(offer.ids[fresh], chosen) | {
-            "experiment": pa.array([each.experiment for each in chosen]),
-            "variant": pa.array([each.variant for each in chosen]),
-            "revision": pa.array([each.revision for each in chosen], type=pa.int32()),
-        }
-        _insert(connection, _INSERT_EXPOSURES, columns, place, received_at)
-    return _duplicates(fresh, offer)
-
-
-def _store_events(
-    connection: duckdb.DuckDBPyConnection, place: str, batches: Sequence[Batch], received_at: datetime
-) -> list[frozenset[int]]:
-    items = [item for batch in batches for item in batch.events]
-    properties = [text for batch in batches for text in batch.properties]
-    offer = _offer(items, [len(batch.events) for batch in batches])
-    fresh = _fresh(connection, "events", place, offer.ids)
-    if not fresh.all():
-        items = [items[position] for position in np.flatnonzero(fresh)]
-        properties = [properties[position] for position in np.flatnonzero(fresh)]
-    if items:
-        columns = _common_columns(offer.ids[fresh], items) | {
-            "name": pa.array([each.name for each in items]),
-            "value": pa.array([each.value for each in items], type=pa.float64()),
-            "properties": pa.array(properties, type=pa.string()),
-        }
-        _insert(connection, _INSERT_EVENTS, columns, place, received_at)
-    return _duplicates(fresh, offer)
-
-
-def _offer(items: Sequence[ExposureIn] | Sequence[EventIn], counts: Sequence[int]) -> _Offer:
-    ids = deduplication.as_ids(id_bytes([item.id for item in items]))
-    return _Offer(ids, [0, *np.cumsum(counts).tolist()])
-
-
-def _fresh(
-    connection: duckdb.DuckDBPyConnection, table: str, place: str, ids: deduplication.Ids
-) -> npt.NDArray[np.bool_]:
-    """Which items are to be stored: the first of each id that is not stored yet."""
-    fresh = np.zeros(len(ids), dtype=np.bool_)
-    if len(ids):
-        distinct, first = np.unique(ids, return_index=True)
-        fresh[first] = ~deduplication.stored(connection, table, place, distinct)
-    return fresh
-
-
-def _duplicates(fresh: npt.NDArray[np.bool_], offer: _Offer) -> list[frozenset[int]]:
-    if fresh.all():
-        return [frozenset()] * (len(offer.starts) - 1)
-    return [
-        frozenset(np.flatnonzero(~fresh[start:end]).tolist())
-        for start, end in zip(offer.starts, offer.starts[1:], strict=False)
-    ]
-
-
-def _common_columns(
-    ids: deduplication.Ids, items: Sequence[ExposureIn] | Sequence[EventIn]
-) -> dict[str, pa.Array]:
-    return {
-        "id": deduplication.uuid_column(ids),
-        # Arrow brings every offset to UTC; the store keeps UTC without a zone.
-        "time": pa.array([each.time for each in items], type=_UTC).cast(_NAIVE),
-        "unit_type": pa.array([each.unit_type for each in items]),
-        "unit": pa.array([each.unit for each in items]),
-    }
+    """Insert what is new; for each batch, the positions of what is not."""
+    duplicate = repeated(offer.places, offer.ids)
+    if len(duplicate):
+        columns = offer.columns.filter(pa.array(~duplicate)) if duplicate.any() else offer.columns
+        duplicate[_insert(connection, offer, columns, received_at)] = True
+    if not duplicate.any():
+        return [frozenset()] * (len(offer.bounds) - 1)
+    return [frozenset(np.flatnonzero(duplicate[start:end]).tolist()) for start, end in pairwise(offer.bounds)]
 
 
 def _insert(
-    connection: duckdb.DuckDBPyConnection,
-    statement: str,
-    columns: dict[str, pa.Array],
-    place: str,
-    received_at: datetime,
-) -> None:
-    connection.register("accepted", pa.table(columns))
+    connection: duckdb.DuckDBPyConnection, offer: Offer, columns: pa.Table, received_at: datetime
+) -> npt.NDArray[np.int64]:
+    """Insert what is not stored; the positions of what is."""
+    ranges = id_ranges(offer.ids)
+    names = {"table": offer.name, "within": " OR ".join([_WITHIN] * len(ranges))}
+    parameters = [received_at, *(bound for each in ranges for bound in each)]
+    connection.register("offered", columns)
     try:
-        connection.execute(statement, [place, received_at])
+        (inserted,) = connection.execute(_INSERT_NEW.format(**names), parameters).fetchone() or (0,)
+        if inserted == len(columns):
+            return np.empty(0, dtype=np.int64)
+        # Stored before means received before: this commit's own rows are in the table, too, by now.
+        found = connection.execute(_FIND_EARLIER.format(**names), parameters).fetchnumpy()["position"]
+        return np.asarray(found, dtype=np.int64)
     finally:
-        connection.unregister("accepted")
+        connection.unregister("offered")

@@ -1,103 +1,69 @@
-"""Which of some ids are stored already: a join that reads only the row groups where they could be.
+"""Which items are the same as others: among those offered, and between them and the stored ones.
 
 DuckDB keeps the least and the greatest id of every row group, and skips the groups outside the range of the
 ids asked for. Ids that grow with time (UUIDv7) therefore cost the same however many rows the store holds,
 without an index to keep up to date.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-
-Ids = npt.NDArray[np.bytes_]
 
 # Each range costs two more comparisons a row, so there are few, each gap between them is wide, and together
 # the gaps leave out a good part of what the ids span.
 _MOST_RANGES = 8
 _WIDE = 1 / 64
 _WORTHWHILE = 1 / 2
-_OFFERED = "offered_ids"
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Ids from `first` to `last`, both included."""
-
-    first: bytes
-    last: bytes
-
-
-def as_ids(raw: bytes) -> Ids:
-    """Ids of sixteen bytes each as an array whose order is that of the ids."""
-    return np.frombuffer(raw, dtype="S16")
-
-
-def uuid_column(ids: Ids) -> pa.ExtensionArray:
-    """Ids as an Arrow column that DuckDB reads as UUIDs."""
-    raw = np.ascontiguousarray(ids)
-    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw)])
-    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
-
-
-def stored(connection: duckdb.DuckDBPyConnection, table: str, place: str, ids: Ids) -> npt.NDArray[np.bool_]:
-    """Which ids are in the table already.
+def repeated(places: Sequence[int], ids: bytes) -> npt.NDArray[np.bool_]:
+    """Which items have the place and the id of an earlier one.
 
     Args:
-        connection: In the transaction that will insert the others.
-        table: `exposures` or `events`.
-        place: "project/environment" that the ids belong to.
-        ids: Distinct ids in ascending order, at least one.
+        places: The number of each item's place.
+        ids: Sixteen bytes an item.
 
-    Returns:
-        For each id, whether it is stored.
+    Example:
+        >>> repeated([0, 0, 1, 0], bytes(16) + bytes(15) + b"x" + bytes(16) + bytes(16)).tolist()
+        [False, False, False, True]
     """
-    found = np.zeros(len(ids), dtype=np.bool_)
-    offered = pa.table({"id": uuid_column(ids), "position": pa.array(np.arange(len(ids)))})
-    ranges = id_ranges(ids)
-    within = " OR ".join("stored.id BETWEEN ?::UUID AND ?::UUID" for _ in ranges)
-    bounds = [_text(bound) for each in ranges for bound in (each.first, each.last)]
-    connection.register(_OFFERED, offered)
-    try:
-        # The names are ours: nothing from outside becomes part of the query.
-        positions = connection.execute(
-            f"SELECT position FROM {table} stored JOIN {_OFFERED} USING (id)"  # noqa: S608
-            f" WHERE stored.place = ? AND ({within})",
-            [place, *bounds],
-        ).fetchnumpy()["position"]
-    finally:
-        connection.unregister(_OFFERED)
-    found[positions] = True
-    return found
+    halves = np.frombuffer(ids, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    keys = np.column_stack((np.asarray(places, dtype=np.uint64), halves))
+    # The sort is stable: of equal items the earliest comes first.
+    order = np.lexsort(keys.T)
+    same = np.zeros(len(keys), dtype=np.bool_)
+    same[order[1:]] = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
+    return same
 
 
-def id_ranges(ids: Ids) -> list[Range]:
+def id_ranges(ids: bytes) -> list[tuple[str, str]]:
     """A few ranges that hold all the ids and as little else as possible.
 
     One straggler among new ids would otherwise stretch their range over all that was stored between.
 
     Args:
-        ids: In ascending order, at least one.
+        ids: Sixteen bytes an id, at least one, in any order.
+
+    Returns:
+        The first and the last UUID of each range, both included, in ascending order. The ranges are as fine
+        as the first half of an id.
     """
-    leading = np.ascontiguousarray(ids).view(">u8")[::2].astype(np.float64)
-    gaps = np.diff(leading)
-    span = leading[-1] - leading[0]
+    leading = np.sort(np.frombuffer(ids, dtype=">u8")[::2].astype(np.uint64))
+    gaps = np.diff(leading).astype(np.float64)
+    span = float(leading[-1] - leading[0])
     cuts = np.sort(np.argsort(gaps)[::-1][: _MOST_RANGES - 1])
     cuts = cuts[gaps[cuts] > span * _WIDE]
     if gaps[cuts].sum() < span * _WORTHWHILE:
         cuts = cuts[:0]
-    firsts = np.concatenate(([0], cuts + 1))
-    lasts = np.concatenate((cuts, [len(ids) - 1]))
-    return [Range(_padded(ids[a]), _padded(ids[b])) for a, b in zip(firsts, lasts, strict=True)]
+    firsts = leading[np.concatenate((np.zeros(1, dtype=np.intp), cuts + 1))]
+    lasts = leading[np.append(cuts, len(leading) - 1)]
+    return [
+        (_uuid(int(first), "0" * 16), _uuid(int(last), "f" * 16))
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
 
 
-def _padded(value: np.bytes_) -> bytes:
-    # numpy drops the zero bytes at the end.
-    return bytes(value).ljust(16, b"\0")
-
-
-def _text(value: bytes) -> str:
-    digits = value.hex()
+def _uuid(leading: int, trailing: str) -> str:
+    digits = f"{leading:016x}{trailing}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

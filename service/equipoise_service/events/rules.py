@@ -5,14 +5,14 @@ called with one item, they say why that one is.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from equipoise.configuration import Configuration
+from equipoise.configuration import Configuration, Experiment
 from equipoise_service import keys
 from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.schemas import (
@@ -133,16 +133,24 @@ def _assignment_refusal(exposures: Sequence[ExposureIn], configuration: Configur
             return Refusal("/experiment", f"there is no experiment {key!r} in this environment")
         if experiment.revision is None:
             return Refusal("/experiment", "the experiment was never started; start it first")
-        if variant not in experiment.variants:
-            known = ", ".join(experiment.variants)
-            return Refusal("/variant", f"the experiment has no variant {variant!r}; it has {known}")
         if revision is not None and revision > experiment.revision:
             return Refusal("/revision", f"lies ahead of the experiment's revision {experiment.revision}")
+        if variant not in (known := _variants(configuration, experiment, revision)):
+            return Refusal(
+                "/variant", f"the experiment has no variant {variant!r}; it has {', '.join(sorted(known))}"
+            )
         if unit_type != experiment.unit_type:
             return Refusal(
                 "/unit_type", f"the experiment randomises {experiment.unit_type!r}, not {unit_type!r}"
             )
     return None
+
+
+def _variants(configuration: Configuration, experiment: Experiment, revision: int | None) -> Collection[str]:
+    if revision is None or revision == experiment.revision:
+        return experiment.variants
+    # The flag keeps the variants of earlier revisions, whose exposures may come late.
+    return configuration.flags[experiment.flag].variants
 
 
 def _properties_refusal(events: Sequence[EventIn], properties: Sequence[str | None]) -> Refusal | None:

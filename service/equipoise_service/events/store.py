@@ -37,6 +37,8 @@ class EventStore:
         self._file = DuckdbFile(settings.event_store_path, settings)
         self._received_at = _latest_receipt(self._file.connection)
         self._log_size = 0
+        # Arrow imports half of pandas at its first use: better now than while the first batch waits.
+        commit(self._file.connection, [], self._received_at)
         self._writer = Writer(
             self._commit, settings.event_commit_milliseconds / 1000, settings.event_queue_items
         )

@@ -17,8 +17,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def document() -> dict[str, Any]:
-    """A configuration: `page` runs at revision 3, `device-test` on devices, `idea` was never started."""
-    values = {"control": "old", "treatment": "new"}
+    """A configuration: `page` runs at revision 3, `device-test` on devices, `idea` was never started.
+
+    The flags keep the value of `gone`, a variant of an earlier revision.
+    """
+    values = {"control": "old", "gone": "bold", "treatment": "new"}
 
     def experiment(key: str, **changes: Any) -> dict[str, Any]:
         return {
@@ -35,7 +38,7 @@ def document() -> dict[str, Any]:
             **changes,
         }
 
-    draft = {"status": "draft", "revision": None, "salt": None, "slots": [], "ranges": []}
+    draft: dict[str, Any] = {"status": "draft", "revision": None, "salt": None, "slots": [], "ranges": []}
     experiments = {
         "page": experiment("page"),
         "device-test": experiment("device-test", unit_type="device", status="stopped", revision=1),

@@ -14,7 +14,7 @@ from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.reading import read_each, read_whole
 from equipoise_service.events.rules import latest_time
 
-COMMON = [
+COMMON: list[tuple[dict[str, Any], str, str]] = [
     ({"id": None}, "/id", "got `null`"),
     ({"id": 7}, "/id", "got `int`"),
     ({"id": "7"}, "/id", "length >= 36"),
@@ -48,11 +48,14 @@ COMMON = [
     ({"unit_type": "user\n"}, "/unit_type", "lower-case"),
     ({"unit_type": "u" * 129}, "/unit_type", "length <= 128"),
 ]
-EXPOSURES = [
+EXPOSURES: list[tuple[dict[str, Any], str, str]] = [
     ({"experiment": "nope"}, "/experiment", "no experiment 'nope'"),
     ({"experiment": "idea"}, "/experiment", "never started"),
     ({"experiment": 1}, "/experiment", "got `int`"),
     ({"variant": "blue"}, "/variant", "it has control, treatment"),
+    ({"variant": "gone"}, "/variant", "it has control, treatment"),
+    ({"variant": "gone", "revision": 3}, "/variant", "it has control, treatment"),
+    ({"variant": "blue", "revision": 2}, "/variant", "it has control, gone, treatment"),
     ({"revision": 4}, "/revision", "revision 3"),
     ({"revision": 0}, "/revision", ">= 1"),
     ({"revision": 2**40}, "/revision", "<= "),
@@ -139,7 +142,7 @@ def test_an_item_that_is_no_object_is_refused(items: list[Any], reason: str) -> 
         {"unit": "😀" * 512},
         {"unit": " "},
         {"id": "018F4C3E-8A00-7000-8000-00000000000A"},
-        {"id": str(uuid.uuid4())},
+        {"id": "c1378743-c4be-4b69-bd79-d4d397326a11"},
         {"time": "2000-01-01T00:00:00Z"},
         {"time": later(86_400)},
         {"time": "2026-03-01 12:00:00.123456z"},
@@ -247,6 +250,12 @@ def test_an_exposure_without_a_revision_gets_the_present_one() -> None:
     content = [exposure(), exposure(revision=2), exposure(revision=None)]
     assert [each.revision for each in read(body(content)).batch.exposures] == [3, 2, 3]
     assert [each.revision for each in read(body([*content, 1])).batch.exposures] == [3, 2, 3]
+
+
+def test_a_variant_that_was_taken_out_still_gets_the_exposures_of_its_revision() -> None:
+    reading = read_whole(body([exposure(variant="gone", revision=2)]), PLACE, TERMS, 10)
+    assert reading is not None
+    assert reading.batch.exposures[0].variant == "gone"
 
 
 def test_an_answer_repeats_no_id_that_is_longer_than_an_id() -> None:

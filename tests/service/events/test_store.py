@@ -30,7 +30,7 @@ def append(store: EventStore, *batches: Batch) -> list[Receipt]:
     """Append batches at the same time."""
 
     async def together() -> list[Receipt]:
-        return list(await asyncio.gather(*(store.append(each) for each in batches)))
+        return await asyncio.wait_for(asyncio.gather(*(store.append(each) for each in batches)), 60)
 
     return asyncio.run(together())
 
@@ -146,7 +146,7 @@ def test_closing_commits_what_waits(open_store: OpenStore) -> None:
         with pytest.raises(Unavailable, match="closed"):
             await store.append(batch([], [event()]))
         assert not store.healthy()
-        return await waiting
+        return await asyncio.wait_for(waiting, 30)
 
     store = EventStore(_settings_of(open_store))
     assert asyncio.run(close_while_waiting(store)) == Receipt(NOTHING, NOTHING)
@@ -231,7 +231,7 @@ def test_who_gives_up_waiting_disturbs_nobody(open_store: OpenStore) -> None:
             second = asyncio.create_task(store.append(batch([], [event()])))
             await asyncio.sleep(0)
             first.cancel()
-            return await second
+            return await asyncio.wait_for(second, 30)
 
         assert asyncio.run(give_up()) == Receipt(NOTHING, NOTHING)
         assert len(rows(store, "events")) == 2
@@ -306,12 +306,12 @@ def test_any_mix_in_any_order_is_stored_once(
                 for exposures, events, place in sent
             ]
             for each, receipt in zip(batches, append(store, *batches), strict=True):
-                for kind, items, duplicates in (
-                    ("exposures", each.exposures, receipt.duplicate_exposures),
-                    ("events", each.events, receipt.duplicate_events),
+                for kind, sent_ids, duplicates in (
+                    ("exposures", [item.id for item in each.exposures], receipt.duplicate_exposures),
+                    ("events", [item.id for item in each.events], receipt.duplicate_events),
                 ):
-                    for position, item in enumerate(items):
-                        key = (kind, each.place, item.id)
+                    for position, id in enumerate(sent_ids):
+                        key = (kind, each.place, id)
                         assert (position in duplicates) == (key in model)
                         model[key] += position not in duplicates
             stored = Counter(

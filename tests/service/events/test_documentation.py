@@ -1,0 +1,67 @@
+"""The reference of events names every field, limit and answer."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.service.events.items import PLACE, TERMS
+
+from equipoise_service.events.endpoints import router
+from equipoise_service.events.reading import read_whole
+from equipoise_service.events.schemas import (
+    MAX_NAME_LENGTH,
+    MAX_PROPERTIES_BYTES,
+    MAX_PROPERTIES_DEPTH,
+    MAX_UNIT_LENGTH,
+    BatchIn,
+    BatchOut,
+    EventIn,
+    ExposureIn,
+    ItemOut,
+)
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "events.md").read_text()
+
+
+def test_every_field_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", PAGE, re.MULTILINE)
+    fields = {
+        (field.encode_name, "yes" if field.required else "no")
+        for type_ in (BatchIn, ExposureIn, EventIn)
+        for field in msgspec.structs.fields(type_)
+    }
+    assert set(rows) == fields
+    assert len(rows) == len(fields)
+
+
+@pytest.mark.parametrize("type_", [BatchOut, ItemOut])
+def test_every_member_of_the_answer_is_named(type_: type[msgspec.Struct]) -> None:
+    assert [name for name in type_.__struct_fields__ if f"`{name}`" not in PAGE] == []
+
+
+def test_every_answer_is_documented() -> None:
+    (route,) = router.routes
+    statuses = {str(status) for status in route.responses} - {"200"}  # type: ignore[attr-defined]
+    rows = re.findall(r"^\| ([\d, ]+) \|", PAGE, re.MULTILINE)
+    assert {status for row in rows for status in row.split(", ")} == statuses
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    assert f"1 to {MAX_UNIT_LENGTH} characters" in PAGE
+    assert f"1 to {MAX_NAME_LENGTH} characters" in PAGE
+    assert f"at most {MAX_PROPERTIES_BYTES:,} bytes" in PAGE
+    assert f"nested at most {MAX_PROPERTIES_DEPTH} deep" in PAGE
+
+
+def test_the_examples_are_what_is_sent_and_answered() -> None:
+    sent, answered = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    known = sent.replace("new-landing-page", "page")
+    assert read_whole(known.encode(), PLACE, TERMS, 10) is not None
+    answer = msgspec.json.decode(answered, type=BatchOut)
+    statuses = [each.status for each in answer.exposures + answer.events]
+    assert [statuses.count("accepted"), statuses.count("duplicate"), statuses.count("refused")] == [
+        answer.accepted,
+        answer.duplicate,
+        answer.refused,
+    ]
