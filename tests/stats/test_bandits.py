@@ -273,7 +273,7 @@ def test_p_is_at_most_alpha_exactly_when_the_interval_excludes_the_null(
             alternative=alternative,
             null=max(null, -0.9),
             alpha=alpha,
-            scale=scale,  # type: ignore[arg-type]
+            scale=scale,
         )
         assert result.test.log_p_value is not None
         significant = result.test.log_p_value <= math.log(alpha)
