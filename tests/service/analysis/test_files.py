@@ -45,8 +45,11 @@ ROWS = """user,arm,bought,spent
 """
 
 
-@pytest.mark.parametrize("name", ["data.csv", "data.csv.gz", "odd [1] *.csv", "DATA.CSV"])
+@pytest.mark.parametrize("name", ["data.csv", "data.csv.gz", "odd [1].csv", "d*.csv", "DATA.CSV"])
 def test_rows_of_a_unit_are_joined(tmp_path: Path, name: str) -> None:
+    # What a pattern of that name would match.
+    write(tmp_path / "odd 1.csv", "user,arm,bought,spent\n9,x,1,1\n")
+    write(tmp_path / "day.csv", "user,arm,bought,spent\n9,x,1,1\n")
     statistics = analyse_file(write(tmp_path / name, ROWS), request())
     assert statistics.arms["control"].values["bought"] == Counts(2, 1)
     assert statistics.arms["control"].values["spent"] == Moments(2, ("y",), (2.0,), ((0.5,),))

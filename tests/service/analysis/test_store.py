@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -194,6 +194,28 @@ def test_an_event_at_the_moment_of_the_first_exposure_counts_and_one_before_it_d
     values = analyse_store(store.backend, REQUEST).arms["control"].values
     assert values["bought"] == Counts(2, 1)
     assert values["spent"].mean == (1.5,)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"place": "default/staging"}, {"unit_type": "device"}, {"experiment": "other"}, {"revision": 1}],
+)
+def test_exposures_to_something_else_do_not_count(store: Store, change: dict[str, Any]) -> None:
+    others = [replace(exposed("u", "a", 1), **change), replace(exposed("v", "a", 1), **change)]
+    store.fill([exposed("u", "control", 5), *others], [purchase("u", 2)])
+    statistics = analyse_store(store.backend, REQUEST)
+    assert (list(statistics.arms), statistics.crossovers) == (["control"], 0)
+    assert statistics.arms["control"].values["bought"] == Counts(1, 0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"place": "default/staging"}, {"unit_type": "device"}, {"name": "else"}, {"unit": "U"}]
+)
+def test_events_of_something_else_do_not_count(store: Store, change: dict[str, Any]) -> None:
+    store.fill([exposed("u", "control")], [replace(purchase("u", 2, 5.0), **change)])
+    values = analyse_store(store.backend, REQUEST).arms["control"].values
+    assert values["bought"] == Counts(1, 0)
+    assert values["spent"].mean == (0.0,)  # type: ignore[union-attr]
 
 
 def test_a_plan_without_metrics_still_counts_the_units(store: Store) -> None:
