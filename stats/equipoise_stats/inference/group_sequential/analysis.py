@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.special import ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from equipoise_stats.distributions import t_log_upper_tail, t_upper_quantile
 from equipoise_stats.estimates.estimate import Estimate, NoEstimate
@@ -13,6 +13,12 @@ from equipoise_stats.inference.group_sequential.p_values import log_repeated_p
 from equipoise_stats.inference.intervals import statistic
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 from equipoise_stats.results import Notice
+
+_LARGEST_WITH_A_TAIL = 37.0
+"""Normal statistic beyond which the tail probability is no normal double."""
+
+_LARGEST_LOG = 350.0
+"""Logarithm of the largest t statistic whose square is a double."""
 
 
 def group_sequential(
@@ -137,9 +143,21 @@ def t_from_normal(z: float, df: float) -> float:
         >>> round(t_from_normal(1.959964, 10), 5)
         2.22814
     """
+    from scipy.optimize import brentq
+
     if math.isinf(df) or math.isinf(z):
         return z
-    return math.copysign(t_upper_quantile(float(ndtr(-abs(z))), df), z)
+    size = abs(z)
+    if size < _LARGEST_WITH_A_TAIL:
+        return math.copysign(t_upper_quantile(float(ndtr(-size)), df), z)
+    log_tail = float(log_ndtr(-size))
+    low = high = math.log(size)  # the tails of t are the heavier ones
+    while t_log_upper_tail(math.exp(high), df) > log_tail:
+        high += 10.0
+        if high > _LARGEST_LOG:
+            return math.copysign(math.inf, z)
+    log_t = brentq(lambda x: t_log_upper_tail(math.exp(x), df) - log_tail, low, high, xtol=1e-14)
+    return math.copysign(math.exp(float(log_t)), z)
 
 
 def _notices(history: LookHistory) -> tuple[Notice, ...]:

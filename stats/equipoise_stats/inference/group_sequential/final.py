@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri_exp
@@ -145,11 +146,11 @@ class _Ordering:
     two_sided: bool
 
     def log_above(self, drift: float) -> float:
-        """Log probability of a result as extreme upwards or more so."""
+        """Log probability of a result as extreme upwards or more so; below 0, whatever the rounding."""
         drifts = np.array([drift])
         parts = [log_exits(*look, drifts)[0] for look in self.earlier]
         parts.append(log_exits(self.grid, self.time, self.z * math.sqrt(self.time), drifts)[0])
-        return float(np.logaddexp.reduce(parts))
+        return min(-1e-16, float(np.logaddexp.reduce(parts)))
 
     def log_below(self, drift: float) -> float:
         """Log probability of a result as extreme downwards or more so, of a two-sided test."""
@@ -159,7 +160,7 @@ class _Ordering:
         """Natural logarithm of the p-value."""
         above = self.log_above(0.0)
         if not self.two_sided:
-            return min(0.0, above)
+            return above
         return min(0.0, math.log(2) + min(above, self.log_below(0.0)))
 
     def multiplier_above(self, log_level: float) -> float:
@@ -177,7 +178,7 @@ class _Ordering:
             low -= 1 + abs(low)
         while excess(high) > 0:
             high += 1 + abs(high)
-        return low if low == high else float(brentq(excess, low, high, xtol=1e-13))
+        return float(brentq(excess, low, high, xtol=1e-13))
 
     def multiplier_below(self, log_level: float) -> float:
         """Distance of the drift, below z in standard errors, at which `log_below` has a value."""
@@ -185,6 +186,13 @@ class _Ordering:
 
 
 def _ordering(history: LookHistory, z: float) -> _Ordering:
+    earlier, grid = _passed(history)
+    return _Ordering(earlier, grid, history.current.fraction, z, history.two_sided)
+
+
+@lru_cache(maxsize=64)
+def _passed(history: LookHistory) -> tuple[tuple[tuple[Grid | None, float, float], ...], Grid | None]:
+    """The looks before the last one that could stop, and the grid before the last one."""
     stage: Stage | None = None
     earlier: list[tuple[Grid | None, float, float]] = []
     for look in history.looks[:-1]:
@@ -192,8 +200,7 @@ def _ordering(history: LookHistory, z: float) -> _Ordering:
             bound, grid = look.critical * math.sqrt(look.fraction), grid_towards(stage, look.fraction)
             earlier.append((grid, look.fraction, bound))
             stage = Stage(look.fraction, -bound if history.two_sided else -math.inf, bound, grid)
-    time = history.current.fraction
-    return _Ordering(tuple(earlier), grid_towards(stage, time), time, z, history.two_sided)
+    return tuple(earlier), grid_towards(stage, history.current.fraction)
 
 
 def _difference(estimate: Estimate, ends: _Multipliers) -> Effect:
@@ -204,21 +211,19 @@ def _difference(estimate: Estimate, ends: _Multipliers) -> Effect:
 
 def _lift(estimate: Estimate, ends: _Multipliers) -> Effect:
     """The lifts whose linear form is that many standard errors from 0: ends of Fieller's intervals."""
-    lower, middle, upper = (
-        (math.copysign(math.inf, -m), None) if math.isinf(m) else _lift_at(estimate, m)
-        for m in (ends.lower, ends.estimate, ends.upper)
-    )
-    for _, refused in (lower, middle, upper):
-        if refused is not None:
-            return refused
-    return Effect(Status.OK, None, middle[0], None, Interval(lower[0], upper[0]))
+    multipliers = (ends.lower, ends.estimate, ends.upper)
+    widest = lift_effect(estimate, max(abs(m) for m in multipliers if math.isfinite(m)))
+    if widest.interval is None:
+        return Effect(widest.status, widest.reason)
+    lower, middle, upper = (_lift_at(estimate, m) for m in multipliers)
+    return Effect(Status.OK, None, middle, None, Interval(lower, upper))
 
 
-def _lift_at(estimate: Estimate, multiplier: float) -> tuple[float, Effect | None]:
-    effect = lift_effect(estimate, abs(multiplier))
-    if effect.interval is None:
-        return math.nan, Effect(effect.status, effect.reason)
-    return (effect.interval.lower if multiplier > 0 else effect.interval.upper), None
+def _lift_at(estimate: Estimate, multiplier: float) -> float:
+    if math.isinf(multiplier):
+        return -multiplier
+    interval = lift_effect(estimate, abs(multiplier)).interval or Interval(math.nan, math.nan)
+    return interval.lower if multiplier > 0 else interval.upper
 
 
 def _without_statistic(estimate: Estimate) -> NoEstimate:

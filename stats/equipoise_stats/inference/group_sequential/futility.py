@@ -25,8 +25,6 @@ from equipoise_stats.inference.settings import tail_alpha
 
 _SMALLEST_BETA = 1e-6
 _OUT_OF_REACH = 60.0
-_COVERED = -50.0
-"""Stands for "no motion is left below the critical value" in the search for a drift."""
 
 
 def futility_bounds(
@@ -95,10 +93,8 @@ def futility_drift(history: LookHistory, *, beta: float = 0.2, spending: Spendin
     if history.current.spending_time < 1 or math.isinf(history.current.critical):
         raise ValueError("The last look does not end the plan; plan looks up to the information fraction 1.")
     tail = tail_alpha(history.alpha, history.alternative)
-    fixed = normal_upper_quantile(tail) + normal_upper_quantile(beta)
-    return float(
-        brentq(lambda d: _futility(history, d, beta, spending)[1], 0.99 * fixed, 3 * fixed, xtol=1e-12)
-    )
+    fixed = (normal_upper_quantile(tail) + normal_upper_quantile(beta)) / math.sqrt(history.current.fraction)
+    return float(brentq(lambda d: _futility(history, d, beta, spending)[1], 0.9 * fixed, 50.0, xtol=1e-12))
 
 
 def conditional_power(
@@ -183,22 +179,23 @@ def _futility(
     """The bounds, and the logarithm of (probability of ending below the last critical value / β left)."""
     bounds: list[float] = []
     stage: Stage | None = None
-    log_spent, shortfall = -math.inf, _COVERED
+    log_spent, shortfall = -math.inf, math.inf
     for look in history.looks:
         # The motion is turned upside down, because the recursion solves for upper bounds.
         root, grid = math.sqrt(look.fraction), grid_towards(stage, look.fraction)
         target, bound = spending.log_spent(look.spending_time, math.log(beta)), -math.inf
         if target > log_spent:
             log_increment = target + math.log(-math.expm1(log_spent - target))
-            bound = -solve_exit(grid, look.fraction, log_increment, -drift) / root
             log_spent = target
-            if look.spending_time == 1 and bound < look.critical < math.inf:
-                below = log_exits(grid, look.fraction, -look.critical * root, np.array([-drift]))
-                shortfall, bound = float(below[0]) - log_increment, look.critical
-        if bound >= look.critical:
+            ceiling = min(look.critical, _OUT_OF_REACH)
+            below = log_exits(grid, look.fraction, -ceiling * root, np.array([-drift]))
+            shortfall = float(below[0]) - log_increment
+            if shortfall > 0:
+                bound = -solve_exit(grid, look.fraction, log_increment, -drift) / root
+        if look.spending_time == 1 or shortfall <= 0:
             break
         bounds.append(bound)
-        low = max(bound, -_OUT_OF_REACH - abs(look.critical)) if look.critical < math.inf else bound
+        low = max(bound, -_OUT_OF_REACH) if look.critical < math.inf else bound
         if math.isfinite(low):
             stage = Stage(look.fraction, -look.critical * root, -low * root, grid)
     return (*bounds, *history.critical_values[len(bounds) :]), shortfall

@@ -151,14 +151,22 @@ def _quantile_at(family: _Family, evidence: float, start: int) -> float:
     while low < _FARTHEST and evidence > _critical_at(family, low + 1):
         low += 1
     if low == _FARTHEST:
-        # Critical values are as good as proportional to the quantile out there.
-        return evidence * (_FARTHEST / _critical_at(family, _FARTHEST))
+        return _beyond(family, evidence)
     left, width = float(low), 1.0
     while (coefficients := _panel(family, left, width)) is None:
         width /= 2
         if evidence > _critical_at(family, left + width):
             left += width
     return _root(coefficients, evidence, left, width)
+
+
+def _beyond(family: _Family, evidence: float) -> float:
+    """The quantile far out, where critical values follow a q + b / q."""
+    far, near = _FARTHEST, 0.8 * _FARTHEST
+    at_far, at_near = _critical_at(family, far) * far, _critical_at(family, near) * near
+    a = (at_far - at_near) / (far**2 - near**2)
+    b = at_far - a * far**2
+    return (evidence + math.sqrt(evidence**2 - 4 * a * b)) / (2 * a)
 
 
 @lru_cache(maxsize=4096)
