@@ -274,14 +274,16 @@ def test_warnings_of_covariates() -> None:
         (["y"], "y", None, "its own covariate"),
         ([("x0", "x1")], "y", "x1", "its own covariate"),
         ([("x0", "negative")], "y", None, "is not positive"),
+        ([("x0", "zero")], "y", None, "is not positive"),
     ],
 )
 def test_unclear_questions_are_refused(
     names: list[Covariate], column: str | None, denominator: str | None, message: str
 ) -> None:
     arm = units(23, 20)
-    if "negative" in str(names):
-        arm["negative"] = -arm["x1"]
+    arm |= {
+        extra: sign * abs(arm["x1"]) for extra, sign in (("negative", -1), ("zero", 0)) if extra in str(names)
+    }
     moments = Moments.from_arrays(arm)
     with pytest.raises(ValueError, match=message):
         adjusted_difference(

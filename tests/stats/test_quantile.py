@@ -170,6 +170,14 @@ def test_one_unit_is_too_few() -> None:
         assert f"treatment has {arms[0].counts.n}, control has {arms[1].counts.n}" in answer.reason
 
 
+def test_two_units_are_enough() -> None:
+    generator = np.random.default_rng(5)
+    two = arm_quantile(generator.normal(size=400), q=0.5, units=np.arange(400) // 200)
+    many = arm_quantile(generator.normal(size=400), q=0.5)
+    for arms in ((two, many), (many, two)):
+        assert isinstance(quantile_difference(treatment=arms[0], control=arms[1]), Estimate)
+
+
 def test_a_rank_is_what_was_meant() -> None:
     # 0.07 · 100 = 7.000000000000001 in floating point.
     assert arm_quantile(list(range(1, 101)), q=0.07).value == 7.0

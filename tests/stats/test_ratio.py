@@ -339,6 +339,12 @@ def test_no_events_at_all_have_no_variance() -> None:
     assert "only 0 events" in one_sided.warnings[0].message
 
 
+def test_five_events_are_enough() -> None:
+    five, four = counted([2, 3]), counted([2, 2])
+    assert codes(rate_difference(treatment=five, control=five, variance="poisson")) == []
+    assert codes(rate_difference(treatment=five, control=four, variance="poisson")) == ["few_events"]
+
+
 def test_impossible_rates_are_refused() -> None:
     good, negative = counted([1, 2]), Moments.from_arrays({"events": [-1.0, -3.0]})
     with pytest.raises(ValueError, match="cannot be negative"):
