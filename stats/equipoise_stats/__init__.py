@@ -57,6 +57,7 @@ from equipoise_stats.inference.anytime.mixture import (
 from equipoise_stats.inference.anytime.running import running_comparison
 from equipoise_stats.inference.anytime.sequence import confidence_sequence, mixture_units, sequence_critical
 from equipoise_stats.inference.anytime.sprt import mixture_sprt
+from equipoise_stats.inference.compare import Compare
 from equipoise_stats.inference.comparison import (
     Alternative,
     Comparison,
@@ -86,9 +87,27 @@ from equipoise_stats.inference.group_sequential.looks import Look, LookHistory, 
 from equipoise_stats.inference.group_sequential.p_values import PValue, repeated_p_value, sequential_p_value
 from equipoise_stats.inference.group_sequential.spending import Spending, SpendingFamily
 from equipoise_stats.inference.lift_intervals import fixed_horizon_lift, lift_effect_by
+from equipoise_stats.margins import (
+    MarginFinding,
+    MarginOutcome,
+    equivalence,
+    non_inferiority,
+    superiority,
+)
 from equipoise_stats.missing import fill_missing
 from equipoise_stats.moments import Moments, merge_moments
 from equipoise_stats.multinomial import dirichlet_multinomial_log_e
+from equipoise_stats.multiplicity.adjust import (
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    bonferroni,
+    hochberg,
+    holm,
+)
+from equipoise_stats.multiplicity.dunnett import dunnett, dunnett_critical, dunnett_step_down
+from equipoise_stats.multiplicity.pooled import pooled_differences
+from equipoise_stats.multiplicity.preferential import preferential_weights
+from equipoise_stats.multiplicity.simultaneous import Simultaneous, simultaneous
 from equipoise_stats.proportions.boschloo import boschloo
 from equipoise_stats.proportions.conversion_process import ConversionComparison, conversion_process
 from equipoise_stats.proportions.fisher import OddsRatioComparison, fisher_exact
@@ -110,6 +129,7 @@ __all__ = [
     "ArmSummary",
     "BanditAllocation",
     "CheckStatus",
+    "Compare",
     "Comparison",
     "ConversionComparison",
     "Counts",
@@ -124,6 +144,8 @@ __all__ = [
     "Interval",
     "Look",
     "LookHistory",
+    "MarginFinding",
+    "MarginOutcome",
     "Method",
     "Moments",
     "NoEstimate",
@@ -134,6 +156,7 @@ __all__ = [
     "SampleRatioFinding",
     "Scale",
     "SequentialSampleRatio",
+    "Simultaneous",
     "Spending",
     "SpendingFamily",
     "Status",
@@ -142,8 +165,11 @@ __all__ = [
     "anytime_t",
     "arm_belief",
     "arm_quantile",
+    "benjamini_hochberg",
+    "benjamini_yekutieli",
     "best_arm_log_probabilities",
     "best_arm_probabilities",
+    "bonferroni",
     "boschloo",
     "clopper_pearson",
     "cluster_difference",
@@ -154,6 +180,10 @@ __all__ = [
     "counts_by_arm",
     "dirichlet_multinomial_log_e",
     "drift_for_power",
+    "dunnett",
+    "dunnett_critical",
+    "dunnett_step_down",
+    "equivalence",
     "exit_probabilities",
     "fill_missing",
     "fisher_exact",
@@ -162,6 +192,8 @@ __all__ = [
     "futility_bounds",
     "futility_drift",
     "group_sequential",
+    "hochberg",
+    "holm",
     "inflation_factor",
     "inverse_weighted_difference",
     "lift_effect_by",
@@ -173,6 +205,7 @@ __all__ = [
     "moments_by_arm",
     "moments_by_stratum",
     "newcombe",
+    "non_inferiority",
     "normal_mixture_critical",
     "normal_mixture_log_p",
     "obrien_fleming_constant",
@@ -181,7 +214,9 @@ __all__ = [
     "plan_looks",
     "pocock_constant",
     "pooled_cut",
+    "pooled_differences",
     "predictive_power",
+    "preferential_weights",
     "proportion_difference",
     "proportion_homogeneity",
     "quantile_difference",
@@ -194,8 +229,10 @@ __all__ = [
     "sequence_critical",
     "sequential_p_value",
     "sequential_sample_ratio",
+    "simultaneous",
     "stage_wise",
     "stratified_difference",
+    "superiority",
     "thompson_allocation",
     "top_two_allocation",
     "wilson",

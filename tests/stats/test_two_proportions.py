@@ -80,7 +80,7 @@ def test_the_reference_values(reference: list[dict[str, Any]]) -> None:
 
 def test_the_examples_of_fagerland_lydersen_and_laake() -> None:
     # Statistical Analysis of Contingency Tables (2017), chapter 4: epinephrine, CHRNA4.
-    arms = {"treatment": Counts(34, 7), "control": Counts(34, 1)}
+    arms: dict[str, Any] = {"treatment": Counts(34, 7), "control": Counts(34, 1)}
     ratios = [(1.2209, 42.5757), (1.2086, 43.0330), (1.1537, 41.9763)]
     differences = [(0.0284, 0.3439), (0.0270, 0.3453), (0.0189, 0.3404)]
     for method, ratio, difference in zip(METHODS, ratios, differences, strict=True):
@@ -98,7 +98,7 @@ def test_the_examples_of_fagerland_lydersen_and_laake() -> None:
 
 def test_r_propcis() -> None:
     # diffscoreci(7, 34, 1, 34, 0.95) to its 1e-7 steps; riskscoreci(7, 34, 1, 34, 0.95).
-    arms = {"treatment": Counts(34, 7), "control": Counts(34, 1)}
+    arms: dict[str, Any] = {"treatment": Counts(34, 7), "control": Counts(34, 1)}
     assert ends(miettinen_nurminen(**arms).difference) == pytest.approx((0.0270416, 0.3452912), abs=2e-6)
     lower, upper = ends(score_test(**arms).lift)
     assert (1 + lower, 1 + upper) == pytest.approx((1.220853, 42.575718), abs=6e-7)
@@ -319,7 +319,7 @@ def test_every_small_table_is_coherent(method: Method) -> None:
 def test_the_limits_are_the_first_values_not_rejected(method: Method) -> None:
     """Brute force: the statistic crosses the critical value once, at the limit."""
     for x_t, x_c in [(0, 0), (5, 0), (0, 7), (5, 7), (3, 2), (1, 6)]:
-        arms = {"treatment": Counts(5, x_t), "control": Counts(7, x_c)}
+        arms: dict[str, Any] = {"treatment": Counts(5, x_t), "control": Counts(7, x_c)}
         lower, upper = ends(method(**arms).difference)
         for step in range(-99, 100):
             null = step / 100
@@ -371,7 +371,7 @@ def test_an_empty_arm_has_no_answer(method: Method) -> None:
 
 @pytest.mark.parametrize("method", [*METHODS, boschloo])
 def test_impossible_questions_are_refused(method: Method) -> None:
-    arms = {"treatment": Counts(10, 3), "control": Counts(10, 4)}
+    arms: dict[str, Any] = {"treatment": Counts(10, 3), "control": Counts(10, 4)}
     with pytest.raises(ValueError, match="above -1 and below 1"):
         method(**arms, null=1.0)
     with pytest.raises(ValueError, match="above -1 and below 1"):
@@ -385,7 +385,7 @@ def test_impossible_questions_are_refused(method: Method) -> None:
 
 
 def test_what_was_chosen_is_recorded() -> None:
-    arms = {"treatment": Counts(10, 3), "control": Counts(10, 4)}
+    arms: dict[str, Any] = {"treatment": Counts(10, 3), "control": Counts(10, 4)}
     names = {
         method(**arms, alpha=0.01, null=0.2, scale="lift").method.name: method
         for method in (*METHODS, boschloo)
@@ -406,7 +406,7 @@ def test_what_was_chosen_is_recorded() -> None:
 
 
 def test_many_units_agree_with_the_unpooled_test() -> None:
-    arms = {"treatment": Counts(10**6, 100_500), "control": Counts(10**6, 100_000)}
+    arms: dict[str, Any] = {"treatment": Counts(10**6, 100_500), "control": Counts(10**6, 100_000)}
     wald = fixed_horizon(proportion_difference(**arms))
     for method in METHODS:
         result = method(**arms)
@@ -428,7 +428,7 @@ def test_p_does_not_underflow(method: Method) -> None:
 
 
 def test_newcombes_p_value_is_the_level_at_which_its_interval_ends_at_the_null() -> None:
-    arms = {"treatment": Counts(70, 56), "control": Counts(80, 48)}
+    arms: dict[str, Any] = {"treatment": Counts(70, 56), "control": Counts(80, 48)}
     for null, scale in ((0.0, "difference"), (0.31, "difference"), (-0.05, "difference"), (0.5, "lift")):
         p = newcombe(**arms, null=null, scale=scale).test.p_value  # type: ignore[arg-type]
         assert p is not None
