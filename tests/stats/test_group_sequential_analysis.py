@@ -386,8 +386,8 @@ def test_sequential_p_is_the_smallest_so_far() -> None:
     )
 
 
-def test_rpact_repeated_p_value_of_its_own_bounds() -> None:
-    # Where all bounds are crossed exactly, the p-value is α (gsDesign's own check of sequentialPValue).
+def test_the_p_value_at_the_bounds_is_alpha() -> None:
+    # Where a bound is met exactly, the p-value is α (gsDesign's own check of its sequentialPValue).
     history = plan_looks(
         [0.4, 0.7, 0.85, 1.0],
         spending=Spending("hwang_shih_decani", -4.0),
@@ -398,6 +398,37 @@ def test_rpact_repeated_p_value_of_its_own_bounds() -> None:
 
 
 # After stopping
+
+
+def test_rpact_two_means_after_four_looks() -> None:
+    # rpact, test-f_analysis_base_means.R: two groups, four stages, critical values C t^(−0.1), one-sided
+    # 0.025; after the last stage 91 and 87 units, difference 77.467475, pooled deviation 180.80733.
+    times = [0.25, 0.5, 0.75, 1.0]
+
+    def excess(c: float) -> float:
+        return float(exit_probabilities(times, [c * t**-0.1 for t in times]).power) - 0.025
+
+    c = float(optimize.brentq(excess, 1.9, 3, xtol=1e-13))
+    critical = [c * t**-0.1 for t in times]
+    spent = np.minimum(np.cumsum(exit_probabilities(times, critical).upper), 0.025)
+    looks = tuple(Look(t, t, float(s), k) for t, s, k in zip(times, spent, critical, strict=True))
+    history = LookHistory(alpha=0.025, alternative="greater", looks=looks)
+    se = 180.80733 * math.sqrt(1 / 91 + 1 / 87)
+
+    def arms(difference: float, df: float) -> Estimate:
+        half = se**2 / 2
+        return Estimate("any", ArmEstimate(91, difference, half), ArmEstimate(87, 0.0, half), df=df)
+
+    e = arms(77.467475, 176.0)
+    assert interval_of(ask(group_sequential, e, history).difference.interval).lower == pytest.approx(
+        16.408896, abs=1e-5
+    )
+    assert ask(stage_wise, e, history).test.p_value == pytest.approx(0.019111276, abs=1e-9)
+    # Its interval after stopping treats the standard error as known once the statistic is a normal one.
+    normal = arms(se * float(stats.norm.isf(stats.t.sf(77.467475 / se, 176))), math.inf)
+    final = ask(stage_wise, normal, history).difference
+    assert final.estimate == pytest.approx(65.8091, abs=1e-4)
+    assert interval_of(final.interval).lower == pytest.approx(3.8518991, abs=1e-4)
 
 
 @pytest.mark.parametrize("z", [2.9, 1.2, -2.6])

@@ -24,11 +24,21 @@ from equipoise_stats.inference.group_sequential.analysis import (
     normal_from_t,
     t_from_normal,
 )
+from equipoise_stats.inference.group_sequential.interpolation import UNIT_NODES, coefficients, evaluate
 from equipoise_stats.inference.group_sequential.looks import LookHistory
-from equipoise_stats.inference.group_sequential.recursion import Grid, Stage, grid_towards, log_exits
+from equipoise_stats.inference.group_sequential.recursion import (
+    Floats,
+    Grid,
+    Stage,
+    grid_towards,
+    log_exits,
+)
 from equipoise_stats.inference.intervals import CONTROL_NOT_POSITIVE, lift_effect, statistic
 from equipoise_stats.inference.settings import tail_alpha
 from equipoise_stats.results import Status
+
+_TABULATED = 40.0
+"""Standardised drifts up to which the chance of having stopped earlier is tabulated."""
 
 
 def stage_wise(
@@ -88,7 +98,7 @@ def stage_wise(
         )
     # A test for smaller values is one for greater values of the mirrored statistic.
     sign = -1 if alternative == "less" else 1
-    ordering = _ordering(history, sign * normal_from_t(distance, estimate.df))
+    ordering = _Ordering(history, _passed(history)[1], sign * normal_from_t(distance, estimate.df))
     log_tail = math.log(tail_alpha(alpha, alternative))
     near, middle = (ordering.multiplier_above(level) for level in (log_tail, math.log(0.5)))
     far = ordering.multiplier_below(log_tail) if history.two_sided else -math.inf
@@ -132,25 +142,20 @@ class _Ordering:
     """The distribution of stopping, seen from a result.
 
     Attributes:
-        earlier: For each look before that could stop: the grid before it, its time, its bound.
-        grid: The grid before the look that stopped.
-        time: Its time.
+        history: The looks.
+        grid: The motions that reach the look that stopped.
         z: Its statistic.
-        two_sided: Whether there are bounds on both sides.
     """
 
-    earlier: tuple[tuple[Grid | None, float, float], ...]
+    history: LookHistory
     grid: Grid | None
-    time: float
     z: float
-    two_sided: bool
 
     def log_above(self, drift: float) -> float:
         """Log probability of a result as extreme upwards or more so; below 0, whatever the rounding."""
-        drifts = np.array([drift])
-        parts = [log_exits(*look, drifts)[0] for look in self.earlier]
-        parts.append(log_exits(self.grid, self.time, self.z * math.sqrt(self.time), drifts)[0])
-        return min(-1e-16, float(np.logaddexp.reduce(parts)))
+        time = self.history.current.fraction
+        now = float(log_exits(self.grid, time, self.z * math.sqrt(time), np.array([drift]))[0])
+        return min(-1e-16, float(np.logaddexp(now, _log_earlier(self.history, drift))))
 
     def log_below(self, drift: float) -> float:
         """Log probability of a result as extreme downwards or more so, of a two-sided test."""
@@ -159,7 +164,7 @@ class _Ordering:
     def log_p(self) -> float:
         """Natural logarithm of the p-value."""
         above = self.log_above(0.0)
-        if not self.two_sided:
+        if not self.history.two_sided:
             return above
         return min(0.0, math.log(2) + min(above, self.log_below(0.0)))
 
@@ -167,7 +172,7 @@ class _Ordering:
         """Distance of the drift, below z in standard errors, at which `log_above` has a value."""
         from scipy.optimize import brentq
 
-        target, root = float(ndtri_exp(log_level)), math.sqrt(self.time)
+        target, root = float(ndtri_exp(log_level)), math.sqrt(self.history.current.fraction)
 
         def excess(multiplier: float) -> float:
             return float(ndtri_exp(self.log_above((self.z - multiplier) / root))) - target
@@ -185,14 +190,9 @@ class _Ordering:
         return -replace(self, z=-self.z).multiplier_above(log_level)
 
 
-def _ordering(history: LookHistory, z: float) -> _Ordering:
-    earlier, grid = _passed(history)
-    return _Ordering(earlier, grid, history.current.fraction, z, history.two_sided)
-
-
 @lru_cache(maxsize=64)
 def _passed(history: LookHistory) -> tuple[tuple[tuple[Grid | None, float, float], ...], Grid | None]:
-    """The looks before the last one that could stop, and the grid before the last one."""
+    """Grid, time and bound of the looks before the last one that could stop; the grid before the last."""
     stage: Stage | None = None
     earlier: list[tuple[Grid | None, float, float]] = []
     for look in history.looks[:-1]:
@@ -201,6 +201,29 @@ def _passed(history: LookHistory) -> tuple[tuple[tuple[Grid | None, float, float
             earlier.append((grid, look.fraction, bound))
             stage = Stage(look.fraction, -bound if history.two_sided else -math.inf, bound, grid)
     return tuple(earlier), grid_towards(stage, history.current.fraction)
+
+
+def _log_earlier(history: LookHistory, drift: float) -> float:
+    """Log probability of crossing the upper bound at an earlier look; −∞ if there was none."""
+    if not _passed(history)[0]:
+        return -math.inf
+    position = drift * math.sqrt(history.current.fraction)
+    if abs(position) > _TABULATED:
+        return float(_log_crossed(history, np.array([drift]))[0])
+    panel = math.floor(position)
+    return evaluate(_earlier_panel(history, panel), 2 * (position - panel) - 1)
+
+
+@lru_cache(maxsize=1024)
+def _earlier_panel(history: LookHistory, panel: int) -> tuple[float, ...]:
+    """The same as a Chebyshev series in drift × √time from `panel` to `panel` + 1."""
+    drifts = (panel + (UNIT_NODES + 1) / 2) / math.sqrt(history.current.fraction)
+    return coefficients(_log_crossed(history, drifts))
+
+
+def _log_crossed(history: LookHistory, drifts: Floats) -> Floats:
+    parts: Floats = np.logaddexp.reduce([log_exits(*look, drifts) for look in _passed(history)[0]])
+    return parts
 
 
 def _difference(estimate: Estimate, ends: _Multipliers) -> Effect:

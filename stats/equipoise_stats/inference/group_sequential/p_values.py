@@ -5,22 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from equipoise_stats.distributions import p_value_from_log
 from equipoise_stats.inference.group_sequential.bounds import last_critical
+from equipoise_stats.inference.group_sequential.interpolation import UNIT_NODES, coefficients, evaluate
 from equipoise_stats.inference.group_sequential.looks import LookHistory
 from equipoise_stats.inference.group_sequential.spending import Spending
 from equipoise_stats.results import Serialisable
 
 _FARTHEST = 40
 _NEAREST = -5
-_NODES = 14
-_ANGLES = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-_UNIT_NODES = np.cos(_ANGLES)
-_TO_COEFFICIENTS = np.cos(np.outer(np.arange(_NODES), _ANGLES)) * (2 / _NODES)
-_TO_COEFFICIENTS[0] /= 2
 _TOLERANCE = 1e-11
 _NARROWEST = 1 / 64
 
@@ -153,11 +148,11 @@ def _quantile_at(family: _Family, evidence: float, start: int) -> float:
     if low == _FARTHEST:
         return _beyond(family, evidence)
     left, width = float(low), 1.0
-    while (coefficients := _panel(family, left, width)) is None:
+    while (series := _panel(family, left, width)) is None:
         width /= 2
         if evidence > _critical_at(family, left + width):
             left += width
-    return _root(coefficients, evidence, left, width)
+    return _root(series, evidence, left, width)
 
 
 def _beyond(family: _Family, evidence: float) -> float:
@@ -175,21 +170,17 @@ def _panel(family: _Family, left: float, width: float) -> tuple[float, ...] | No
 
     With them, any number of metrics at a look share a few computations of its bounds.
     """
-    values = [_critical_at(family, left + width * (node + 1) / 2) for node in _UNIT_NODES]
-    coefficients = _TO_COEFFICIENTS @ values
-    enough = float(np.abs(coefficients[-2:]).max()) < _TOLERANCE or width < _NARROWEST
-    return tuple(map(float, coefficients)) if enough else None
+    series = coefficients([_critical_at(family, left + width * (node + 1) / 2) for node in UNIT_NODES])
+    enough = max(abs(series[-1]), abs(series[-2])) < _TOLERANCE or width < _NARROWEST
+    return series if enough else None
 
 
-def _root(coefficients: tuple[float, ...], value: float, left: float, width: float) -> float:
+def _root(series: tuple[float, ...], value: float, left: float, width: float) -> float:
     """Where an increasing Chebyshev series reaches a value."""
     from scipy.optimize import brentq
 
     def excess(x: float) -> float:
-        b1, b2 = 0.0, 0.0
-        for coefficient in coefficients[:0:-1]:
-            b1, b2 = 2 * x * b1 - b2 + coefficient, b1
-        return x * b1 - b2 + coefficients[0] - value
+        return evaluate(series, x) - value
 
     if excess(-1.0) >= 0 or excess(1.0) <= 0:  # the value is an end, to rounding
         return left if excess(-1.0) >= 0 else left + width
