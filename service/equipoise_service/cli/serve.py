@@ -27,9 +27,7 @@ def serve(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel("WARNING")
-    listening = _listen(
-        settings.host if host is None else host, settings.port if port is None else port
-    )
+    listening = _listen(settings.host if host is None else host, settings.port if port is None else port)
     config = uvicorn.Config(
         create_app(settings),
         access_log=settings.access_log,
