@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
@@ -57,6 +58,23 @@ def test_what_is_acknowledged_is_stored_as_sent(store: EventStore) -> None:
     assert (first["name"], first["value"], first["properties"]) == ("purchase", 12.0, '{"a":[1,null,"é"]}')
     assert (first["unit_type"], first["unit"]) == ("device", "x" * 512)
     assert (second["value"], second["properties"], second["received_at"]) == (None, None, received_at)
+
+
+def test_the_machines_time_zone_changes_nothing(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        with open_store() as store:
+            before = datetime.now(UTC).replace(tzinfo=None)
+            append(store, batch([], [event(time="2026-03-01T13:00:00+01:00")]))
+            (row,) = rows(store, "events")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert row["time"] == datetime(2026, 3, 1, 12)
+    assert before <= row["received_at"] <= datetime.now(UTC).replace(tzinfo=None)
 
 
 def test_readers_know_the_columns_by_their_types(store: EventStore) -> None:
