@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from equipoise_service.cli.importing.tally import Tally
@@ -32,8 +32,8 @@ class Display:
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                _Rows(),
+                BarColumn(bar_width=None, table_column=Column(ratio=1)),
+                _Rows(table_column=Column(no_wrap=True)),
                 TimeRemainingColumn(compact=True),
                 console=self._console,
                 transient=True,
@@ -88,7 +88,7 @@ class _Rows(ProgressColumn):
         """One task's text."""
         of = "" if task.total is None else f" of {task.total:,.0f}"
         speed = f"{task.speed:,.0f}" if task.speed else "–"
-        return Text(f"{task.completed:,.0f}{of} rows  {speed} rows/s", style="cyan", no_wrap=True)
+        return Text(f"{task.completed:,.0f}{of} rows  {speed}/s", style="cyan", no_wrap=True)
 
 
 def print_summary(tally: Tally, seconds: float, rows_now: int, readout: str | None) -> None:
