@@ -20,6 +20,8 @@ class Status(StrEnum):
     UNBOUNDED = "unbounded"
     EMPTY = "empty"
     NO_EVENTS = "no_events"
+    TOO_FEW_STUDIES = "too_few_studies"
+    NOT_SELECTED = "not_selected"
 
 
 class CheckStatus(StrEnum):

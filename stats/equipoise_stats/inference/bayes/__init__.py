@@ -1,0 +1,1 @@
+"""Bayesian inference: beliefs about an effect instead of tests of it."""
