@@ -40,7 +40,7 @@ def test_a_gzip_bomb_is_413(client: TestClient) -> None:
     ("encoding", "body", "status"),
     [
         ("gzip", b"not gzip", 400),
-        ("gzip", gzip.compress(b"{}")[:-4], 400),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], 400),
         ("br", b"{}", 415),
         ("deflate", zlib.compress(b"{}"), 415),
     ],
