@@ -97,6 +97,11 @@ def test_the_cut_is_recorded_in_every_result() -> None:
     assert mean.variance < 0.7 * plain.variance
 
 
+def test_zeros_alone_have_no_mass() -> None:
+    cut = pooled_cut({"a": [0.0, 0.0], "b": [0.0]}, zeros=True)
+    assert (cut.upper, cut.capped_share, cut.capped_mass) == (0.0, 0.0, 0.0)
+
+
 def test_a_cut_by_hand_records_its_ends_only() -> None:
     nothing = Moments.from_arrays({"y": [1.0]})
     answer = winsorized(mean_difference(treatment=nothing, control=nothing), Cut(lower=0.0, upper=9.0))
