@@ -56,6 +56,11 @@ def test_no_detectable_difference_says_what_is_excluded() -> None:
     )
 
 
+def test_a_bound_close_to_zero_shows_its_side() -> None:
+    assert "interval +0.005 % to +5.366 %" in converted((10_000, 100_000), (10_265, 100_000))["summary"]
+    assert "between −0.005 % and +5.356 %" in converted((10_000, 100_000), (10_264, 100_000))["summary"]
+
+
 def test_less_is_better_where_the_plan_says_so() -> None:
     text = summary(
         LOAD_TIME,
