@@ -451,8 +451,8 @@ def test_size_and_coverage_by_enumeration() -> None:
     """No simulation: every table of 40 and 60 units, weighted by its probability."""
     n_t, n_c, p_c = 40, 60, 0.3
     for difference in (0.0, 0.2):
-        w_t = stats.binom.pmf(range(n_t + 1), n_t, p_c + difference)
-        w_c = stats.binom.pmf(range(n_c + 1), n_c, p_c)
+        w_t = [float(stats.binom.pmf(x, n_t, p_c + difference)) for x in range(n_t + 1)]
+        w_c = [float(stats.binom.pmf(x, n_c, p_c)) for x in range(n_c + 1)]
         for method, band in (
             (score_test, (0.045, 0.056)),
             (miettinen_nurminen, (0.044, 0.056)),

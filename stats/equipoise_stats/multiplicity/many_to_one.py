@@ -15,7 +15,7 @@ from scipy.special import log_ndtr, logsumexp
 Floats = npt.NDArray[np.float64]
 
 MOST_CONTROL_SHARE = 1 - 1e-4
-"""A larger share of the control in a comparison's variance counts as this one, which errs to the safe side."""
+"""A larger share of the control in a comparison's variance counts as this one: p is then too large."""
 
 _REACH = 9.0
 _NEGLIGIBLE = 45.0
@@ -43,8 +43,8 @@ def log_tail_of_largest(
     shares = np.minimum(np.asarray(control_shares, dtype=np.float64), MOST_CONTROL_SHARE)
     if math.isinf(df):
         return min(0.0, float(_log_tail_normal(np.array([critical]), shares, two_sided)[0]))
-    # u = ln(s/σ) has the density exp(df (u − (e^2u − 1)/2)) up to a constant. Times the tail exp(−c² e^2u / 2)
-    # it peaks at −ln(1 + c²/df)/2, with the same shape about that.
+    # u = ln(s/σ) has the density exp(df (u − (e^2u − 1)/2)) up to a constant. Times the tail, about
+    # exp(−c² e^2u / 2), it peaks at −ln(1 + c²/df)/2, with the same shape about that.
     peak = -0.5 * math.log1p(max(0.0, critical) ** 2 / df)
     offsets = _grid(df)
     constant = logsumexp(_log_density(offsets, df))

@@ -18,7 +18,7 @@ def pooled_differences(
 ) -> dict[str, Estimate | NoEstimate]:
     """Estimates each difference from the control's mean with one variance for all arms.
 
-    Assumes equal variances in all arms. There are N − k − 1 degrees of freedom, N the units of all k + 1 arms.
+    Assumes equal variances in all arms. With N units in k + 1 arms there are N − k − 1 degrees of freedom.
 
     Args:
         treatments: Moments of each treatment arm.

@@ -63,11 +63,12 @@ def simultaneous(
     - `bonferroni`: intervals at α times the weight; all hold together with confidence 1 − α.
     - `holm`, one-sided: the same confidence. Unless all are rejected, what is rejected has no more than the
       null value for a bound: the price of Holm's power. Two-sided it has no such intervals.
-    - `benjamini_hochberg`, `benjamini_yekutieli`: intervals at R α / m (over 1 + 1/2 + … + 1/m for the second),
+    - `benjamini_hochberg`, `benjamini_yekutieli`: intervals at R α / m (the second: over 1 + 1/2 + … + 1/m),
       R the number rejected. Among the rejected, the expected share of intervals that miss is at most α.
 
     Args:
-        family: The comparisons, each an inference with its data bound. Its p-value must not depend on its level.
+        family: The comparisons, each an inference with its data bound. Its p-value must not depend on
+            alpha.
         correction: The correction.
         weights: For `bonferroni`: the share of alpha of each comparison; equal by default.
         alpha: Level of the family.
