@@ -44,7 +44,7 @@ def run_demo(users: int, keep: Path | None) -> None:
         key = _first_key(directory)
         service = ServiceProcess(directory, directory / "service.log")
         with service:
-            place = f"its data in {keep}" if keep else "its data in a temporary directory"
+            place = f"data in {keep}" if keep else "data in a temporary directory"
             display.step(console, "Service", f"started at {service.url}, {place}")
             try:
                 readout = _experiment(console, service, key, users)
