@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
 from equipoise_stats import (
     Look,
@@ -212,6 +212,16 @@ def test_exits_of_three_looks_are_multinormal_probabilities() -> None:
     ]
     expected = -np.diff([1.0, *map(float, stay)])
     assert exit_probabilities(times, upper, drift=1.5).upper == pytest.approx(expected, abs=1e-6)
+
+
+def test_exits_above_bounds_that_hardly_anything_stays_below() -> None:
+    exits = exit_probabilities([0.5, 1.0], [-7.0, -6.0]).upper
+    r = math.sqrt(0.5)
+    stay_then_cross = integrate.quad(
+        lambda u: stats.norm.pdf(u) * stats.norm.sf((-6.0 - r * u) / r), -20, -7, epsabs=0, epsrel=1e-12
+    )[0]
+    assert exits[1] == pytest.approx(stay_then_cross, rel=1e-9)
+    assert exits[0] == pytest.approx(1.0, abs=1e-11)
 
 
 def test_absent_bounds_do_not_stop() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtri_exp
 
 Floats = NDArray[np.float64]
 
@@ -45,13 +45,11 @@ class Grid:
         time: The look's time.
         nodes: Values of the motion between the bounds, ascending.
         weights: Quadrature weight × survival at each node.
-        below: Survival below the lowest node: 0 where there is a lower bound.
     """
 
     time: float
     nodes: Floats
     weights: Floats
-    below: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +84,7 @@ def grid_towards(stage: Stage | None, time: float) -> Grid | None:
         spread = min(spread, _bridge_spread(behind.time, now) * now / behind.time)
     low = max(stage.lower, -_REACH * math.sqrt(now) + min(0.0, stage.upper))
     nodes, weights = _quadrature(low, stage.upper, spread)
-    survival = _survival(nodes, now, behind)
-    return Grid(now, nodes, weights * survival, float(survival[0]) if low > stage.lower else 0.0)
+    return Grid(now, nodes, weights * _survival(nodes, now, behind))
 
 
 def log_exits(grid: Grid | None, time: float, bound: float, drifts: Floats) -> Floats:
@@ -156,7 +153,7 @@ def _survival(values: Floats, time: float, behind: Grid | None) -> Floats:
         return np.ones_like(values)
     spread = _bridge_spread(behind.time, time)
     centres = values * (behind.time / time)
-    survival = behind.below * ndtr((behind.nodes[0] - centres) / spread) if behind.below else 0.0 * values
+    survival = np.empty_like(values)
     scale = 1 / (spread * math.sqrt(2 * math.pi))
     for start in range(0, values.size, _CHUNK):
         centre = centres[start : start + _CHUNK]
@@ -165,7 +162,7 @@ def _survival(values: Floats, time: float, behind: Grid | None) -> Floats:
         )
         distance = (centre[:, None] - behind.nodes[first:last]) * (1 / spread)
         kernel = np.exp(-0.5 * distance * distance)
-        survival[start : start + _CHUNK] += scale * (kernel @ behind.weights[first:last])
+        survival[start : start + _CHUNK] = scale * (kernel @ behind.weights[first:last])
     return survival
 
 
