@@ -215,10 +215,10 @@ def test_exits_of_three_looks_are_multinormal_probabilities() -> None:
 
 
 def test_exits_above_bounds_that_hardly_anything_stays_below() -> None:
-    exits = exit_probabilities([0.5, 1.0], [-7.0, -6.0]).upper
+    exits = exit_probabilities([0.5, 1.0], [-10.0, -9.0]).upper
     r = math.sqrt(0.5)
     stay_then_cross = integrate.quad(
-        lambda u: stats.norm.pdf(u) * stats.norm.sf((-6.0 - r * u) / r), -20, -7, epsabs=0, epsrel=1e-12
+        lambda u: stats.norm.pdf(u) * stats.norm.sf((-9.0 - r * u) / r), -25, -10, epsabs=0, epsrel=1e-12
     )[0]
     assert exits[1] == pytest.approx(stay_then_cross, rel=1e-9)
     assert exits[0] == pytest.approx(1.0, abs=1e-11)
