@@ -1,8 +1,8 @@
 """How much the true effects of several experiments differ: Cochran's Q and estimates of τ²."""
 
-import math
 from typing import Literal, get_args
 
+import numpy as np
 from scipy.optimize import brentq
 
 from equipoise_stats.program.studies import Floats
@@ -108,9 +108,7 @@ def maximum_likelihood(effects: Floats, errors: Floats, mean: float | None) -> f
     def log_likelihood(tau_squared: float) -> float:
         spread = errors * errors + tau_squared
         centre = weighted_mean(effects, errors, tau_squared)[0] if mean is None else mean
-        return -0.5 * sum(
-            math.log(v) + r * r / v for v, r in zip(spread.tolist(), (effects - centre).tolist(), strict=True)
-        )
+        return float(-0.5 * (np.log(spread) + (effects - centre) ** 2 / spread).sum())
 
     # The likelihood may have several peaks: every change of sign of the slope is looked at.
     centre = weighted_mean(effects, errors, 0.0)[0] if mean is None else mean
@@ -118,11 +116,12 @@ def maximum_likelihood(effects: Floats, errors: Floats, mean: float | None) -> f
     low = float((errors * errors).min()) * 1e-6
     edges = [0.0, *(low * (top / low) ** (i / _GRID) for i in range(_GRID + 1))]
     slopes = [score(edge) for edge in edges]
-    peaks = [0.0]
-    for i in range(len(edges) - 1):
-        if slopes[i] > 0 >= slopes[i + 1]:
-            peaks.append(float(brentq(score, edges[i], edges[i + 1], xtol=_TOLERANCE, rtol=_TOLERANCE)))
-    return max(peaks, key=log_likelihood)
+    peaks = [
+        float(brentq(score, edges[i], edges[i + 1], xtol=_TOLERANCE, rtol=_TOLERANCE))
+        for i in range(_GRID + 1)
+        if slopes[i] > 0 >= slopes[i + 1]
+    ]
+    return max([0.0, *peaks], key=log_likelihood)
 
 
 def _dersimonian_laird(effects: Floats, errors: Floats) -> float:

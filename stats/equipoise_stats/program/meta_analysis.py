@@ -15,7 +15,6 @@ from equipoise_stats.distributions import (
 from equipoise_stats.inference.comparison import Alternative, Interval
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 from equipoise_stats.program.between_variance import (
-    BetweenVariance,
     between_variance,
     cochran_q,
     weighted_mean,
@@ -109,8 +108,8 @@ def meta_analysis(
     Returns:
         The result, or the status `too_few_studies` (none, or one where the effects' own spread is needed) or
         `no_variance` (all effects are the same, which Hartung and Knapp's standard error takes for
-        certainty). It warns (`narrower_than_normal`) where their standard error is below the normal one: effects that
-        agree by chance.
+        certainty). It warns (`narrower_than_normal`) where their standard error is below the normal one:
+        effects that agree by chance.
 
     Raises:
         ValueError: An argument is out of range.
