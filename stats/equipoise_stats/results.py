@@ -20,6 +20,7 @@ class Status(StrEnum):
     UNBOUNDED = "unbounded"
     EMPTY = "empty"
     NO_EVENTS = "no_events"
+    OUT_OF_REACH = "out_of_reach"
     TOO_FEW_STUDIES = "too_few_studies"
     NOT_SELECTED = "not_selected"
 
