@@ -99,9 +99,10 @@ def _value_columns(path: Path, column: ir.Value, measure: Measure, index: int) -
             f"Column {measure.name!r} of {path} holds {type} values; a metric needs numbers or true/false."
         )
     number = _text_to_number(column) if type.is_string() else column.cast("float64")
-    unusable = column.notnull() & (number.isnull() | number.isnan() | number.isinf())
-    if type.is_string():
-        unusable &= column.strip() != ""
+    # x − x is 0 for finite numbers only. Asking isnull, isnan and isinf in turn took five times as long.
+    unusable = (column.strip() != "" if type.is_string() else column.notnull()) & (
+        (number - number).fill_null(1.0) != 0
+    )
     value = number.fill_null(0.0)
     return {
         value_column(index): value != 0 if measure.type is MetricType.PROPORTION else value,
