@@ -162,6 +162,16 @@ from equipoise_stats.proportions.newcombe import newcombe
 from equipoise_stats.proportions.one_arm import clopper_pearson, wilson
 from equipoise_stats.proportions.score import miettinen_nurminen, score_test
 from equipoise_stats.results import CheckStatus, Notice, Status
+from equipoise_stats.simulation.populations import (
+    BernoulliPopulation,
+    EmpiricalPopulation,
+    NormalPopulation,
+    Population,
+    RatioPopulation,
+    RevenuePopulation,
+)
+from equipoise_stats.simulation.replicate import Replications, replicate
+from equipoise_stats.simulation.simulate import Simulation, simulate
 from equipoise_stats.wald import ChiSquareTest
 
 __all__ = [
@@ -175,6 +185,7 @@ __all__ = [
     "ArmShare",
     "ArmSummary",
     "BanditAllocation",
+    "BernoulliPopulation",
     "BetaBelief",
     "CarryOver",
     "CarryOverFinding",
@@ -196,6 +207,7 @@ __all__ = [
     "EffectAtAge",
     "EffectPosterior",
     "EffectPrior",
+    "EmpiricalPopulation",
     "Estimate",
     "ExitProbabilities",
     "Heterogeneity",
@@ -215,6 +227,7 @@ __all__ = [
     "MovedDenominator",
     "NoEstimate",
     "NormalBelief",
+    "NormalPopulation",
     "Notice",
     "Novelty",
     "NoveltyFinding",
@@ -222,8 +235,12 @@ __all__ = [
     "Outcome",
     "PValue",
     "PlannedTest",
+    "Population",
     "PreExposureBalance",
     "ProportionPrior",
+    "RatioPopulation",
+    "Replications",
+    "RevenuePopulation",
     "RuleLevels",
     "RuleSize",
     "SampleRatio",
@@ -233,6 +250,7 @@ __all__ = [
     "SegmentEffect",
     "SequentialSampleRatio",
     "ShrunkenEffect",
+    "Simulation",
     "Simultaneous",
     "SkewnessGuard",
     "Spending",
@@ -330,6 +348,7 @@ __all__ = [
     "rate_outcome",
     "ratio_difference",
     "repeated_p_value",
+    "replicate",
     "rule_levels",
     "rule_sample_size",
     "running_comparison",
@@ -342,6 +361,7 @@ __all__ = [
     "ship_probability",
     "shipped_total",
     "shrink",
+    "simulate",
     "simultaneous",
     "skewness_guard",
     "stage_wise",

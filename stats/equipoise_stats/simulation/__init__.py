@@ -1,0 +1,1 @@
+"""Simulation: what a design does when the truth is known."""
