@@ -608,6 +608,11 @@ def test_pooled_differences() -> None:
     small = pooled_differences(arms, control=Moments.scalar(1, 5.0, 0.0))
     assert all(one.status == Status.TOO_FEW_UNITS for one in small.values() if not isinstance(one, Estimate))
     assert not any(isinstance(one, Estimate) for one in small.values())
+    smallest = pooled_differences({"a": Moments.scalar(2, 1.0, 0.5)}, control=Moments.scalar(2, 2.0, 1.5))[
+        "a"
+    ]
+    assert isinstance(smallest, Estimate)
+    assert (smallest.df, smallest.variance) == (2, 1.0)
     flat = pooled_differences({"a": Moments.scalar(5, 1.0, 0.0)}, control=Moments.scalar(5, 2.0, 0.0))
     assert not isinstance(flat["a"], Estimate)
     assert flat["a"].status == Status.NO_VARIANCE
