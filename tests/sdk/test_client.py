@@ -144,7 +144,7 @@ def test_events_arrive_as_they_were_tracked(service: FakeService) -> None:
         ("name", "user-1", 10**400),
         ("name", "user-1", "12"),
         ("name", "user-1", 1.0, {"x": math.nan}),
-        ("name", "user-1", 1.0, {"x": object()}),
+        ("name", "user-1", 1.0, {"x": object}),
         ("name", "user-1", 1.0, {("a", "b"): 1}),
         ("name", "user-1", 1.0, [1]),
         ("name", "user-1", 1.0, {"x": "\udfff"}),
