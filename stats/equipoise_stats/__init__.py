@@ -42,6 +42,17 @@ from equipoise_stats.checks.sequential_sample_ratio import (
 )
 from equipoise_stats.checks.skewness import SkewnessGuard, guarded_mean_difference, skewness_guard
 from equipoise_stats.counts import Counts
+from equipoise_stats.decision.decide import decide
+from equipoise_stats.decision.looks import at_looks
+from equipoise_stats.decision.outcome import (
+    ClaimOutcome,
+    DecisionOutcome,
+    MetricFinding,
+    Reason,
+    ReasonCode,
+    Recommendation,
+)
+from equipoise_stats.decision.rule import DecisionMetric, DecisionRule, Role
 from equipoise_stats.estimates.adjusted import Covariate, adjusted_difference
 from equipoise_stats.estimates.cluster import cluster_difference
 from equipoise_stats.estimates.estimate import ArmEstimate, ArmSummary, Detail, Estimate, NoEstimate
@@ -191,6 +202,7 @@ __all__ = [
     "CarryOverFinding",
     "CheckStatus",
     "ChiSquareTest",
+    "ClaimOutcome",
     "Compare",
     "Comparison",
     "ConditionalEstimate",
@@ -199,6 +211,9 @@ __all__ = [
     "Covariate",
     "CovariateBalance",
     "Cut",
+    "DecisionMetric",
+    "DecisionOutcome",
+    "DecisionRule",
     "Design",
     "DesignErrors",
     "Detail",
@@ -222,6 +237,7 @@ __all__ = [
     "MarginOutcome",
     "MetaAnalysis",
     "Method",
+    "MetricFinding",
     "MinimumEffect",
     "Moments",
     "MovedDenominator",
@@ -239,8 +255,12 @@ __all__ = [
     "PreExposureBalance",
     "ProportionPrior",
     "RatioPopulation",
+    "Reason",
+    "ReasonCode",
+    "Recommendation",
     "Replications",
     "RevenuePopulation",
+    "Role",
     "RuleLevels",
     "RuleSize",
     "SampleRatio",
@@ -262,6 +282,7 @@ __all__ = [
     "anytime_t",
     "arm_belief",
     "arm_quantile",
+    "at_looks",
     "benjamini_hochberg",
     "benjamini_yekutieli",
     "best_arm_log_probabilities",
@@ -279,6 +300,7 @@ __all__ = [
     "confidence_sequence_design",
     "conversion_process",
     "counts_by_arm",
+    "decide",
     "design_errors",
     "dirichlet_multinomial_log_e",
     "drift_for_power",

@@ -37,8 +37,8 @@ class Simulation(Serialisable):
         unanswered: Share without an answer at the look where it stopped (no variance, or a lift of a control
             that is not positive); it neither rejects nor errs.
         units: Units of both arms at the stop, on average.
-        estimate: Estimate at the stop, on average, on the scale of the null value, of those with an answer; None
-            if there are none.
+        estimate: Estimate at the stop, on average, on the scale of the null value, of those with an answer;
+            None if there are none.
         stops: Share that stopped by rejecting, for each look.
     """
 
@@ -188,7 +188,9 @@ def _run(trial: _Trial, generator: np.random.Generator, replications: int) -> _T
     at = np.arange(replications), look
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = m_t / m_c - 1 if trial.scale == "lift" else m_t - m_c
-    return _Tally(above[at], below[at], covered[at], covered.all(axis=1), answered[at], look, estimate[at])
+    return _Tally(
+        above[at], below[at], covered[at], np.asarray(covered.all(axis=1)), answered[at], look, estimate[at]
+    )
 
 
 def _statistic(

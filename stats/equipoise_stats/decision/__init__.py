@@ -1,0 +1,1 @@
+"""The decision rule: from the tests of all metrics to one recommendation, with its reasons."""
