@@ -133,8 +133,7 @@ def simulate(
         if not control.value > 0:
             raise ValueError(f"The control's value is {control.value!r}; a lift needs a positive one.")
         truth /= control.value
-    n_t = _sizes(design, units * treatment_share)
-    n_c = _sizes(design, units * (1 - treatment_share))
+    n_t, n_c = _sizes(design, units, treatment_share)
     critical = np.where(np.minimum(n_t, n_c) >= burn_in, design.critical, math.inf)
     trial = _Trial(design, treatment, control, n_t, n_c, critical, null, truth, scale)
     generator = np.random.default_rng(seed)
@@ -159,14 +158,17 @@ class _Trial:
     scale: Scale
 
 
-def _sizes(design: Design, units: float) -> Counts:
-    n = np.rint(np.array(design.fractions) * units).astype(np.int64)
-    if n[0] < 2 or (np.diff(n) < 1).any():
-        raise ValueError(
-            f"An arm has {n.tolist()} units at the looks; it needs two at the first one and more at each "
-            "other. Ask for more units or fewer looks."
-        )
-    return n
+def _sizes(design: Design, units: int, treatment_share: float) -> tuple[Counts, Counts]:
+    """The units of each arm at each look."""
+    both = np.rint(np.array(design.fractions) * units).astype(np.int64)
+    n_t = np.rint(both * treatment_share).astype(np.int64)
+    for n in (n_t, both - n_t):
+        if n[0] < 2 or (np.diff(n) < 1).any():
+            raise ValueError(
+                f"An arm has {n.tolist()} units at the looks; it needs two at the first one and more at each "
+                "other. Ask for more units or fewer looks."
+            )
+    return n_t, both - n_t
 
 
 def _run(trial: _Trial, generator: np.random.Generator, replications: int) -> _Tally:
