@@ -53,7 +53,9 @@ def t_log_upper_tail(t: float, df: float) -> float:
     # I_x(a, b) = x^a (1 − x)^(b−1) F(1, 1 − b; a + 1; −x/(1 − x)) / (a B(a, b)),
     # in which nothing cancels.
     a, ratio = df / 2, t / df * t
-    log_front = -a * math.log1p(ratio) + 0.5 * math.log1p(1 / ratio) - math.log(a) - float(betaln(a, 0.5))
+    # Beyond 1e154 the square overflows; its logarithm does not.
+    log_ratio = math.log1p(ratio) if math.isfinite(ratio) else 2 * math.log(t) - math.log(df)
+    log_front = -a * log_ratio + 0.5 * math.log1p(1 / ratio) - math.log(a) - float(betaln(a, 0.5))
     total, term, k = 1.0, 1.0, 0
     while abs(term) > _NEGLIGIBLE:
         term *= -(k + 0.5) / (a + 1 + k) / ratio

@@ -105,3 +105,12 @@ def test_sides_of_a_p_value() -> None:
 def test_a_p_value_is_never_zero() -> None:
     assert p_value_from_log(log_p_value(40.0, math.inf, "two-sided")) == SMALLEST_P > 0
     assert p_value_from_log(math.log(0.25)) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("df", [1.0, 3.5, 40.0])
+def test_the_t_tail_goes_on_where_the_square_of_t_overflows(df: float) -> None:
+    """Far out the tail is a power of t: log P falls by df · log 10 with each decade."""
+    decades = [t_log_upper_tail(10.0**exponent, df) for exponent in (152, 153, 156, 157)]
+    assert decades[1] - decades[0] == pytest.approx(-df * math.log(10), rel=1e-9)
+    assert decades[2] - decades[1] == pytest.approx(-3 * df * math.log(10), rel=1e-9)
+    assert decades[3] - decades[2] == pytest.approx(-df * math.log(10), rel=1e-9)

@@ -240,3 +240,16 @@ def test_an_infinite_critical_value_gives_no_interval() -> None:
     assert result.difference.estimate == 1.0
     assert result.test.rejected is False
     assert result.to_dict()["test"]["critical"] is None
+
+
+def test_extreme_values_have_a_status_and_no_overflow() -> None:
+    tiny = Estimate("mean", ArmEstimate(100, 1.0, 0.01), ArmEstimate(100, 6e-251, 1e-600))
+    assert lift_effect(tiny, 1.96).status is Status.UNBOUNDED
+
+
+def test_too_early_is_the_reason_where_the_critical_value_is_infinite() -> None:
+    estimate = Estimate("mean", ArmEstimate(100, 11.0, 0.04), ArmEstimate(100, 10.0, 0.04))
+    effect = lift_effect(estimate, math.inf)
+    assert effect.status is Status.UNBOUNDED
+    assert effect.reason is not None
+    assert "At this look" in effect.reason

@@ -12,6 +12,7 @@ from equipoise_stats.estimates.estimate import Estimate
 from equipoise_stats.inference.comparison import Alternative, Effect, Interval, Scale
 from equipoise_stats.results import Status
 
+_TOO_EARLY = "At this look no effect, however large, is distinguishable yet."
 CONTROL_NOT_POSITIVE = "A lift needs a positive control value; the control's estimate is {value:.6g}."
 
 
@@ -55,7 +56,7 @@ def difference_effect(estimate: Estimate, critical: float, alternative: Alternat
     if math.isinf(critical):
         return Effect(
             Status.UNBOUNDED,
-            "At this look no effect, however large, is distinguishable yet.",
+            _TOO_EARLY,
             estimate.difference,
             estimate.standard_error,
         )
@@ -87,7 +88,9 @@ def lift_effect(estimate: Estimate, critical: float, alternative: Alternative = 
     control, v_c = estimate.control.value, estimate.control.variance
     if control <= 0:
         return Effect(Status.CONTROL_NOT_POSITIVE, CONTROL_NOT_POSITIVE.format(value=control))
-    if math.isinf(critical) or control <= critical * math.sqrt(v_c):
+    if math.isinf(critical):
+        return Effect(Status.UNBOUNDED, _TOO_EARLY)
+    if control <= critical * math.sqrt(v_c):
         return Effect(
             Status.UNBOUNDED,
             "The control's value is not distinguishable from zero: the lift has no bounded interval.",
@@ -111,7 +114,7 @@ def _lift_form_variance(estimate: Estimate, lift: float) -> float:
     """Variance of m_t − (1 + lift) m_c."""
     ratio = 1 + lift
     v_t, v_c = estimate.treatment.variance, estimate.control.variance
-    return max(0.0, v_t - 2 * ratio * estimate.covariance + ratio**2 * v_c)
+    return max(0.0, v_t - 2 * ratio * estimate.covariance + ratio * ratio * v_c)
 
 
 def _fieller(estimate: Estimate, critical: float) -> tuple[float, float]:
@@ -129,7 +132,8 @@ def _fieller(estimate: Estimate, critical: float) -> tuple[float, float]:
     lift = estimate.difference / m
     middle = lift - g * (slope - 1)
     residual = max(0.0, estimate.treatment.variance - slope * c) / m / m
-    root = critical * math.sqrt((1 - g) * residual + v_c / m / m * (1 + lift - slope) ** 2)
+    along = math.sqrt(v_c) / m * (1 + lift - slope)
+    root = critical * math.sqrt((1 - g) * residual + along * along)
     far = middle + math.copysign(root, middle)
     ends = (far / (1 - g), product / far if far else 0.0)
     return min(ends), max(ends)
