@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlmodel import Session
 
-from equipoise.configuration import SCHEMA
+from equipoise.configuration import SCHEMA, load
 from equipoise_service.accounts import repository as accounts
 from equipoise_service.evaluation import repository
 from equipoise_service.evaluation.models import PublishedConfiguration
@@ -25,7 +25,12 @@ from equipoise_service.layers.models import Layer
 
 
 def publish(session: Session) -> None:
-    """Publish the configuration of every environment where it differs from the present one."""
+    """Publish the configuration of every environment where it differs from the present one.
+
+    Raises:
+        ConfigurationError: A document would be unreadable. That is a defect, and nothing may be stored: no
+            process could take up any later change, nor start again.
+    """
     for environment, project in accounts.environments(session):
         if environment.id is None or project.id is None:
             continue
@@ -42,12 +47,14 @@ def publish(session: Session) -> None:
             "version": version,
             **content,
         }
+        encoded = msgspec.json.encode(document)
+        load(encoded)
         session.add(
             PublishedConfiguration(
                 environment_id=environment.id,
                 version=version,
                 content_digest=digest,
-                document=msgspec.json.encode(document),
+                document=encoded,
                 published_at=datetime.now(UTC),
             )
         )

@@ -21,6 +21,7 @@ from equipoise_service.events.schemas import (
     EventIn,
     ExposureIn,
 )
+from equipoise_service.nesting import depth
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = re.compile(keys.PATTERN)
@@ -159,13 +160,14 @@ def _properties_refusal(events: Sequence[EventIn], properties: Sequence[str | No
             continue
         if len(text) * 4 > MAX_PROPERTIES_BYTES and len(text.encode()) > MAX_PROPERTIES_BYTES:
             return Refusal("/properties", f"must be at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON")
-        # Both texts say 'perhaps', cheaply; the walk over the values decides.
-        if _NUL_ESCAPE in text and _holds_nul(event.properties):
-            return Refusal("/properties", "must not hold a NUL character or half of a surrogate pair")
-        if text.count("{") + text.count("[") > MAX_PROPERTIES_DEPTH and _depth(event.properties) > (
+        # Both texts say 'perhaps', cheaply; the walk over the values decides. The depth comes first, because
+        # the other walk needs stack.
+        if text.count("{") + text.count("[") > MAX_PROPERTIES_DEPTH and depth(event.properties) > (
             MAX_PROPERTIES_DEPTH
         ):
             return TOO_DEEP
+        if _NUL_ESCAPE in text and _holds_nul(event.properties):
+            return Refusal("/properties", "must not hold a NUL character or half of a surrogate pair")
     return None
 
 
@@ -175,11 +177,3 @@ def _holds_nul(value: Any) -> bool:
     if isinstance(value, dict):
         return any("\0" in name or _holds_nul(each) for name, each in value.items())
     return isinstance(value, list) and any(_holds_nul(each) for each in value)
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level := [each for each in level if isinstance(each, dict | list)]:
-        depth += 1
-        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
-    return depth

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from equipoise_service.nesting import depth
+
 MAX_VALUE_BYTES = 16_384
+# What the SDK reads: a deeper value would make the whole configuration document unreadable.
+MAX_VALUE_DEPTH = 32
 
 
 class FlagType(StrEnum):
@@ -23,7 +27,7 @@ def value_type(value: object) -> FlagType:
     """The type of one value.
 
     Raises:
-        ValueError: It is null, an array, not finite, or too large.
+        ValueError: It is null, an array, not finite, too large, or nests too deeply.
     """
     if isinstance(value, bool):
         return FlagType.BOOLEAN
@@ -45,6 +49,8 @@ def value_type(value: object) -> FlagType:
         raise ValueError("every number inside an object must be finite, and it may not nest deeply") from None
     if size > MAX_VALUE_BYTES:
         raise ValueError(f"a value may take {MAX_VALUE_BYTES:,} bytes as JSON")
+    if depth(value) > MAX_VALUE_DEPTH:
+        raise ValueError(f"a value may not nest deeper than {MAX_VALUE_DEPTH} levels")
     return FlagType.STRING if isinstance(value, str) else FlagType.OBJECT
 
 

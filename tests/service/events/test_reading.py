@@ -14,6 +14,14 @@ from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.reading import read_each, read_whole
 from equipoise_service.events.rules import latest_time
 
+
+def nested(levels: int, leaf: Any) -> Any:
+    """A leaf in so many arrays."""
+    for _ in range(levels):
+        leaf = [leaf]
+    return leaf
+
+
 COMMON: list[tuple[dict[str, Any], str, str]] = [
     ({"id": None}, "/id", "got `null`"),
     ({"id": 7}, "/id", "got `int`"),
@@ -77,6 +85,7 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"properties": {"a": "é" * 4093}}, "/properties", "8,192 bytes"),
     ({"properties": {"a": ["\0"]}}, "/properties", "NUL"),
     ({"properties": {"\0": 1}}, "/properties", "NUL"),
+    ({"properties": {"a": nested(600, "\0")}}, "/properties", "nest deeper"),
     ({"properties": {"a": json.loads("[" * 32 + "]" * 32)}}, "/properties", "32 levels"),
 ]
 

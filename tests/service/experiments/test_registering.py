@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from equipoise.configuration import load
+
 
 def test_a_registered_experiment_is_a_draft_with_a_flag_and_a_layer_of_its_own(
     client: TestClient, payload: Any
@@ -86,6 +88,24 @@ def test_a_wrong_payload_is_422_and_names_the_place(
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert pointer in {each["pointer"] for each in answer.json()["errors"]}
     assert client.get("/v1/experiments").json()["items"] == []
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """An object with so many levels."""
+    value: dict[str, Any] = {"leaf": 1}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+def test_a_value_nests_as_deeply_as_the_sdk_reads(client: TestClient, payload: Any) -> None:
+    deepest = payload(variants=arms(("a", nested(32)), ("b", {})))
+    assert client.post("/v1/experiments", json=deepest).status_code == 201
+    served = load(client.get("/v1/config").content)
+    assert served.flags["new-landing-page"].variants["a"] == nested(32)
+    deeper = payload("deeper", variants=arms(("a", nested(33)), ("b", {})))
+    answer = client.post("/v1/experiments", json=deeper)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/variants")
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", '{"deep": NaN}', '"\\ud800"'])
