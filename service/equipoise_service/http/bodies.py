@@ -10,6 +10,8 @@ from equipoise_service.errors import BadRequest, ContentTooLarge, ServiceError, 
 from equipoise_service.http.problems import problem_response
 
 _GZIP = 16 + zlib.MAX_WBITS
+# Each member copies what follows it, so that a body of empty ones would keep the process busy for minutes.
+_MOST_MEMBERS = 100
 
 
 class BoundedBodies:
@@ -68,7 +70,7 @@ class BoundedBodies:
 
 
 def decompress(data: bytes, limit: int) -> bytes:
-    """Decompress gzip data of one or more members.
+    """Decompress gzip data of one or more members, a hundred at most.
 
     Args:
         data: The compressed bytes.
@@ -76,12 +78,16 @@ def decompress(data: bytes, limit: int) -> bytes:
 
     Raises:
         ContentTooLarge: The result is larger than `limit`.
-        BadRequest: The data is not gzip, or ends too early.
+        BadRequest: The data is not gzip, has too many members, or ends too early.
     """
     parts: list[bytes] = []
     room = limit
     try:
         while data:
+            if len(parts) == _MOST_MEMBERS:
+                raise BadRequest(
+                    f"The gzip body has more than {_MOST_MEMBERS} members. Compress it as one piece."
+                )
             member = zlib.decompressobj(_GZIP)
             part = member.decompress(data, room + 1)
             room -= len(part)

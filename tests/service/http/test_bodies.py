@@ -62,3 +62,11 @@ def test_decompression_gives_all_members_or_refuses(members: list[bytes], limit:
             decompress(data, limit)
     with pytest.raises(BadRequest):
         decompress(data[:-1], len(whole))
+
+
+def test_a_body_of_countless_empty_members_is_refused_at_once(client: TestClient) -> None:
+    members = gzip.compress(b"") * 9_000
+    answer = client.post("/v1/events", content=members, headers={**JSON, "Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    assert "members" in answer.json()["detail"]
+    assert decompress(gzip.compress(b"a") * 100, 100) == b"a" * 100
