@@ -1,5 +1,6 @@
 """Who sends a request: the keys of all environments, held in memory so that no request reads the database."""
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,10 +61,12 @@ class Principals:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_id: Mapping[str, Principal] = {}
+        # One refresh at a time, or a revoked key could come back with what was read before.
+        self._refreshing = threading.Lock()
 
     def refresh(self) -> None:
         """Read the keys again."""
-        with self._database.read() as session:
+        with self._refreshing, self._database.read() as session:
             self._by_id = {
                 key.public_id: Principal(
                     public_id=key.public_id,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.keys import Key
@@ -27,7 +27,13 @@ class KeyIn(BaseModel):
     environment: Key = Field(
         "production", description="The environment that it opens; made when it does not exist."
     )
-    scopes: Annotated[set[Scope], Field(min_length=1, description="What the key may do.")]
+    # Sorted, or every start of the service would write the set in another order, and a repeated request
+    # would look like another one.
+    scopes: Annotated[
+        set[Scope],
+        Field(min_length=1, description="What the key may do."),
+        PlainSerializer(sorted, return_type=list[Scope]),
+    ]
     expires_at: AwareDatetime | None = Field(None, description="When it ends; absent: never.")
 
 

@@ -1,6 +1,7 @@
 """The present configuration of every environment, in memory: evaluation and ingestion work from it."""
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,18 +33,21 @@ class Configurations:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_environment: Mapping[int, Served] = {}
+        # One refresh at a time, or what one read earlier could replace what another read later.
+        self._refreshing = threading.Lock()
 
     def refresh(self) -> None:
         """Read the configurations that have a new version."""
-        present = dict(self._by_environment)
-        with self._database.read() as session:
-            for environment_id, version in repository.latest_versions(session):
-                if environment_id in present and present[environment_id].version == version:
-                    continue
-                latest = repository.latest(session, environment_id)
-                if latest is not None:
-                    present[environment_id] = _serve(latest.version, latest.document)
-        self._by_environment = present
+        with self._refreshing:
+            present = dict(self._by_environment)
+            with self._database.read() as session:
+                for environment_id, version in repository.latest_versions(session):
+                    if environment_id in present and present[environment_id].version == version:
+                        continue
+                    latest = repository.latest(session, environment_id)
+                    if latest is not None:
+                        present[environment_id] = _serve(latest.version, latest.document)
+            self._by_environment = present
 
     def served(self, environment_id: int) -> Served:
         """An environment's configuration, with its bytes."""

@@ -1,14 +1,22 @@
+import json
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
+from sqlmodel import Session
 
-from equipoise_service.accounts.principals import Scope
+from equipoise_service.accounts import repository
+from equipoise_service.accounts.principals import Principals, Scope
+from equipoise_service.accounts.schemas import KeyIn
+from equipoise_service.accounts.service import make_key, revoke_key
 from equipoise_service.app import open_database
+from equipoise_service.errors import Unauthenticated
 from equipoise_service.settings import Settings
 
 
@@ -161,3 +169,44 @@ def test_the_first_start_makes_one_admin_key_and_shows_it_once(
     with TestClient(create_app(settings)) as client:
         assert "eq_" not in capfd.readouterr().err
         assert client.get("/v1/keys", headers=headers).status_code == 200
+
+
+def test_a_request_reads_the_same_in_every_process() -> None:
+    # Sets have another order in every process, and an Idempotency-Key outlives the process.
+    asked = KeyIn(name="all", scopes=set(Scope))
+    assert json.loads(asked.model_dump_json())["scopes"] == sorted(Scope)
+
+
+def test_what_was_read_before_a_revocation_never_brings_the_key_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database(Settings(data_dir=tmp_path))
+    with database.write() as session:
+        made = make_key(session, name="n", project="p", environment="e", scopes=[Scope.READ])
+    principals = Principals(database)
+    has_read, may_go_on = threading.Event(), threading.Event()
+    read_keys = repository.valid_keys
+
+    def read_slowly(session: Session) -> Any:
+        rows = list(read_keys(session))
+        if not has_read.is_set():
+            has_read.set()
+            assert may_go_on.wait(10)
+        return rows
+
+    monkeypatch.setattr(repository, "valid_keys", read_slowly)
+    slow = threading.Thread(target=principals.refresh)
+    slow.start()
+    assert has_read.wait(10)
+    with database.write() as session:
+        revoke_key(session, made.id)
+    quick = threading.Thread(target=principals.refresh)
+    quick.start()
+    quick.join(0.3)
+    may_go_on.set()
+    slow.join(10)
+    quick.join(10)
+    request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {made.key}".encode())]})
+    with pytest.raises(Unauthenticated):
+        principals.authenticate(request, Scope.READ)
+    database.dispose()
