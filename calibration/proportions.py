@@ -1,0 +1,129 @@
+"""Proportions, down to five expected successes: score tests, intervals, exact tests, power."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+import equipoise_stats as es
+from calibration.measure import Case, Cell, Row, Shares, shares
+
+SECTION = "Proportions, one analysis"
+
+Method = Callable[[es.Counts, es.Counts], es.Comparison]
+
+
+def score_methods(
+    replications: int, generator: np.random.Generator, *, probability: float, expected: int, ratio: int
+) -> list[Row]:
+    """The score test, Miettinen and Nurminen's and Newcombe's intervals; Wald where it is known to fail."""
+    n_t = round(expected / probability)
+    n_c = ratio * n_t
+    condition = f"p = {probability:g}, {n_t:,} and {n_c:,} units, {expected} successes expected"
+    run = partial(_on_distinct, replications, generator, n_t, n_c, probability)
+    score = run(lambda t, c: es.score_test(treatment=t, control=c))
+    nurminen = run(lambda t, c: es.miettinen_nurminen(treatment=t, control=c))
+    newcombe = run(lambda t, c: es.newcombe(treatment=t, control=c))
+    rows = [
+        Case("score test", condition, replications).at_most("size", score.rejected, 0.05),
+        Case("Miettinen–Nurminen", condition, replications).at_least("coverage", nurminen.covered, 0.95),
+        Case("Newcombe", condition, replications).at_least("coverage", newcombe.covered, 0.95),
+    ]
+    if ratio > 1 and expected == 5:
+        wald = run(lambda t, c: es.fixed_horizon(es.proportion_difference(treatment=t, control=c)))
+        naive = Case("Wald", condition, replications, naive=True)
+        rows.append(naive.at_most("size", wald.rejected, 0.05))
+    return rows
+
+
+def boschloo_size(
+    replications: int, generator: np.random.Generator, *, probability: float, n: int
+) -> list[Row]:
+    """The exact test never exceeds its level."""
+    done = _on_distinct(
+        replications, generator, n, n, probability, lambda t, c: es.boschloo(treatment=t, control=c)
+    )
+    case = Case("Boschloo", f"p = {probability:g}, {n} units an arm", replications)
+    return [case.at_most("size", done.rejected, 0.05)]
+
+
+def power_of_proportions(
+    replications: int, generator: np.random.Generator, *, baseline: float, lift: float, units: int
+) -> list[Row]:
+    """Power of the score test against the plan's."""
+    n = units // 2
+    done = _on_distinct(
+        replications,
+        generator,
+        n,
+        n,
+        baseline,
+        lambda t, c: es.score_test(treatment=t, control=c),
+        treated=baseline * (1 + lift),
+    )
+    plan = es.PlannedTest(es.proportion_outcome(baseline, test="score"), effect=lift, scale="lift")
+    case = Case("score test", f"{baseline:g}, lift {lift:.0%}, {n:,} units an arm", replications)
+    return [case.exact("power", done.above, es.planned_power(plan, units=units))]
+
+
+def _on_distinct(
+    replications: int,
+    generator: np.random.Generator,
+    n_t: int,
+    n_c: int,
+    probability: float,
+    method: Method,
+    *,
+    treated: float | None = None,
+) -> Shares:
+    """Runs a method once on each distinct pair of counts that was drawn."""
+    drawn = np.stack(
+        [
+            generator.binomial(n_t, probability if treated is None else treated, size=replications),
+            generator.binomial(n_c, probability, size=replications),
+        ],
+        axis=1,
+    )
+    pairs, often = np.unique(drawn, axis=0, return_counts=True)
+
+    def comparisons() -> Iterator[es.Comparison]:
+        for t, c in pairs.tolist():
+            yield method(es.Counts(n_t, t), es.Counts(n_c, c))
+
+    return shares(comparisons(), weights=often.tolist())
+
+
+CELLS = (
+    *(
+        Cell(
+            SECTION,
+            f"score {probability} {expected} 1:{ratio}",
+            partial(score_methods, probability=probability, expected=expected, ratio=ratio),
+            full=10_000,
+            short=2_000 if expected == 5 and probability == 0.01 else None,
+        )
+        for ratio in (1, 9)
+        for expected in (5, 25, 100)
+        for probability in (0.5, 0.1, 0.01, 0.001)
+        if not (ratio == 9 and probability == 0.5)
+    ),
+    *(
+        Cell(
+            SECTION,
+            f"boschloo {probability} {n}",
+            partial(boschloo_size, probability=probability, n=n),
+            full=10_000,
+        )
+        for probability, n in ((0.1, 12), (0.5, 12))
+    ),
+    *(
+        Cell(
+            SECTION,
+            f"power {baseline}",
+            partial(power_of_proportions, baseline=baseline, lift=lift, units=units),
+            full=20_000,
+            short=2_000 if baseline == 0.2 else None,
+        )
+        for baseline, lift, units in ((0.5, 0.1, 3_000), (0.2, 0.1, 13_000), (0.05, 0.2, 16_000))
+    ),
+)
