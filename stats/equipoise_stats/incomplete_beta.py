@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, expit, log_expit
+from scipy.special import betainc, betaincc, expit, log_expit
 
 from equipoise_stats.multinomial import deviance, stirling_remainder
 
@@ -65,7 +65,9 @@ def beta_log_lower(u: ArrayLike, a: float, b: float) -> NDArray[np.float64]:
         [-1.386294, -2000.0]
     """
     u = np.asarray(u, dtype=np.float64)
-    tail = betainc(a, b, expit(u))
+    # From whichever of x and 1 − x is the smaller, and therefore exact.
+    small = expit(-np.abs(u))
+    tail = np.where(u < 0, betainc(a, b, small), betaincc(b, a, small))
     with np.errstate(divide="ignore"):
         log_tail = np.log(tail)
     deep = tail < _TINY

@@ -24,6 +24,7 @@ from equipoise_stats.results import Serialisable, Status
 _SMALLEST = 0.01
 _LARGEST = 1e10
 _TOLERANCE = 1e-14
+_NARROWEST = 1e-20
 _NOTHING = -1e6
 _FARTHEST = 300.0
 
@@ -73,7 +74,7 @@ class BetaBelief(Serialisable):
 
     def updated(self, counts: Counts) -> "BetaBelief":
         """The belief after counts."""
-        return BetaBelief(self.successes + counts.successes, self.failures + counts.n - counts.successes)
+        return BetaBelief(self.successes + counts.successes, self.failures + (counts.n - counts.successes))
 
     def quantile(self, probability: float) -> float:
         """The proportion below which the belief puts a probability.
@@ -250,6 +251,8 @@ def _exceeded(
     else:
         while low > -farthest and excess(low) < 0:
             low, high, step = max(low - step, -farthest), low, 2 * step
-    if not (low < high and excess(low) > 0):
+    if excess(low) <= 0:
         return low
-    return float(brentq(excess, low, high, xtol=_TOLERANCE, rtol=_TOLERANCE))
+    if excess(high) >= 0:
+        return high
+    return float(brentq(excess, low, high, xtol=_NARROWEST, rtol=_TOLERANCE))

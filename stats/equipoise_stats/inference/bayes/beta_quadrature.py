@@ -88,7 +88,7 @@ def _log_above(first: Parameters, u: Floats, shift: float, ratio: float) -> Floa
     if shift == 0 and ratio == 1:
         return beta_log_lower(-u, b, a)
     value = shift + ratio * expit(u)
-    rest = (1 - shift - ratio) + ratio * expit(-u)
+    rest = (1 - ratio - shift) + ratio * expit(-u)
     inside = (value > 0) & (rest > 0)
     log_tail = np.where(value <= 0, 0.0, -np.inf)
     log_tail[inside] = beta_log_lower(np.log(rest[inside]) - np.log(value[inside]), b, a)
