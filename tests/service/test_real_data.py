@@ -104,10 +104,14 @@ def test_the_real_experiment_twice_over_http(tmp_path: Path) -> None:
         assert service.facts("SELECT count(*), count(DISTINCT id) FROM exposures") == [(ROWS, ROWS)]
 
 
+def acknowledged_rows(checkpoint: Path) -> int:
+    return int(json.loads(checkpoint.read_bytes())["tally"]["rows"])
+
+
 def wait_for_a_checkpoint(process: "subprocess.Popen[str]", directory: Path) -> None:
     """Wait until the import has rows acknowledged and goes on."""
     deadline = time.monotonic() + 60
-    while not list(directory.rglob("state/**/*.json")):
+    while not any(acknowledged_rows(file) for file in directory.rglob("state/**/*.json")):
         assert process.poll() is None, "the import was over before it could be interrupted"
         assert time.monotonic() < deadline, "the import did not begin"
         time.sleep(0.01)
