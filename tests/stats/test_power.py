@@ -311,6 +311,25 @@ def test_adjustment_saves_its_share(removed: float) -> None:
 
 
 @given(st.floats(-6, 6), st.floats(0.5, 3))
+def test_more_units_and_larger_effects_are_found_more_often(exponent: float, effect: float) -> None:
+    units = 10 ** (2 + abs(exponent) / 6)
+    test = planned(es.mean_outcome(mean=20.0, sd=50.0), effect)
+    assert es.planned_power(test, units=units) < es.planned_power(test, units=1.1 * units)
+    larger = planned(test.outcome, effect * 1.1)
+    assert es.planned_power(test, units=units) < es.planned_power(larger, units=units)
+
+
+@given(SHARES, st.floats(0.05, 1.0), st.sampled_from(["two-sided", "greater"]))
+def test_swapping_the_arms_turns_everything_around(share: float, effect: float, side: Any) -> None:
+    design = es.fixed_design(alternative=side)
+    turned = es.fixed_design(alternative="less") if side == "greater" else design
+    one = es.Outcome("x", 3.0, 4.0)
+    there = es.sample_size(planned(one, effect, null=-0.01, design=design, treatment_share=share))
+    back = es.sample_size(planned(one, -effect, null=0.01, design=turned, treatment_share=1 - share))
+    assert back.units == pytest.approx(there.units, rel=1e-12)
+
+
+@given(st.floats(-6, 6), st.floats(0.5, 3))
 def test_units_of_measurement_do_not_matter(exponent: float, effect: float) -> None:
     scale = 10**exponent
     one = es.mean_outcome(mean=20.0, sd=5.0)

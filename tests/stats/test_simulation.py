@@ -245,6 +245,15 @@ def test_no_answer_is_counted_and_neither_rejects_nor_errs() -> None:
     assert few.unanswered > 0.5
 
 
+def test_unlike_populations_are_compared_as_means() -> None:
+    coin, normal = es.BernoulliPopulation(0.5), es.NormalPopulation(0.5, 0.5)
+    mixed = es.simulate(es.fixed_design(), treatment=coin, control=normal, units=12, seed=1)
+    turned = es.simulate(es.fixed_design(), treatment=normal, control=coin, units=12, seed=2)
+    # By t both are near their level; by the normal distribution they would reject in one of ten or more.
+    assert mixed.rejected < 0.075
+    assert turned.rejected < 0.075
+
+
 def test_odd_numbers_of_units_are_not_lost() -> None:
     result = es.simulate(
         es.group_sequential_design(2), treatment=SAME, control=SAME, units=27, seed=1, replications=9

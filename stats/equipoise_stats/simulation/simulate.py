@@ -157,6 +157,11 @@ class _Trial:
     truth: float
     scale: Scale
 
+    @property
+    def proportions(self) -> bool:
+        """Whether the estimate is that of two proportions, whose reference is normal."""
+        return self.treatment.exact_proportion and self.control.exact_proportion
+
 
 def _sizes(design: Design, units: int, treatment_share: float) -> tuple[Counts, Counts]:
     """The units of each arm at each look."""
@@ -175,7 +180,7 @@ def _run(trial: _Trial, generator: np.random.Generator, replications: int) -> _T
     steps_t, steps_c = np.diff(trial.n_t, prepend=0), np.diff(trial.n_c, prepend=0)
     m_t, v_t = arm_values(trial.treatment.sums(generator, replications, steps_t).accumulated(), trial.n_t)
     m_c, v_c = arm_values(trial.control.sums(generator, replications, steps_c).accumulated(), trial.n_c)
-    if trial.treatment.exact_proportion and trial.control.exact_proportion:
+    if trial.proportions:
         v_t, v_c = v_t * (trial.n_t - 1) / trial.n_t, v_c * (trial.n_c - 1) / trial.n_c
     critical = _critical(trial, v_t, v_c)
     distance, answered = _statistic(trial, trial.null, m_t, v_t, m_c, v_c)
@@ -212,7 +217,7 @@ def _statistic(
 def _critical(trial: _Trial, v_t: Floats, v_c: Floats) -> Floats:
     """Critical values of the statistic: by t, through the tail probability, where the inference does so."""
     normal = np.broadcast_to(trial.critical, v_t.shape)
-    if trial.design.name == "confidence_sequence" or trial.treatment.exact_proportion:
+    if trial.design.name == "confidence_sequence" or trial.proportions:
         return normal
     variance = v_t + v_c
     share = np.divide(v_t, variance, out=np.full_like(variance, 0.5), where=variance > 0)
