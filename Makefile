@@ -5,9 +5,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.ready
+MUTANTS := .mutants
+SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast check format bench constraints clean
+.PHONY: help setup demo serve test test-fast check format bench peers mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,8 +48,20 @@ format: $(READY) ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## run the benchmarks and print their ratios
+bench: $(READY) $(PEERS_READY) ## run the benchmarks and print their ratios
 	@$(BIN)/python -m benchmarks
+
+# gbstats demands numpy < 2, this engine numpy >= 2; it runs on either, so it is installed without its demands.
+$(PEERS_READY): pyproject.toml stats/pyproject.toml benchmarks/peers/constraints.txt
+	@echo "Setting up $(PEERS): the libraries that the statistics are compared with"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint benchmarks/peers/constraints.txt --group peers --editable stats
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint benchmarks/peers/constraints.txt --no-deps gbstats
+	@touch $@
+
+peers: $(PEERS_READY) ## compare the statistics with other libraries and write docs/explanation/statistics/compared.md
+	@$(PEERS)/bin/python -m benchmarks.peers.compare
 
 constraints: ## resolve the newest versions that our metadata admits into constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)-constraints
@@ -55,4 +71,4 @@ constraints: ## resolve the newest versions that our metadata admits into constr
 	@rm -rf $(VENV)-constraints
 
 clean: ## remove .venv and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(MUTANTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

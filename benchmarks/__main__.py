@@ -4,7 +4,7 @@ import importlib
 import sys
 import time
 
-NAMES = ("serving", "ingestion", "readout")
+NAMES = ("serving", "ingestion", "readout", "statistics")
 
 
 def main(names: list[str]) -> None:
