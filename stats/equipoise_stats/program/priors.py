@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
-from scipy.special import gammaln
+from scipy.special import digamma, expit, gammaln
 
 from equipoise_stats.counts import Counts
 from equipoise_stats.inference.bayes.belief import NormalBelief
-from equipoise_stats.inference.bayes.beta_binomial import BetaBelief
+from equipoise_stats.inference.bayes.beta_binomial import SMALLEST, BetaBelief
 from equipoise_stats.program.between_variance import maximum_likelihood, weighted_mean
-from equipoise_stats.program.studies import checked_studies
+from equipoise_stats.program.studies import Floats, checked_studies
 from equipoise_stats.results import Serialisable, Status
 
 _FEWEST = 3
-_NO_SPREAD = 1e6
+_BOUNDS = [(-20.0, 20.0), (math.log(0.05), math.log(1e7))]
+_GAIN = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ def proportion_prior(counts: Sequence[Counts]) -> ProportionPrior:
     Args:
         counts: Counts of past control arms (one an experiment), or of the arms of one program.
 
+    Returns:
+        The prior, its parameters 0.01 at least.
+
     Source:
         Skellam 1948, J. R. Stat. Soc. B 10, 257–261 (the beta–binomial distribution).
 
@@ -122,26 +126,40 @@ def proportion_prior(counts: Sequence[Counts]) -> ProportionPrior:
             Status.NO_VARIANCE, "All past units are alike, successes or failures: no beta fits.", k
         )
 
-    def loss(at: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-        """The negative log likelihood at (log odds of the mean, logarithm of the sum of both parameters)."""
-        size = math.exp(at[1])
-        a = size / (1 + math.exp(-at[0]))
-        b = size - a
-        terms = gammaln(a + x) - gammaln(a) + gammaln(b + n - x) - gammaln(b) - gammaln(size + n)
-        return -float(terms.sum() + k * gammaln(size))
+    rate = float(x.sum() / n.sum())
 
-    rate = x.sum() / n.sum()
-    bounds = [(-30.0, 30.0), (math.log(0.02), math.log(2 * _NO_SPREAD))]
+    def loss(at: Floats) -> tuple[float, Floats]:
+        """The negative log likelihood at (log odds of the mean, logarithm of a + b), and its gradient."""
+        size, share = math.exp(at[1]), float(expit(at[0]))
+        a, b = size * share, size * (1 - share)
+        terms = (
+            gammaln(a + x) - gammaln(a) + gammaln(b + n - x) - gammaln(b) + gammaln(size) - gammaln(size + n)
+        )
+        shared = digamma(size) - digamma(size + n)
+        in_a = float((digamma(a + x) - digamma(a) + shared).sum())
+        in_b = float((digamma(b + n - x) - digamma(b) + shared).sum())
+        gradient = np.array([-(in_a - in_b) * size * share * (1 - share), -(in_a * a + in_b * b)])
+        return -float(terms.sum()), gradient
+
     fits = [
-        minimize(loss, [math.log(rate / (1 - rate)), math.log(start)], bounds=bounds, method="L-BFGS-B")
+        minimize(
+            loss,
+            [math.log(rate / (1 - rate)), math.log(start)],
+            jac=True,
+            bounds=_BOUNDS,
+            method="L-BFGS-B",
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000},
+        )
         for start in (2.0, 100.0, 5000.0)
     ]
     best = min(fits, key=lambda fit: float(fit.fun))
-    size = math.exp(float(best.x[1]))
-    if size > _NO_SPREAD:
+    # As a + b grows, the likelihood becomes the binomial one: no spread at all.
+    without_spread = -float((x * math.log(rate) + (n - x) * math.log1p(-rate)).sum())
+    if float(best.fun) > without_spread - _GAIN:
         return ProportionPrior(Status.NO_VARIANCE, _ALIKE, k)
-    share = 1 / (1 + math.exp(-float(best.x[0])))
-    return ProportionPrior(Status.OK, None, k, BetaBelief(size * share, size * (1 - share)))
+    size, share = math.exp(float(best.x[1])), float(expit(best.x[0]))
+    prior = BetaBelief(max(size * share, SMALLEST), max(size * (1 - share), SMALLEST))
+    return ProportionPrior(Status.OK, None, k, prior)
 
 
 def _few(k: int) -> str:

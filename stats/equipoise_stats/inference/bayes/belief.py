@@ -55,9 +55,10 @@ class NormalBelief(Serialisable):
         if math.isinf(self.standard_deviation):
             return NormalBelief(estimate, standard_error)
         noise = standard_error / self.standard_deviation
+        smaller, larger = sorted((standard_error, self.standard_deviation))
         return NormalBelief(
             self.mean + (estimate - self.mean) / (1 + noise * noise),
-            standard_error / math.hypot(1.0, noise),
+            smaller / math.hypot(1.0, smaller / larger),
         )
 
     def scaled(self, factor: float) -> "NormalBelief":

@@ -21,7 +21,9 @@ from equipoise_stats.inference.comparison import Effect, Interval, Method
 from equipoise_stats.inference.settings import check_alpha
 from equipoise_stats.results import Serialisable, Status
 
-_SMALLEST = 0.01
+SMALLEST = 0.01
+"""The smallest parameter of a belief."""
+
 _LARGEST = 1e10
 _TOLERANCE = 1e-14
 _NARROWEST = 1e-20
@@ -50,9 +52,9 @@ class BetaBelief(Serialisable):
 
     def __post_init__(self) -> None:
         for name, value in (("successes", self.successes), ("failures", self.failures)):
-            if not _SMALLEST <= value <= _LARGEST:
+            if not SMALLEST <= value <= _LARGEST:
                 raise ValueError(
-                    f"The belief's {name} is {value!r}; it must lie between {_SMALLEST:g} and {_LARGEST:g}, "
+                    f"The belief's {name} is {value!r}; it must lie between {SMALLEST:g} and {_LARGEST:g}, "
                     "for example 1 for a uniform prior."
                 )
 
