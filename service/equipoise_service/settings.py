@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith("sqlite:///"):
             raise ValueError("only sqlite:///PATH is supported in this release")
+        if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
+            raise ValueError("the database needs a file: sqlite:///PATH")
         return value
 
     @property

@@ -1,8 +1,12 @@
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.conftest import Service
 
+from equipoise_service import database
 from equipoise_service.app import create_app
 from equipoise_service.errors import PROBLEM_TYPES
 from equipoise_service.settings import Settings
@@ -89,3 +93,18 @@ def test_the_openapi_document_has_no_dangling_reference(service: Any) -> None:
     found = set(references(document))
     assert found
     assert {each.removeprefix("#/components/schemas/") for each in found} <= names
+
+
+def test_a_metadata_database_that_others_hold_is_a_503_to_try_again(
+    settings: Settings, payload: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 50)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        client.headers.update(Service(client, settings).key())
+        with closing(sqlite3.connect(settings.data_dir / "metadata.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = client.post("/v1/experiments", json=payload())
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json()["type"] == "urn:equipoise:problem:busy"
+        assert client.post("/v1/experiments", json=payload()).status_code == 201

@@ -22,6 +22,7 @@ def test_variables_are_read_and_others_ignored() -> None:
         ("EQUIPOISE_MAX_BODY_BYTES", "-1"),
         ("EQUIPOISE_LOG_LEVEL", "loud"),
         ("EQUIPOISE_DATABASE_URL", "mysql://root:secret@db/x"),
+        ("EQUIPOISE_DATABASE_URL", "sqlite:///:memory:"),
         ("EQUIPOISE_EVENT_COMMIT_MILLISECONDS", "nan"),
     ],
 )

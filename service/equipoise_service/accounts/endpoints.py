@@ -12,7 +12,7 @@ from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_s
 from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession, WriteSession
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"])
+router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=problems(503))
 
 
 @router.post(

@@ -17,7 +17,7 @@ from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession, WriteSession
 from equipoise_service.keys import MAX_LENGTH
 
-router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"], responses=problems(503))
 
 ExperimentKey = Annotated[str, Path(max_length=MAX_LENGTH, description="The experiment's key.")]
 

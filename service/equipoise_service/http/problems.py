@@ -9,6 +9,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -102,6 +104,18 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         return problem_response(_routing_error(request, error))
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeoutError)
+    async def database_unavailable(_request: Request, error: Exception) -> Response:
+        _log.error("the metadata database cannot be used", exc_info=error)
+        return problem_response(
+            errors.Unavailable(
+                "The metadata database cannot be used now, or others hold it; the service's log says why. "
+                "Send the request again.",
+                retry_after=5,
+            )
+        )
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, error: Exception) -> Response:

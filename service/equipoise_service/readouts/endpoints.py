@@ -14,7 +14,7 @@ from equipoise_service.keys import MAX_LENGTH
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.service import compute_readout
 
-router = APIRouter(prefix="/v1/experiments", tags=["readouts"])
+router = APIRouter(prefix="/v1/experiments", tags=["readouts"], responses=problems(503))
 
 
 @router.get(
