@@ -112,9 +112,9 @@ def independence(n: NDArray[np.int64]) -> ChiSquareTest | None:
         8.0
     """
     used = n[n.sum(axis=1) > 0][:, n.sum(axis=0) > 0].astype(np.float64)
-    df = (used.shape[0] - 1) * (used.shape[1] - 1)
-    if df < 1:
+    if min(used.shape) < 2:
         return None
+    df = (used.shape[0] - 1) * (used.shape[1] - 1)
     expected = np.outer(used.sum(axis=1), used.sum(axis=0)) / used.sum()
     return ChiSquareTest.of(float(((used - expected) ** 2 / expected).sum()), df)
 

@@ -290,7 +290,7 @@ def test_impossible_settings_are_refused() -> None:
 
 
 def test_few_experiments_are_covered() -> None:
-    """Eight experiments of about one size with varying effects: Hartung and Knapp cover, the normal reference does not."""
+    """Eight experiments of one size, varying effects: Hartung and Knapp cover, the normal does not."""
     generator = np.random.default_rng(8)
     replications, k = 2000, 8
     errors = generator.uniform(0.14, 0.16, (replications, k))

@@ -44,9 +44,9 @@ class Novelty(Serialisable):
 
     Attributes:
         status: `ok`, `warning`, or `unavailable` (too few units, or no variance).
-        finding: With a warning: `fading` (novelty: the effect goes towards 0 or beyond from where it began),
-            `growing` (primacy: it moves away from 0), or `reversing` (the fitted effects at the first and at
-            the last age have opposite signs); None otherwise.
+        finding: With a warning, from the line fitted through the effects: `fading` (novelty: it ends nearer
+            to 0 than it began), `growing` (primacy: farther away), or `reversing` (it begins and ends
+            significantly on opposite sides of 0); None otherwise.
         reason: A sentence for a person, None when the status is `ok`.
         slope: The change of the effect per unit of ln(1 + age), tested against 0.
         late_minus_early: The effect in the later half of the ages minus that in the earlier half, of the same
@@ -104,24 +104,27 @@ def novelty(
     centre = math.fsum(times) / len(times)
     squares = math.fsum((time - centre) ** 2 for time in times)
     half = len(ordered) // 2
-    weights = {
-        "slope": {name: (time - centre) / squares for (name, _), time in zip(ordered, times, strict=True)},
-        "late_minus_early": {name: -1 / half for name, _ in ordered[:half]}
-        | {name: 1 / half for name, _ in ordered[-half:]},
+    slope_weights = [(time - centre) / squares for time in times]
+    contrasts = {
+        "slope": slope_weights,
+        "late_minus_early": [-1 / half] * half + [0.0] * (len(times) - 2 * half) + [1 / half] * half,
+        "first": [1 / len(times) + (times[0] - centre) * weight for weight in slope_weights],
+        "last": [1 / len(times) + (times[-1] - centre) * weight for weight in slope_weights],
     }
-    contrasts = [arm.linear(weights) for arm in (treatment, control)]
-    slope, late_minus_early = (
-        fixed_horizon(mean_difference(treatment=contrasts[0], control=contrasts[1], column=name), alpha=alpha)
-        for name in weights
+    names = [name for name, _ in ordered]
+    combined = [
+        arm.linear({what: dict(zip(names, weights, strict=True)) for what, weights in contrasts.items()})
+        for arm in (treatment, control)
+    ]
+    slope, late_minus_early, first, last = (
+        fixed_horizon(mean_difference(treatment=combined[0], control=combined[1], column=what), alpha=alpha)
+        for what in contrasts
     )
     effects = tuple(_at_age(treatment, control, name, age) for name, age in ordered)
     if slope.test.rejected is None:
         return Novelty(CheckStatus.UNAVAILABLE, None, slope.test.reason, slope, late_minus_early, effects)
     if not slope.test.rejected:
         return Novelty(CheckStatus.OK, None, None, slope, late_minus_early, effects)
-    middle = math.fsum(each.effect for each in effects) / len(effects)
-    change = float(slope.difference.estimate or 0.0)
-    first, last = (middle + change * (time - centre) for time in (times[0], times[-1]))
     finding = _finding(first, last)
     return Novelty(CheckStatus.WARNING, finding, _REASONS[finding], slope, late_minus_early, effects)
 
@@ -145,10 +148,13 @@ def _at_age(treatment: Moments, control: Moments, name: str, age: float) -> Effe
     return EffectAtAge(age, difference, None)
 
 
-def _finding(first: float, last: float) -> NoveltyFinding:
-    if first * last < 0:
+def _finding(first: Comparison, last: Comparison) -> NoveltyFinding:
+    """What a slope means, from the fitted effects at the first and at the last age."""
+    start, end = (float(each.test.statistic or 0.0) for each in (first, last))
+    if start * end < 0 and first.test.rejected and last.test.rejected:
         return NoveltyFinding.REVERSING
-    return NoveltyFinding.FADING if abs(last) < abs(first) else NoveltyFinding.GROWING
+    shrinks = abs(last.difference.estimate or 0.0) < abs(first.difference.estimate or 0.0)
+    return NoveltyFinding.FADING if shrinks else NoveltyFinding.GROWING
 
 
 _REASONS = {
