@@ -41,7 +41,7 @@ test-fast: $(READY) ## run the tests that take seconds
 check: $(READY) ## check format, lint, types and import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy sdk stats service migrations tests benchmarks examples
+	@$(BIN)/mypy sdk stats service migrations tests benchmarks calibration examples
 	@$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## format the code and mend what lint can mend
@@ -62,6 +62,9 @@ $(PEERS_READY): pyproject.toml stats/pyproject.toml benchmarks/peers/constraints
 
 peers: $(PEERS_READY) ## compare the statistics with other libraries and write docs/explanation/statistics/compared.md
 	@$(PEERS)/bin/python -m benchmarks.peers.compare
+
+calibrate: $(READY) ## measure size, coverage and power of every statistical method (ten minutes), write the table
+	@$(BIN)/python -m calibration
 
 constraints: ## resolve the newest versions that our metadata admits into constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)-constraints

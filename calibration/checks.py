@@ -26,8 +26,7 @@ def interactions(replications: int, generator: np.random.Generator) -> list[Row]
         )
         found += bool(result.detected)
     case = Case("interaction of two experiments", "3 × 2 arms, 100 or 300 units a cell", replications)
-    # A Wald test with estimated variances: slightly above its level in cells of 100.
-    return [case.between("size", found / replications, 0.05 - 0.0066, 0.06)]
+    return [case.exact("size", found / replications, 0.05)]
 
 
 def segments(replications: int, generator: np.random.Generator) -> list[Row]:

@@ -22,7 +22,7 @@ def normal_arms(
 def revenue_arms(
     generator: np.random.Generator, replications: int, *, n: int, log_sd: float, buyers: float = 0.05
 ) -> list[es.Moments]:
-    """Arms of n units of which 5 % spend a lognormal amount, with mean 1 over all units; third moments too."""
+    """Arms of n units of which 5 % spend a lognormal amount, of mean 1 over all units; third moments too."""
     spending = generator.binomial(n, buyers, size=replications)
     spent = generator.lognormal(-math.log(buyers) - log_sd**2 / 2, log_sd, size=int(spending.sum()))
     owner = np.repeat(np.arange(replications), spending)

@@ -12,6 +12,9 @@ import equipoise_stats as es
 SEED = 20240607
 """One seed for the whole table; each cell derives its own from it and from its name."""
 
+FULL = 10_000
+"""Runs from which on the band of an approximation is held without an allowance."""
+
 STANDARD_ERRORS = 3
 """Width of a band on either side, in Monte Carlo standard errors."""
 
@@ -118,6 +121,15 @@ class Case:
     def at_least(self, quantity: str, measured: float, level: float) -> Row:
         """A share that must not fall below its level by more than three standard errors."""
         return self.between(quantity, measured, level - margin(level, self.replications), 1.0)
+
+    def approximate(self, quantity: str, measured: float, low: float, high: float) -> Row:
+        """A share of a method that is an approximation, known to lie between two ends.
+
+        With fewer runs than a published table's 10,000, it may lie three standard errors beyond them.
+        """
+        few = self.replications < FULL
+        below, above = (margin(end, self.replications) if few else 0.0 for end in (low, high))
+        return self.between(quantity, measured, low - below, high + above)
 
     def between(self, quantity: str, measured: float, low: float, high: float) -> Row:
         """A figure with a band of its own."""

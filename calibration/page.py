@@ -14,14 +14,24 @@ hypothesis in 5 % of the runs; a 95 % interval must cover the truth in 95 %; pow
 This is measured here, not asserted, and `make calibrate` measures it again: it ends with an error if a figure
 leaves its band.
 
-**How to read the table.** *Measured* is the share (or ratio) over all runs. *Band* is where it must lie: for a
-method that is exact, its level ± {errors} Monte Carlo standard errors (0.05 ± 0.0066 with 10,000 runs); for a
-conservative one, not above (of coverage, not below) its level by more than that; for an approximation, the band
-that is written in the code with its reason. *Naive* methods are what people do instead; they are run on the same
-data and must be seen to fail.
+**How to read the table.** *Measured* is the share (or ratio) over all runs. *Band* is where it must lie: for
+a method that is exact, its level ± {errors} Monte Carlo standard errors (0.05 ± 0.0066 with 10,000 runs); for
+a conservative one, not above (of coverage, not below) its level by more than that; for an approximation, the
+band that is written in the code with its reason. *Naive* methods are what people do instead; they are run on
+the same data and must be seen to fail.
 
-Of the {rows} figures, one in 370 leaves a band of three standard errors by chance. The seed is fixed, so that a
-run gives the same table again; where a figure left its band, more runs decided, not another seed.
+Of {rows} figures, one in 370 leaves a band of three standard errors by chance. The seed is fixed, so that
+a run gives the same table again; where a figure left its band, more runs decided, not another seed.
+
+What the table teaches beyond its verdicts:
+
+- **Revenue in arms of unequal size** is where Welch's test and confidence sequences fail (up to 20 % instead
+  of 5 %). `guarded_mean_difference` mends it under both. Where the smaller arm has some fifty buyers of wildly
+  different amounts, winsorize too: the guard alone leaves 6 %.
+- **Equal arms** make skewed metrics conservative: too few false alarms, and a little less power.
+- **Proportions** are discrete: the error of a score test swings about 5 % with n and p, here up to 5.7 %.
+- **Shrinkage with a learnt prior** takes that prior as true; its intervals cover 93 %, not 95 %.
+- **A confidence sequence** errs less than it may, because an experiment ends: that is its price.
 """
 
 _TABLE = """
