@@ -404,6 +404,8 @@ def test_spending_formulas() -> None:
         assert Spending("hwang_shih_decani", gamma).spent(t, alpha=a) == pytest.approx(expected, rel=1e-13)
     assert Spending("hwang_shih_decani", 0.0).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-14)
     assert Spending("hwang_shih_decani", 1e-9).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-8)
+    for least in (5e-324, -5e-324, 1e-300):  # its product with t underflows
+        assert Spending("hwang_shih_decani", least).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-14)
     assert Spending("power", 2.0).spent(t, alpha=a) == pytest.approx(a * t * t, rel=1e-14)
 
 

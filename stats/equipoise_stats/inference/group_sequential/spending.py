@@ -13,6 +13,9 @@ SpendingFamily = Literal["obrien_fleming", "pocock", "hwang_shih_decani", "power
 
 _PARAMETERS = {"hwang_shih_decani": ("gamma", -40.0, 40.0), "power": ("the exponent", 0.01, 50.0)}
 
+_NO_GAMMA = 1e-20
+"""Below it γ changes no digit of what is spent, and its product with a fraction may underflow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spending(Serialisable):
@@ -92,6 +95,6 @@ class Spending(Serialisable):
         if self.family == "pocock":
             return log_alpha + math.log(math.log1p((math.e - 1) * fraction))
         parameter = self.parameter or 0.0
-        if self.family == "power" or parameter == 0:
+        if self.family == "power" or abs(parameter) < _NO_GAMMA:
             return log_alpha + (parameter if self.family == "power" else 1.0) * math.log(fraction)
         return log_alpha + math.log(math.expm1(-parameter * fraction) / math.expm1(-parameter))
