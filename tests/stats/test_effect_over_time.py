@@ -86,16 +86,13 @@ def test_the_slope_is_that_of_each_units_regression() -> None:
     ],
 )
 def test_findings(effects: list[float], finding: NoveltyFinding) -> None:
-    arms = {
-        "treatment": Moments.from_arrays(cohort(3, effects)),
-        "control": Moments.from_arrays(cohort(4, [0.0] * 7)),
-    }
-    check = novelty(**arms, ages=DAYS)
+    t, c = Moments.from_arrays(cohort(3, effects)), Moments.from_arrays(cohort(4, [0.0] * 7))
+    check = novelty(treatment=t, control=c, ages=DAYS)
     assert (check.status, check.finding) == (CheckStatus.WARNING, finding)
-    swapped = novelty(treatment=arms["control"], control=arms["treatment"], ages=DAYS)
+    swapped = novelty(treatment=c, control=t, ages=DAYS)
     assert swapped.finding == finding
     # Neither the order of the columns nor the unit of the metric matters.
-    shuffled = novelty(**arms, ages=dict(reversed(DAYS.items())))
+    shuffled = novelty(treatment=t, control=c, ages=dict(reversed(DAYS.items())))
     assert shuffled.slope.test.statistic == pytest.approx(check.slope.test.statistic, rel=1e-12)
     assert [each.age for each in shuffled.ages] == list(range(7))
 

@@ -75,9 +75,7 @@ def test_agrees_with_statsmodels(studies: tuple[list[float], list[float]]) -> No
         assert each.differs is (bool(outcome.detected) and float(each.adjusted_p_value or 0) <= 0.05)
     if len(segments) == 2:
         # With two segments, Q is the square of the one deviation.
-        assert outcome.q == pytest.approx(
-            (p_values and stats.norm.isf(p_values[0] / 2)) ** 2, rel=1e-4, abs=1e-6
-        )
+        assert outcome.q == pytest.approx(float(stats.norm.isf(p_values[0] / 2)) ** 2, rel=1e-4, abs=1e-6)
 
 
 def test_nothing_differs_unless_q_says_so() -> None:

@@ -1,6 +1,7 @@
 """Empirical-Bayes priors and shrinkage."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ def test_effect_prior_maximises_the_marginal_likelihood() -> None:
     errors = generator.uniform(0.01, 0.05, 60)
     effects = generator.normal(0.02, np.hypot(0.04, errors))
 
-    def loss(parameters: list[float]) -> float:
-        return -float(stats.norm.logpdf(effects, parameters[0], np.hypot(parameters[1], errors)).sum())
+    def loss(parameters: Any) -> float:
+        logs = stats.norm.logpdf(effects, parameters[0], np.hypot(parameters[1], errors))
+        return -float(np.sum(logs))
 
     best = optimize.minimize(
         loss, [0.0, 0.03], method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12}

@@ -76,17 +76,17 @@ def test_equal_arms_of_one_distribution_cancel() -> None:
 def test_the_fallback_is_students_and_says_so() -> None:
     generator = np.random.default_rng(2)
     t, c = revenue(generator, 300), revenue(generator, 2700)
-    arms = {"treatment": Moments.from_arrays({"y": t}), "control": Moments.from_arrays({"y": c})}
-    result = fixed_horizon(guarded_mean_difference(**arms))
+    few, many = Moments.from_arrays({"y": t}), Moments.from_arrays({"y": c})
+    result = fixed_horizon(guarded_mean_difference(treatment=few, control=many))
     theirs = stats.ttest_ind(t, c, equal_var=True)
     assert result.test.statistic == pytest.approx(float(theirs.statistic), rel=1e-9)
     assert result.test.p_value == pytest.approx(float(theirs.pvalue), rel=1e-9)
     assert [notice.code for notice in result.warnings] == ["skewed_unequal_arms"]
-    welch = fixed_horizon(guarded_mean_difference(**arms, threshold=10.0))
+    welch = fixed_horizon(guarded_mean_difference(treatment=few, control=many, threshold=10.0))
     assert welch.test.statistic == pytest.approx(
         float(stats.ttest_ind(t, c, equal_var=False).statistic), rel=1e-9
     )
-    swapped = fixed_horizon(guarded_mean_difference(treatment=arms["control"], control=arms["treatment"]))
+    swapped = fixed_horizon(guarded_mean_difference(treatment=many, control=few))
     assert swapped.test.statistic == -float(result.test.statistic or 0)
 
 

@@ -88,7 +88,8 @@ def test_conditional_estimates_solve_their_equations(z: float, error: float) -> 
 def test_what_was_not_selected_is_not_corrected() -> None:
     result = conditional_estimate(0.0195, 0.01)
     assert result.status == Status.NOT_SELECTED
-    assert result.corrected is result.interval is None
+    assert result.corrected is None
+    assert result.interval is None
     assert "not significant" in str(result.reason)
     with pytest.raises(ValueError, match="not positive"):
         conditional_estimate(1.0, 0.0)

@@ -123,14 +123,12 @@ def guarded_mean_difference(
         ('mean_pooled', 'skewed_unequal_arms')
     """
     estimate = mean_difference(treatment=treatment, control=control, column=column)
+    pooled = mean_difference(treatment=treatment, control=control, column=column, variance="pooled")
+    if isinstance(estimate, NoEstimate) or isinstance(pooled, NoEstimate):
+        return estimate  # neither or both have an answer
     guard = skewness_guard(estimate, threshold=threshold)
-    if isinstance(estimate, NoEstimate):
-        return estimate
     if guard.status == CheckStatus.UNAVAILABLE:
         return estimate.with_warning("skewness_unknown", str(guard.reason))
-    pooled = mean_difference(treatment=treatment, control=control, column=column, variance="pooled")
-    if isinstance(pooled, NoEstimate):
-        return pooled
     if guard.status == CheckStatus.OK:
         common = replace(pooled, skewness=_common_skewness(treatment, control, column, pooled.variance))
         guard = skewness_guard(common, threshold=threshold)

@@ -253,8 +253,6 @@ def _exceeded(
     else:
         while low > -farthest and excess(low) < 0:
             low, high, step = max(low - step, -farthest), low, 2 * step
-    if excess(low) <= 0:
-        return low
     if excess(high) >= 0:
         return high
     return float(brentq(excess, low, high, xtol=_NARROWEST, rtol=_TOLERANCE))
