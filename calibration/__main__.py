@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 from calibration import real
@@ -32,7 +33,8 @@ def main(words: list[str]) -> int:
         print(f"No data at {real.DATA}: the resampled A/A tests are left out.")
     begin = time.perf_counter()
     done: dict[int, list[Row]] = {}
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # New interpreters: a fork of a process that has threads may hang.
+    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(_timed, cell): index for index, cell in enumerate(cells)}
         for future in as_completed(futures):
             index = futures[future]
@@ -46,7 +48,13 @@ def main(words: list[str]) -> int:
         today = datetime.datetime.now(datetime.UTC).date()
         PAGE.write_text(page(sections, date=today, real=real.available()), encoding="utf-8")
         print(f"Wrote {PAGE}.")
-    print(f"{summary(rows)}, in {time.perf_counter() - begin:.0f} s")
+    print(f"In {time.perf_counter() - begin:.0f} s: ", end="")
+    return conclude(rows)
+
+
+def conclude(rows: list[Row]) -> int:
+    """Prints how the rows came out; the exit status is 1 if one is not as claimed."""
+    print(summary(rows))
     wrong = [row for row in rows if not row.as_claimed]
     for row in wrong:
         print("NOT AS CLAIMED " + line(row))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from calibration import real
+from calibration.__main__ import PAGE, conclude, main
 from calibration.cells import all_cells
 from calibration.draws import arms_of_columns, in_chunks, normal_arms, revenue_arms
 from calibration.measure import Case, Cell, Row, margin, shares
@@ -162,6 +163,33 @@ def test_the_page_has_every_row_once_under_its_heading() -> None:
     assert "all as claimed" in text
     bad = Case("m", "c", 10_000).exact("size", 0.5, 0.05)
     assert summary([*rows, bad]) == "4 figures, of which 0 of naive methods; 1 not as claimed"
+
+
+def test_the_command_runs_what_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    before = PAGE.read_bytes() if PAGE.exists() else None
+    assert main(["decisions/RULE 1 0"]) == 0
+    printed = capsys.readouterr().out
+    assert "[1/1] Margins, families, decisions: rule 1 0" in printed
+    assert (
+        "| decision rule | 1 success metrics, 0 guardrails, independent | good changes shipped | 100,000 |"
+        in (printed)
+    )
+    assert "3 figures, of which 0 of naive methods; all as claimed" in printed
+    assert (PAGE.read_bytes() if PAGE.exists() else None) == before
+
+
+def test_the_command_refuses_what_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no such cell"]) == 2
+    assert "no such cell" in capsys.readouterr().err
+
+
+def test_a_figure_outside_its_band_makes_the_command_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    good = Case("good", "c", 10_000).exact("size", 0.05, 0.05)
+    bad = Case("bad", "c", 10_000).exact("size", 0.07, 0.05)
+    assert conclude([good]) == 0
+    assert "NOT AS CLAIMED" not in capsys.readouterr().out
+    assert conclude([good, bad]) == 1
+    assert "NOT AS CLAIMED " + line(bad) in capsys.readouterr().out
 
 
 def test_numbers_and_chunks() -> None:
