@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.accounts.service import make_key
-from equipoise_service.app import create_app, open_database
+from equipoise_service.app import create_app
+from equipoise_service.resources import open_database
 from equipoise_service.settings import Settings
 
 KEY = "new-landing-page"

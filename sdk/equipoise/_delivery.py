@@ -12,7 +12,7 @@ from equipoise._ledger import DropReason, Ledger, Outcome
 from equipoise._notices import Notices
 from equipoise._queue import Queue
 from equipoise._settings import Settings
-from equipoise._transport import Answer, Transport, TransportError
+from equipoise.transport import Answer, Transport, TransportError
 
 _TOPIC: Final = "delivery"
 _UNREADABLE: Final = {400: "rejected", 413: "too_large", 422: "rejected"}

@@ -6,9 +6,9 @@ from time import monotonic
 from equipoise import _backoff
 from equipoise._notices import Notices
 from equipoise._settings import Settings
-from equipoise._transport import Answer, Transport, TransportError
 from equipoise.configuration import Configuration, load
 from equipoise.errors import ConfigurationError
+from equipoise.transport import Answer, Transport, TransportError
 
 _TOPIC = "configuration"
 

@@ -12,8 +12,8 @@ from equipoise._notices import Notices
 from equipoise._polling import Polling
 from equipoise._queue import Queue
 from equipoise._settings import Settings
-from equipoise._transport import Transport
 from equipoise.configuration import Configuration
+from equipoise.transport import Transport
 
 _PAUSE_AFTER_FAULT_SECONDS: Final = 1.0
 

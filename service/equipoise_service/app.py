@@ -2,65 +2,56 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
-from equipoise_service import __version__
 from equipoise_service.accounts import endpoints as accounts
-from equipoise_service.accounts.principals import Principals
-from equipoise_service.accounts.service import make_first_key
-from equipoise_service.database import Database
 from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
-from equipoise_service.evaluation.configurations import Configurations
-from equipoise_service.evaluation.publication import publish
 from equipoise_service.events import endpoints as events
-from equipoise_service.events.store import EventStore
 from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.problems import Problem, install, problems
 from equipoise_service.readouts import endpoints as readouts
+from equipoise_service.resources import Resources, open_resources
 from equipoise_service.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
+_VERSION = version("equipoise-service")
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, resources: Resources | None = None) -> FastAPI:
     """Make the service.
 
     Args:
         settings: Its settings; read from the environment when absent.
+        resources: What it works on, opened by the caller, who closes it too; opened and closed with the
+            application when absent.
     """
     settings = settings or load_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = open_database(settings)
-        app.state.database = database
-        app.state.principals = Principals(database)
-        app.state.configurations = Configurations(database)
-        # Configurations first: a new key may open a new environment.
-        database.after_commit += [app.state.configurations.refresh, app.state.principals.refresh]
-        _show_first_key(database)
-        _refresh(app)
-        with EventStore(settings) as store:
-            app.state.event_store = store
-            watcher = asyncio.create_task(_watch(app, settings.refresh_seconds))
+        with nullcontext(resources) if resources else open_resources(settings) as opened:
+            app.state.database = opened.database
+            app.state.event_store = opened.event_store
+            app.state.configurations = opened.configurations
+            app.state.principals = opened.principals
+            watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds))
             yield
             watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
-        database.dispose()
 
     app = FastAPI(
         title="Equipoise",
-        version=__version__,
+        version=_VERSION,
         summary="An open experimentation platform.",
         lifespan=lifespan,
         # The interactive pages load their scripts from elsewhere; the document itself needs nothing.
@@ -77,43 +68,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def open_database(settings: Settings) -> Database:
-    """The metadata database, at this release's schema, publishing what is written."""
-    database = Database(settings.metadata_url)
-    before, after = database.migrate()
-    if before != after:
-        _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
-    database.before_commit.append(publish)
-    return database
-
-
-def _show_first_key(database: Database) -> None:
-    with database.write() as session:
-        made = make_first_key(session)
-    if made is not None:
-        # To the terminal, never to the log: it is shown this once.
-        print(
-            f"\nFirst start: this admin key is shown once, so keep it now.\n\n    {made.key}\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _refresh(app: FastAPI) -> None:
-    app.state.configurations.refresh()
-    app.state.principals.refresh()
-
-
-async def _watch(app: FastAPI, seconds: float) -> None:
+async def _watch(resources: Resources, seconds: float) -> None:
     """Notice what other processes change in the metadata database."""
-    database: Database = app.state.database
     seen = -1
     while True:
         await asyncio.sleep(seconds)
         try:
-            counter = await asyncio.to_thread(database.change_counter)
+            counter = await asyncio.to_thread(resources.database.change_counter)
             if counter != seen:
-                await asyncio.to_thread(_refresh, app)
+                await asyncio.to_thread(resources.refresh)
                 seen = counter
         except Exception:
             _log.exception("cannot look for changes in the metadata database; trying again")
@@ -142,7 +105,7 @@ def _add_health(app: FastAPI) -> None:
     @app.get("/", tags=["health"], summary="What this is")
     async def root() -> dict[str, str]:
         """Name and version of the service, and where its API is described."""
-        return {"service": "equipoise", "version": __version__, "openapi": "/openapi.json"}
+        return {"service": "equipoise", "version": _VERSION, "openapi": "/openapi.json"}
 
 
 def _describe(app: FastAPI) -> None:

@@ -14,8 +14,8 @@ import httpx2
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.accounts.service import make_key
-from equipoise_service.app import open_database
 from equipoise_service.cli.demo.child import ServiceProcess
+from equipoise_service.resources import open_database
 from equipoise_service.settings import load_settings
 
 

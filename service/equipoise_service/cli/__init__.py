@@ -33,21 +33,38 @@ def root(
 ) -> None:
     """An open experimentation platform: plan, run, measure and decide experiments."""
     if version:
-        from equipoise_service import __version__
+        from importlib.metadata import version as installed
 
-        typer.echo(__version__)
+        typer.echo(installed("equipoise-service"))
         raise typer.Exit
 
 
 def main() -> None:
     """Run the command line; what goes wrong is said in words, with exit status 2."""
+    try:
+        app()
+    except Exception as error:
+        said = _said(error)
+        if said is None:
+            raise
+        typer.secho(said, fg="red", err=True)
+        sys.exit(2)
+
+
+def _said(error: Exception) -> str | None:
+    """What a person is told; nothing for a defect, which shows its traceback."""
+    from sqlalchemy.exc import DatabaseError
+
     from equipoise_service.cli.failures import Failure
     from equipoise_service.database import SchemaTooNew
     from equipoise_service.errors import ServiceError
+    from equipoise_service.events.store import EventStoreError
     from equipoise_service.settings import SettingsError
 
-    try:
-        app()
-    except (Failure, SchemaTooNew, ServiceError, SettingsError) as error:
-        typer.secho(str(error), fg="red", err=True)
-        sys.exit(2)
+    if isinstance(error, DatabaseError):
+        return f"The metadata database cannot be used: {error.orig}. Its place is EQUIPOISE_DATA_DIR."
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, Failure | SchemaTooNew | ServiceError | EventStoreError | SettingsError):
+        return str(error)
+    return None

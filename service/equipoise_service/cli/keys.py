@@ -40,8 +40,8 @@ def create(
     """Make a key and show it, once."""
     from equipoise_service.accounts.principals import Scope
     from equipoise_service.accounts.service import make_key
-    from equipoise_service.app import open_database
     from equipoise_service.keys import check_key
+    from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
     for option, value in (("--project", project), ("--environment", environment)):
@@ -76,7 +76,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
     from equipoise_service.accounts import repository
     from equipoise_service.accounts.service import key_out
-    from equipoise_service.app import open_database
+    from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
     database = open_database(load_settings())
@@ -102,7 +102,7 @@ def list_keys(as_json: AsJson = False) -> None:
 def revoke(id: Annotated[str, typer.Argument(help="The key's id, as `key list` shows it.")]) -> None:
     """Revoke a key. Running services notice within EQUIPOISE_REFRESH_SECONDS."""
     from equipoise_service.accounts.service import revoke_key
-    from equipoise_service.app import open_database
+    from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
     database = open_database(load_settings())

@@ -16,10 +16,13 @@ def serve(
 ) -> None:
     """Start the service. The settings are environment variables; see docs/reference/settings.md."""
     import logging
+    import signal
+    import sys
 
     import uvicorn
 
     from equipoise_service.app import create_app
+    from equipoise_service.resources import open_resources
     from equipoise_service.settings import load_settings
 
     settings = load_settings()
@@ -28,31 +31,37 @@ def serve(
     )
     logging.getLogger("alembic").setLevel("WARNING")
     listening = _listen(settings.host if host is None else host, settings.port if port is None else port)
-    config = uvicorn.Config(
-        create_app(settings),
-        access_log=settings.access_log,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
     address, bound_port = listening.getsockname()[:2]
-    typer.echo(f"Equipoise serves http://{_in_url(address)}:{bound_port} from {settings.data_dir}/", err=True)
-    server = uvicorn.Server(config)
-    server.run(sockets=[listening])
-    if not server.started:
-        raise Failure("The service did not start; the messages above say why.")
+    # uvicorn ends in order and then raises the signal again, which must not skip closing the databases.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    with open_resources(settings) as resources:
+        config = uvicorn.Config(
+            create_app(settings, resources),
+            access_log=settings.access_log,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        typer.echo(
+            f"Equipoise serves http://{_in_url(address)}:{bound_port} from {settings.data_dir}/", err=True
+        )
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def migrate() -> None:
     """Bring the metadata database to this release's schema. `serve` does it too, at its start."""
-    from equipoise_service.app import open_database
     from equipoise_service.database import Database
+    from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
     settings = load_settings()
     before = Database(settings.metadata_url).schema_revision()
     database = open_database(settings)
-    typer.echo(f"The metadata database went from {before or 'nothing'} to {database.schema_revision()}.")
+    after = database.schema_revision()
+    if before == after:
+        typer.echo(f"The metadata database is at {after} already.")
+    else:
+        typer.echo(f"The metadata database went from {before or 'nothing'} to {after}.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -21,7 +21,10 @@ from equipoise_service.experiments.lifecycle import Status
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.flags import repository as flags
 from equipoise_service.flags.models import Flag
-from equipoise_service.layers.models import Layer
+from equipoise_service.layers import repository as layers
+
+KEPT_VERSIONS = 100
+"""Published versions that are kept of an environment; the oldest are dropped."""
 
 
 def publish(session: Session) -> None:
@@ -58,6 +61,7 @@ def publish(session: Session) -> None:
                 published_at=datetime.now(UTC),
             )
         )
+        repository.forget(session, environment.id, before_version=version - KEPT_VERSIONS)
     session.flush()
 
 
@@ -69,11 +73,12 @@ def _content(session: Session, project_id: int, environment_id: int) -> dict[str
         run = runs.get(experiment.id or 0)
         if run is None or run.status != Status.ARCHIVED:
             by_flag[experiment.flag_id] = experiment
+    salts = layers.salts(session, project_id)
     shown = [flag for flag in flags.flags(session, project_id) if flag.id in by_flag]
     return {
         "flags": {flag.key: _flag(flag, by_flag[flag.id or 0]) for flag in shown},
         "experiments": {
-            by_flag[flag.id or 0].key: _experiment(session, by_flag[flag.id or 0], flag, runs, latest)
+            by_flag[flag.id or 0].key: _experiment(by_flag[flag.id or 0], flag, runs, latest, salts)
             for flag in shown
         },
     }
@@ -89,11 +94,11 @@ def _flag(flag: Flag, experiment: Experiment) -> dict[str, Any]:
 
 
 def _experiment(
-    session: Session,
     experiment: Experiment,
     flag: Flag,
     runs: Mapping[int, Run],
     latest: Mapping[int, Revision],
+    salts: Mapping[int, str],
 ) -> dict[str, Any]:
     run = runs.get(experiment.id or 0)
     revision = latest.get(run.id or 0) if run else None
@@ -104,7 +109,7 @@ def _experiment(
         # The flag still knows variants that were taken out, and so do the exposures that still arrive.
         "variants": list(flag.values),
         "control": flag.default_variant,
-        "layer_salt": session.get_one(Layer, experiment.layer_id).salt,
+        "layer_salt": salts[experiment.layer_id],
         "slots": revision.slots if revision else [],
         "revision": revision.number if revision else None,
         "salt": revision.salt if revision else None,

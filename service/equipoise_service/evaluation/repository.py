@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from equipoise_service.evaluation.models import PublishedConfiguration
@@ -25,3 +25,13 @@ def latest_versions(session: Session) -> Sequence[tuple[int, int]]:
         PublishedConfiguration.environment_id, func.max(PublishedConfiguration.version)
     ).group_by(col(PublishedConfiguration.environment_id))
     return session.exec(statement).all()
+
+
+def forget(session: Session, environment_id: int, *, before_version: int) -> None:
+    """Drop an environment's documents of versions before one."""
+    session.connection().execute(
+        delete(PublishedConfiguration).where(
+            col(PublishedConfiguration.environment_id) == environment_id,
+            col(PublishedConfiguration.version) < before_version,
+        )
+    )

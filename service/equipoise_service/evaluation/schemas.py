@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+# NUL is refused because it cannot be stored: such a unit could be assigned and never be counted.
+Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
 class AssignmentsIn(msgspec.Struct, forbid_unknown_fields=True):

@@ -15,8 +15,8 @@ from equipoise_service.accounts import repository
 from equipoise_service.accounts.principals import Principals, Scope
 from equipoise_service.accounts.schemas import KeyIn
 from equipoise_service.accounts.service import make_key, revoke_key
-from equipoise_service.app import open_database
 from equipoise_service.errors import Unauthenticated
+from equipoise_service.resources import open_database
 from equipoise_service.settings import Settings
 
 

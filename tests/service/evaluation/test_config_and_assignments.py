@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import select
 
 from equipoise import evaluate
 from equipoise.configuration import load
 from equipoise_service.evaluation import publication
+from equipoise_service.evaluation.models import PublishedConfiguration
 
 PATH = "/v1/experiments/new-landing-page"
 
@@ -96,6 +98,7 @@ def test_an_experiment_that_does_not_run_serves_the_control(
         (b'{"flag": "f", "unit": "u", "units": ["u"]}', 422, ""),
         (b'{"flag": "f", "unit": 7}', 422, "/unit"),
         (b'{"flag": "f", "unit": ""}', 422, "/unit"),
+        (b'{"flag": "f", "unit": "a\\u0000b"}', 422, "/unit"),
         (b'{"flag": "f", "units": []}', 422, "/units"),
         (b'{"flag": "f", "units": ["a", 1]}', 422, "/units/1"),
         (b'{"flag": "f", "surprise": 1}', 422, ""),
@@ -123,3 +126,16 @@ def test_a_document_that_could_not_be_read_is_never_stored(
     assert client.get(PATH).status_code == 404
     started(client, payload)
     assert load(client.get("/v1/config").content).experiments["new-landing-page"].status == "running"
+
+
+def test_old_versions_are_forgotten_and_the_present_one_stays(
+    client: TestClient, payload: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publication, "KEPT_VERSIONS", 3)
+    started(client, payload)
+    for move in ("pause", "resume") * 5:
+        assert client.post(f"{PATH}/{move}").status_code == 200
+    present = client.get("/v1/config").json()["version"]
+    with client.app.state.database.read() as session:  # type: ignore[attr-defined]
+        kept = sorted(session.exec(select(PublishedConfiguration.version)).all())
+    assert kept == [present - 3, present - 2, present - 1, present]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from equipoise._transport import Transport, TransportError
+from equipoise.transport import Transport, TransportError
 from equipoise_service.cli.failures import Failure
 from equipoise_service.settings import PREFIX
 

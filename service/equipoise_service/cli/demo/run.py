@@ -12,9 +12,8 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from equipoise._transport import Answer, Transport, TransportError
+from equipoise.transport import Answer, Transport, TransportError
 from equipoise_service.accounts.service import make_first_key
-from equipoise_service.app import open_database
 from equipoise_service.cli.demo import audit, display
 from equipoise_service.cli.demo.child import ServiceProcess
 from equipoise_service.cli.demo.processes import PROCESSES, simulate_in_processes
@@ -23,6 +22,7 @@ from equipoise_service.cli.failures import Failure
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.terminal import pretty_json
 from equipoise_service.readouts.verification import verify_readout
+from equipoise_service.resources import open_database
 from equipoise_service.settings import load_settings
 
 _REQUEST_SECONDS = 60.0

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 # The service is released with the SDK of the same version: its connection is ours, too.
-from equipoise._transport import Answer, Transport, TransportError
+from equipoise.transport import Answer, Transport, TransportError
 from equipoise_service.cli.failures import Failure
 from equipoise_service.cli.importing.items import Batch, Event, Exposure, Refusal
 

@@ -1,0 +1,84 @@
+"""What a service holds open while it runs."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from equipoise_service.accounts.principals import Principals
+from equipoise_service.accounts.service import make_first_key
+from equipoise_service.database import Database
+from equipoise_service.evaluation.configurations import Configurations
+from equipoise_service.evaluation.publication import publish
+from equipoise_service.events.store import EventStore
+from equipoise_service.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The databases of a service, and what it keeps of them in memory."""
+
+    database: Database
+    event_store: EventStore
+    configurations: Configurations
+    principals: Principals
+
+    def refresh(self) -> None:
+        """Take up what changed in the metadata database."""
+        try:
+            # Configurations first: a new key may open a new environment.
+            self.configurations.refresh()
+        finally:
+            self.principals.refresh()
+
+
+@contextmanager
+def open_resources(settings: Settings) -> Iterator[Resources]:
+    """Open the databases, and close them at the end.
+
+    The first start of a new database makes its admin key and shows it.
+
+    Raises:
+        EventStoreError: The event store cannot be used, or another service has it open.
+        SchemaTooNew: A newer release migrated the metadata database.
+    """
+    # The event store first: its lock keeps a second service from migrating under the one that runs.
+    with EventStore(settings) as event_store:
+        database = open_database(settings)
+        resources = Resources(database, event_store, Configurations(database), Principals(database))
+        database.after_commit.append(resources.refresh)
+        try:
+            _show_first_key(database)
+            resources.refresh()
+            yield resources
+        finally:
+            database.dispose()
+
+
+def open_database(settings: Settings) -> Database:
+    """The metadata database, at this release's schema, publishing what is written.
+
+    Raises:
+        SchemaTooNew: A newer release migrated it.
+    """
+    database = Database(settings.metadata_url)
+    before, after = database.migrate()
+    if before != after:
+        _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
+    database.before_commit.append(publish)
+    return database
+
+
+def _show_first_key(database: Database) -> None:
+    with database.write() as session:
+        made = make_first_key(session)
+    if made is not None:
+        # To the terminal, never to the log: it is shown this once.
+        print(
+            f"\nFirst start: this admin key is shown once, so keep it now.\n\n    {made.key}\n",
+            file=sys.stderr,
+            flush=True,
+        )
