@@ -8,6 +8,8 @@ from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+__all__ = ["MAX_ANSWER_BYTES", "Answer", "Transport", "TransportError"]
+
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """The largest answer that is read, also after decompression."""
 
