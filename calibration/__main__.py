@@ -13,7 +13,7 @@ from pathlib import Path
 
 from calibration import real
 from calibration.cells import all_cells
-from calibration.measure import Cell, Row
+from calibration.measure import Row
 from calibration.page import line, page, summary
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "statistics" / "calibration.md"
@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
     done: dict[int, list[Row]] = {}
     # New interpreters: a fork of a process that has threads may hang.
     with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_timed, cell): index for index, cell in enumerate(cells)}
+        futures = {pool.submit(cell.published): index for index, cell in enumerate(cells)}
         for future in as_completed(futures):
             index = futures[future]
             done[index], seconds = future.result()
@@ -59,12 +59,6 @@ def conclude(rows: list[Row]) -> int:
     for row in wrong:
         print("NOT AS CLAIMED " + line(row))
     return 1 if wrong else 0
-
-
-def _timed(cell: Cell) -> tuple[list[Row], float]:
-    begin = time.perf_counter()
-    rows = cell.rows(cell.full)
-    return rows, time.perf_counter() - begin
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from calibration import (
     looks,
     means,
     peeking,
+    planned,
     proportions,
     real,
     units,
@@ -31,6 +32,7 @@ def all_cells() -> list[Cell]:
         checks,
         beliefs,
         adaptive,
+        planned,
     )
     cells = [cell for module in simulated for cell in module.CELLS]
     return cells + list(real.CELLS) if real.available() else cells

@@ -1,6 +1,7 @@
 """What is measured, and the band that it must fall into."""
 
 import math
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ class Cell:
         """The rows of so many replications; the same ones every time."""
         key = zlib.crc32(f"{self.section}/{self.name}".encode())
         return self.run(replications, np.random.default_rng([SEED, key]))
+
+    def published(self) -> tuple[list[Row], float]:
+        """The rows of the published table, and the seconds that they took."""
+        begin = time.perf_counter()
+        return self.rows(self.full), time.perf_counter() - begin
 
 
 def margin(level: float, replications: int) -> float:
