@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
-MUTANTS := .mutants
+MUTMUT := .venv-mutants
+MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
@@ -66,6 +67,15 @@ peers: $(PEERS_READY) ## compare the statistics with other libraries and write d
 calibrate: $(READY) ## measure size, coverage and power of every statistical method (ten minutes), write the table
 	@$(BIN)/python -m calibration
 
+$(MUTMUT_READY): pyproject.toml stats/pyproject.toml
+	@$(PYTHON) -m venv --clear $(MUTMUT)
+	@$(MUTMUT)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(MUTMUT)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group mutants --editable stats
+	@touch $@
+
+mutants: $(MUTMUT_READY) ## count the mutants of the statistics' core that the tests kill (SAMPLE=150)
+	@$(MUTMUT)/bin/python tests/stats/mutants.py $(SAMPLE)
+
 constraints: ## resolve the newest versions that our metadata admits into constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)-constraints
 	@$(VENV)-constraints/bin/pip install --quiet --upgrade pip
@@ -74,4 +84,4 @@ constraints: ## resolve the newest versions that our metadata admits into constr
 	@rm -rf $(VENV)-constraints
 
 clean: ## remove .venv and caches
-	@rm -rf $(VENV) $(PEERS) $(MUTANTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(MUTMUT) .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
