@@ -34,7 +34,7 @@ CORE = (
     "inference/anytime/mixture",
     "inference/anytime/sequence",
 )
-TESTS = [
+TESTS = (
     "moments",
     "counts",
     "answers",
@@ -47,7 +47,7 @@ TESTS = [
     "anytime",
     "group_sequential_bounds",
     "group_sequential_analysis",
-]
+)
 
 CONFIGURATION = """
 [tool.pytest.ini_options]
@@ -99,7 +99,7 @@ def _copy() -> None:
 
 
 def _mutmut(*names: str) -> None:
-    command = [Path(sys.executable).with_name("mutmut"), "run", *names]
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", *names]
     subprocess.run(command, cwd=COPY, check=True)
 
 

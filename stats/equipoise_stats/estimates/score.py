@@ -70,7 +70,12 @@ def cross_product(arm: Moments, first: Weights, second: Weights) -> float:
         >>> cross_product(arm, ((0, 1.0), (1, -1.5)), ((1, 1.0),))
         0.25
     """
-    return sum(a * b * arm.comoments[i][j] for i, a in first for j, b in second)
+    total = 0.0
+    for i, a in first:
+        row = arm.comoments[i]
+        for j, b in second:
+            total += a * b * row[j]
+    return total
 
 
 def score_squares(arm: Moments, weights: Weights) -> float:
