@@ -97,6 +97,23 @@ def test_findings(effects: list[float], finding: NoveltyFinding) -> None:
     assert [each.age for each in shuffled.ages] == list(range(7))
 
 
+def test_the_line_is_read_at_its_ends() -> None:
+    """Ages far apart: the line crosses 0 between the last two, so only the last one has the other sign."""
+
+    def arm(means: list[float]) -> Moments:
+        return Moments.from_aggregates(
+            1000,
+            dict(zip("abc", means, strict=True)),
+            dict.fromkeys("abc", 1.0),
+            {("a", "b"): 0.0, ("a", "c"): 0.0, ("b", "c"): 0.0},
+        )
+
+    check = novelty(
+        treatment=arm([1.0, 1.0, -1.0]), control=arm([0.0] * 3), ages={"a": 0.0, "b": 1.0, "c": 1000.0}
+    )
+    assert check.finding == NoveltyFinding.REVERSING
+
+
 def test_a_steady_effect_is_no_novelty() -> None:
     check = novelty(
         treatment=Moments.from_arrays(cohort(5, [0.5] * 7)),

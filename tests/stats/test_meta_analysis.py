@@ -263,6 +263,9 @@ def test_effects_that_agree_too_well_are_doubted() -> None:
     close: MetaAnalysis = meta_analysis([1.0, 1.01, 0.99], [0.5, 0.5, 0.5])
     assert [notice.code for notice in close.warnings] == ["narrower_than_normal"]
     assert meta_analysis(*bcg()).warnings == ()
+    # Q is 1.62 on two degrees of freedom: a scale of 0.81.
+    assert meta_analysis([0.0, 0.9, 1.8], [1.0] * 3).warnings == close.warnings
+    assert meta_analysis([0.0, 1.1, 2.2], [1.0] * 3).warnings == ()
     assert meta_analysis([1.0, 1.01, 0.99], [0.5, 0.5, 0.5], hartung_knapp=False).warnings == ()
 
 

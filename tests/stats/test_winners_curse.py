@@ -128,6 +128,20 @@ def test_shipped_total_is_the_published_formula() -> None:
     )
 
 
+def test_shipped_total_interval_is_the_basic_bootstrap() -> None:
+    effects, errors = np.array([0.03, 0.01, -0.02, 0.02]), np.array([0.01, 0.02, 0.01, 0.01])
+    total = shipped_total(effects, errors, critical=1.645, alpha=0.1, replications=500, seed=4)
+    noise = np.random.default_rng(4).standard_normal((500, 4))
+    mistakes = []
+    for each in effects + errors * noise:
+        chosen = each > 1.645 * errors
+        bias = float((errors * stats.norm.pdf(1.645 - each / errors)).sum())
+        mistakes.append(float(each[chosen].sum()) - bias - float(effects[chosen].sum()))
+    low, high = np.quantile(mistakes, (0.05, 0.95))
+    assert total.interval.lower == pytest.approx(total.corrected - high, rel=1e-9)
+    assert total.interval.upper == pytest.approx(total.corrected - low, rel=1e-9)
+
+
 def test_shipped_total_removes_most_of_the_bias() -> None:
     generator = np.random.default_rng(10)
     naive, corrected, covered = [], [], 0

@@ -45,8 +45,8 @@ def log_probability_beyond(
         >>> round(math.exp(log_probability_beyond((121.0, 881.0), (101.0, 901.0))), 6)
         0.923183
     """
-    # Where A itself varies, in the log odds of B, and where B's range meets the ends of A's.
-    mapped = (np.concatenate([expit(_grid(first)), [0.0, 1.0]]) - shift) / ratio
+    # Where A itself varies, in the log odds of B.
+    mapped = (expit(_grid(first)) - shift) / ratio
     mapped = mapped[(mapped > 0) & (mapped < 1)]
     nodes, log_weights = _panels(
         lambda u: beta_log_kernel(u, *second) + _log_above(first, u, shift, ratio),
