@@ -84,7 +84,7 @@ def test_agrees_with_statsmodels(studies: tuple[list[float], list[float]]) -> No
 
 
 def test_nothing_differs_unless_q_says_so() -> None:
-    """One segment alone looks different (p = 0.02 each way), but among twenty that is chance."""
+    """One segment alone looks different (p = 0.01), but among twenty-one that is chance."""
     segments = {f"s{i}": segment(0.0, 1.0) for i in range(20)} | {"odd": segment(2.6, 1.0)}
     outcome = heterogeneity(segments)
     odd = outcome.segments[-1]
@@ -92,6 +92,12 @@ def test_nothing_differs_unless_q_says_so() -> None:
     assert odd.p_value < 0.05
     assert outcome.detected is False
     assert not any(each.differs for each in outcome.segments)
+    # Even where the adjusted p-value alone would call it different.
+    gated = heterogeneity({f"s{i}": segment(0.0, 1.0) for i in range(4)} | {"odd": segment(3.0, 1.0)})
+    assert float(gated.segments[-1].adjusted_p_value or 1) < 0.05
+    assert gated.q == pytest.approx(7.2)
+    assert gated.detected is False
+    assert gated.segments[-1].differs is False
     # Without spread, the best guess is the combined effect, for everyone.
     assert outcome.tau == 0
     assert odd.shrunken == pytest.approx(outcome.effect)
