@@ -83,6 +83,8 @@ def test_it_is_interacted_least_squares_with_dummies() -> None:
     assert e.standard_error == pytest.approx(fit.bse[1], rel=1e-9)
 
 
+# Strata of one size, of which one has to join the stratum that the treatment lacks.
+@example({"b": [0, 1], "a": [0, 0]}, {"a": [0, 0], "b": [0, 0], "c": [0, 0]}, 1e-6, 0.0)
 @given(strata, strata, st.sampled_from([1e-6, 1e6]), st.sampled_from([0.0, 1e9]))
 def test_invariants(treatment: Strata, control: Strata, unit: float, shift: float) -> None:
     plain = stratified_difference(treatment=moments(treatment), control=moments(control))

@@ -109,8 +109,9 @@ def _strata(
         (name, treatment.get(name, nobody), control.get(name, nobody))
         for name in dict.fromkeys([*treatment, *control])
     ]
-    # Smallest first: what a small stratum joins is decided by sizes alone, never by outcomes.
-    cells.sort(key=lambda cell: (min(cell[1].n, cell[2].n) >= _FEWEST, cell[1].n + cell[2].n))
+    # Smallest first: what a small stratum joins is decided by sizes and names alone, never by outcomes or by
+    # which arm is called the treatment.
+    cells.sort(key=lambda cell: (min(cell[1].n, cell[2].n) >= _FEWEST, cell[1].n + cell[2].n, cell[0]))
     small = sum(min(t.n, c.n) < _FEWEST for _, t, c in cells)
     if small == 0:
         return [(t, c) for _, t, c in cells], []
