@@ -94,12 +94,10 @@ def running_service(bare_bytes: int = 0) -> Iterator[Running]:
     """Start the service on a free loopback port, with a started experiment; stop it at the end."""
     with tempfile.TemporaryDirectory() as directory:
         settings = Settings(data_dir=Path(directory))
-        database = open_database(settings)
-        with database.write() as session:
+        with open_database(settings) as database, database.write() as session:
             made = make_key(
                 session, name="bench", project="default", environment="production", scopes=list(Scope)
             )
-        database.dispose()
         port = _free_port()
         process = subprocess.Popen(
             [

@@ -43,11 +43,12 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
             app.state.event_store = opened.event_store
             app.state.configurations = opened.configurations
             app.state.principals = opened.principals
-            watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds))
+            ended = asyncio.Event()
+            watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds, ended))
             yield
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+            # Not cancelled: its thread would go on with a database that is closed.
+            ended.set()
+            await watcher
 
     app = FastAPI(
         title="Equipoise",
@@ -68,11 +69,14 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     return app
 
 
-async def _watch(resources: Resources, seconds: float) -> None:
-    """Notice what other processes change in the metadata database."""
+async def _watch(resources: Resources, seconds: float, ended: asyncio.Event) -> None:
+    """Notice what other processes change in the metadata database, until it ends."""
     seen = -1
     while True:
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds)
+        if ended.is_set():
+            return
         try:
             counter = await asyncio.to_thread(resources.database.change_counter)
             if counter != seen:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from equipoise_service.accounts.principals import Principals
@@ -46,30 +46,27 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         SchemaTooNew: A newer release migrated the metadata database.
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
-    with EventStore(settings) as event_store:
-        database = open_database(settings)
+    with EventStore(settings) as event_store, open_database(settings) as database:
         resources = Resources(database, event_store, Configurations(database), Principals(database))
         database.after_commit.append(resources.refresh)
-        try:
-            _show_first_key(database)
-            resources.refresh()
-            yield resources
-        finally:
-            database.dispose()
+        _show_first_key(database)
+        resources.refresh()
+        yield resources
 
 
-def open_database(settings: Settings) -> Database:
-    """The metadata database, at this release's schema, publishing what is written.
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The metadata database, at this release's schema, publishing what is written; closed at the end.
 
     Raises:
         SchemaTooNew: A newer release migrated it.
     """
-    database = Database(settings.metadata_url)
-    before, after = database.migrate()
-    if before != after:
-        _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
-    database.before_commit.append(publish)
-    return database
+    with closing(Database(settings.metadata_url)) as database:
+        before, after = database.migrate()
+        if before != after:
+            _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
+        database.before_commit.append(publish)
+        yield database
 
 
 def _show_first_key(database: Database) -> None:

@@ -63,10 +63,9 @@ def running_service(directory: Path, **settings: str) -> Iterator[RunningService
         settings: Further settings, by the names of their environment variables.
     """
     data = directory / "data"
-    database = open_database(load_settings({"EQUIPOISE_DATA_DIR": str(data)}))
-    with database.write() as session:
+    metadata = open_database(load_settings({"EQUIPOISE_DATA_DIR": str(data)}))
+    with metadata as database, database.write() as session:
         made = make_key(session, name="test", project="default", environment="production", scopes=list(Scope))
-    database.dispose()
     assert made.key
     with ServiceProcess(data, directory / "service.log", settings=settings) as process:
         yield RunningService(process, made.key)

@@ -1,5 +1,6 @@
-import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from sqlmodel import SQLModel
 
 import equipoise_service.tables  # noqa: F401 - fills SQLModel.metadata
 from equipoise_service.accounts.models import Environment, Project
-from equipoise_service.database import Database
+from equipoise_service.database import Database, SchemaTooNew
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'metadata.db'}")
-    database.migrate()
-    return database
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database(f"sqlite:///{tmp_path / 'metadata.db'}")) as database:
+        database.migrate()
+        yield database
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
@@ -95,16 +96,16 @@ def test_writers_wait_for_each_other(database: Database) -> None:
 
 def test_the_counter_shows_what_another_process_wrote(tmp_path: Path, database: Database) -> None:
     before = database.change_counter()
-    other = Database(f"sqlite:///{tmp_path / 'metadata.db'}")
-    with other.write() as session:
+    with closing(Database(f"sqlite:///{tmp_path / 'metadata.db'}")) as other, other.write() as session:
         session.add(Project(key="shop", created_at=datetime.now(UTC)))
     assert database.change_counter() == before + 1
 
 
 def test_a_database_from_a_newer_release_is_not_touched(tmp_path: Path, database: Database) -> None:
-    database.dispose()
-    with sqlite3.connect(tmp_path / "metadata.db") as raw:
-        raw.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
-    raw.close()
-    with pytest.raises(Exception, match="newer release"):
-        Database(f"sqlite:///{tmp_path / 'metadata.db'}").migrate()
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'from_the_future'"))
+    with (
+        closing(Database(f"sqlite:///{tmp_path / 'metadata.db'}")) as other,
+        pytest.raises(SchemaTooNew, match="newer release"),
+    ):
+        other.migrate()

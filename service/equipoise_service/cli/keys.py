@@ -48,9 +48,8 @@ def create(
         problem = check_key(value)
         if problem:
             raise Failure(f"{option} {value}: {problem}")
-    database = open_database(load_settings())
     expires = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
-    with database.write() as session:
+    with open_database(load_settings()) as database, database.write() as session:
         made = make_key(
             session,
             name=name,
@@ -79,8 +78,7 @@ def list_keys(as_json: AsJson = False) -> None:
     from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
-    database = open_database(load_settings())
-    with database.read() as session:
+    with open_database(load_settings()) as database, database.read() as session:
         shown = [key_out(*row) for row in repository.keys_page(session, None, 0, 1_000_000)]
     if as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in shown]))
@@ -105,8 +103,7 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id, as `key list` s
     from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
-    database = open_database(load_settings())
-    with database.write() as session:
+    with open_database(load_settings()) as database, database.write() as session:
         revoked = revoke_key(session, id)
     typer.echo(f"The key {revoked.id} ({revoked.name}) is revoked.")
 

@@ -50,14 +50,17 @@ def serve(
 
 def migrate() -> None:
     """Bring the metadata database to this release's schema. `serve` does it too, at its start."""
+    from contextlib import closing
+
     from equipoise_service.database import Database
     from equipoise_service.resources import open_database
     from equipoise_service.settings import load_settings
 
     settings = load_settings()
-    before = Database(settings.metadata_url).schema_revision()
-    database = open_database(settings)
-    after = database.schema_revision()
+    with closing(Database(settings.metadata_url)) as database:
+        before = database.schema_revision()
+    with open_database(settings) as database:
+        after = database.schema_revision()
     if before == after:
         typer.echo(f"The metadata database is at {after} already.")
     else:

@@ -2,6 +2,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,16 @@ from equipoise_service.accounts import repository
 from equipoise_service.accounts.principals import Principals, Scope
 from equipoise_service.accounts.schemas import KeyIn
 from equipoise_service.accounts.service import make_key, revoke_key
+from equipoise_service.database import Database
 from equipoise_service.errors import Unauthenticated
 from equipoise_service.resources import open_database
 from equipoise_service.settings import Settings
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    with open_database(settings) as database:
+        yield database
 
 
 def make(client: TestClient, **changes: Any) -> Any:
@@ -33,7 +41,7 @@ def test_a_key_is_shown_once_and_stored_hashed(client: TestClient, settings: Set
     assert made["id"] in {each["id"] for each in listed}
     assert all("key" not in each for each in listed)
     secret = text.split("_")[2].encode()
-    client.app.state.database.dispose()  # type: ignore[attr-defined]
+    client.app.state.database.close()  # type: ignore[attr-defined]
     for file in Path(settings.data_dir).iterdir():
         assert secret not in file.read_bytes(), f"the secret stands in {file.name}"
 
@@ -137,10 +145,8 @@ def test_a_key_revoked_by_another_process_ends_within_the_refresh_time(
 
     headers = service.key(Scope.READ)
     public_id = headers["Authorization"].split("_")[1]
-    other = open_database(settings)
-    with other.write() as session:
+    with open_database(settings) as other, other.write() as session:
         revoke_key(session, public_id)
-    other.dispose()
     deadline = time.monotonic() + 5
     while service.client.get("/v1/experiments", headers=headers).status_code == 200:
         assert time.monotonic() < deadline, "the revocation was never noticed"
@@ -178,9 +184,8 @@ def test_a_request_reads_the_same_in_every_process() -> None:
 
 
 def test_what_was_read_before_a_revocation_never_brings_the_key_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = open_database(Settings(data_dir=tmp_path))
     with database.write() as session:
         made = make_key(session, name="n", project="p", environment="e", scopes=[Scope.READ])
     principals = Principals(database)
@@ -209,4 +214,3 @@ def test_what_was_read_before_a_revocation_never_brings_the_key_back(
     request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {made.key}".encode())]})
     with pytest.raises(Unauthenticated):
         principals.authenticate(request, Scope.READ)
-    database.dispose()

@@ -1,9 +1,9 @@
 """What `equipoise serve` says when it cannot start: one line, exit status 2, no traceback."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.service.running import command, running_service
 
 from equipoise_service.resources import open_database
@@ -38,10 +38,8 @@ def test_metadata_that_are_no_database(tmp_path: Path) -> None:
 
 
 def test_metadata_of_a_newer_release(tmp_path: Path) -> None:
-    open_database(Settings(data_dir=tmp_path)).dispose()
-    with sqlite3.connect(tmp_path / "metadata.db") as raw:
-        raw.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
-    raw.close()
+    with open_database(Settings(data_dir=tmp_path)) as database, database.write() as session:
+        session.connection().execute(text("UPDATE alembic_version SET version_num = 'from_the_future'"))
     assert "newer release" in serve(tmp_path, EQUIPOISE_DATA_DIR=str(tmp_path))
 
 

@@ -113,12 +113,9 @@ def _call(api: Transport, method: str, path: str, payload: Any = None) -> Any:
 
 def _first_key(directory: Path) -> str:
     """Make the admin key before the service's first start, as that would show it to nobody."""
-    database = open_database(load_settings({"EQUIPOISE_DATA_DIR": str(directory)}))
-    try:
-        with database.write() as session:
-            made = make_first_key(session)
-    finally:
-        database.dispose()
+    settings = load_settings({"EQUIPOISE_DATA_DIR": str(directory)})
+    with open_database(settings) as database, database.write() as session:
+        made = make_first_key(session)
     if made is None or made.key is None:
         raise Failure(f"{directory} holds the data of a service already.")
     return made.key
