@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,29 @@ def test_exits_above_bounds_that_hardly_anything_stays_below() -> None:
     assert exits[0] == pytest.approx(1.0, abs=1e-11)
 
 
+@pytest.mark.parametrize("gap", [1e-5, 1e-4, 1e-2, 0.2])
+def test_the_exit_after_two_looks_close_together(gap: float) -> None:
+    """The first and the third look are independent given the second, so one integral gives P(Z₃ > b first).
+
+    The closer the first two looks, the sharper the edge at the second one's bound.
+    """
+    first, second, third, bound = 0.5, 0.5 + gap, 1.0, 2.2
+    bridge = math.sqrt(first * gap / second)
+
+    def stay_then_cross(motion: float) -> float:
+        stay = stats.norm.cdf((bound * math.sqrt(first) - motion * first / second) / bridge)
+        cross = stats.norm.sf((bound - motion) / math.sqrt(third - second))
+        return float(stats.norm.pdf(motion / math.sqrt(second)) / math.sqrt(second) * stay * cross)
+
+    edge = bound * math.sqrt(second)
+    ends = [edge, *(edge - bridge * 2.0**k for k in range(30) if bridge * 2.0**k < 6), edge - 8]
+    expected = math.fsum(
+        integrate.quad(stay_then_cross, low, high, epsabs=0, epsrel=1e-13)[0] for high, low in pairwise(ends)
+    )
+    exits = exit_probabilities([first, second, third], [bound] * 3)
+    assert exits.upper[2] == pytest.approx(expected, abs=1e-12)
+
+
 def test_absent_bounds_do_not_stop() -> None:
     inf = math.inf
     without = exit_probabilities([0.5, 1.0], [2.5, 2.0], [-2.5, -2.0], drift=[0.0, 2.0])
@@ -423,7 +447,12 @@ def test_spending_below_the_range_of_doubles() -> None:
 @pytest.mark.parametrize(
     ("family", "parameter", "message"),
     [
-        ("haybittle", None, "spending family is 'haybittle'"),
+        (
+            "haybittle",
+            None,
+            "^The spending family is 'haybittle'; "
+            "it must be one of obrien_fleming, pocock, hwang_shih_decani, power.$",
+        ),
         ("pocock", 2.0, "takes no parameter"),
         ("power", None, "needs the exponent between 0.01 and 50"),
         ("power", 0.0, "needs the exponent"),

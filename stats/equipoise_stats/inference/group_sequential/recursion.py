@@ -24,8 +24,11 @@ Floats = NDArray[np.float64]
 _REACH = 8.7
 """Standard deviations beyond which a normal density is left out: a mass below 2e-18."""
 
-_NODES_PER_SPREAD = 3.7
+_NODES_PER_SPREAD = 1.85
 """Gauss–Legendre nodes over a width that equals the narrowest spread of the integrand."""
+
+_SPARE_NODES = 16
+"""Nodes over and above these, for what the ends of a narrow interval need."""
 
 _PANEL = 96
 """Most nodes of one panel; wider grids are composed of several."""
@@ -173,7 +176,7 @@ def _bridge_spread(earlier: float, later: float) -> float:
 
 def _quadrature(low: float, high: float, spread: float) -> tuple[Floats, Floats]:
     """Nodes and weights on an interval that integrate what varies over `spread` and wider."""
-    needed = _NODES_PER_SPREAD * (high - low) / spread / 2 + 16
+    needed = _NODES_PER_SPREAD * (high - low) / spread + _SPARE_NODES
     panels = math.ceil(needed / _PANEL)
     unit, weights = _rule(8 * math.ceil(needed / panels / 8))
     half = (high - low) / (2 * panels)
