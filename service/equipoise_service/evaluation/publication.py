@@ -5,7 +5,6 @@ A document that says the same as the one before is not published again.
 """
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +15,8 @@ from equipoise.configuration import SCHEMA, load
 from equipoise_service.accounts import repository as accounts
 from equipoise_service.evaluation import repository
 from equipoise_service.evaluation.models import PublishedConfiguration
-from equipoise_service.experiments import repository as experiments
-from equipoise_service.experiments.lifecycle import Status
-from equipoise_service.experiments.models import Experiment, Revision, Run
-from equipoise_service.flags import repository as flags
-from equipoise_service.flags.models import Flag
-from equipoise_service.layers import repository as layers
+from equipoise_service.experiments.publication import experiment_documents
+from equipoise_service.flags.publication import flag_documents
 
 KEPT_VERSIONS = 100
 """Published versions that are kept of an environment; the oldest are dropped."""
@@ -66,52 +61,8 @@ def publish(session: Session) -> None:
 
 
 def _content(session: Session, project_id: int, environment_id: int) -> dict[str, Any]:
-    runs = {run.experiment_id: run for run in experiments.runs_of_environment(session, environment_id)}
-    latest = experiments.latest_revisions(session, environment_id)
-    by_flag: dict[int, Experiment] = {}
-    for experiment in experiments.experiments(session, project_id):
-        run = runs.get(experiment.id or 0)
-        if run is None or run.status != Status.ARCHIVED:
-            by_flag[experiment.flag_id] = experiment
-    salts = layers.salts(session, project_id)
-    shown = [flag for flag in flags.flags(session, project_id) if flag.id in by_flag]
-    return {
-        "flags": {flag.key: _flag(flag, by_flag[flag.id or 0]) for flag in shown},
-        "experiments": {
-            by_flag[flag.id or 0].key: _experiment(by_flag[flag.id or 0], flag, runs, latest, salts)
-            for flag in shown
-        },
-    }
-
-
-def _flag(flag: Flag, experiment: Experiment) -> dict[str, Any]:
-    return {
-        "type": flag.type,
-        "variants": flag.values,
-        "default": flag.default_variant,
-        "rules": [{"experiment": experiment.key}],
-    }
-
-
-def _experiment(
-    experiment: Experiment,
-    flag: Flag,
-    runs: Mapping[int, Run],
-    latest: Mapping[int, Revision],
-    salts: Mapping[int, str],
-) -> dict[str, Any]:
-    run = runs.get(experiment.id or 0)
-    revision = latest.get(run.id or 0) if run else None
-    return {
-        "status": run.status if run else Status.DRAFT,
-        "unit_type": experiment.unit_type,
-        "flag": flag.key,
-        # The flag still knows variants that were taken out, and so do the exposures that still arrive.
-        "variants": list(flag.values),
-        "control": flag.default_variant,
-        "layer_salt": salts[experiment.layer_id],
-        "slots": revision.slots if revision else [],
-        "revision": revision.number if revision else None,
-        "salt": revision.salt if revision else None,
-        "ranges": revision.ranges if revision else [],
-    }
+    experiments = experiment_documents(session, project_id, environment_id)
+    members = flag_documents(session, project_id, environment_id, experiments.rules)
+    # The experiments of a flag that is archived leave with it.
+    shown = {key: each for key, each in experiments.documents.items() if each["flag"] in members["flags"]}
+    return {**members, "experiments": shown}

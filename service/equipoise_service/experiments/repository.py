@@ -26,8 +26,8 @@ def experiments_page(session: Session, project_id: int, after: int, limit: int) 
 
 
 def experiments(session: Session, project_id: int) -> Sequence[Experiment]:
-    """All experiments of a project, by key."""
-    statement = select(Experiment).where(Experiment.project_id == project_id).order_by(col(Experiment.key))
+    """All experiments of a project, oldest first."""
+    statement = select(Experiment).where(Experiment.project_id == project_id).order_by(col(Experiment.id))
     return session.exec(statement).all()
 
 
