@@ -48,8 +48,15 @@ TESTS = (
     "lift",
     "mixture",
     "anytime",
+    "anytime_t",
+    "running",
+    "spending",
     "group_sequential_bounds",
+    "group_sequential_exits",
     "group_sequential_analysis",
+    "group_sequential_p_values",
+    "group_sequential_final",
+    "group_sequential_futility",
 )
 
 CONFIGURATION = """

@@ -2,23 +2,28 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from tests.stats.anytime import (
+    ALTERNATIVES,
+    INFERENCES,
+    estimates,
+    inferences,
+    interval,
+    is_a_tie,
+    levels,
+    log_p,
+)
 
 from equipoise_stats import (
     Alternative,
     ArmEstimate,
     Comparison,
     Estimate,
-    Interval,
     Moments,
     Notice,
     Status,
@@ -28,54 +33,8 @@ from equipoise_stats import (
     mean_difference,
     mixture_sprt,
     mixture_units,
-    normal_mixture_log_p,
-    running_comparison,
     sequence_critical,
 )
-from equipoise_stats.inference.anytime.anytime_t import t_mixture_critical, t_mixture_log_p
-
-ALTERNATIVES: tuple[Alternative, ...] = get_args(Alternative)
-Inference = Callable[..., Comparison]
-INFERENCES: dict[str, Inference] = {
-    "confidence_sequence": partial(confidence_sequence, tuning_units=500),
-    "pinned_sequence": partial(confidence_sequence, tuning_units=500, tuning_alpha=0.02),
-    "mixture_sprt": partial(mixture_sprt, effect_sd=2.0),
-    "anytime_t": partial(anytime_t, tuning_units=500),
-}
-inferences = st.sampled_from(sorted(INFERENCES))
-levels = st.sampled_from([1e-6, 0.001, 0.01, 0.05, 0.2, 0.45])
-
-
-def estimates(positive: bool = False) -> st.SearchStrategy[Estimate]:
-    def build(m_t: float, m_c: float, se_t: float, se_c: float, rho: float, df: float, n: int) -> Estimate:
-        return Estimate(
-            "any", ArmEstimate(n, m_t, se_t**2), ArmEstimate(n + 9, m_c, se_c**2), rho * se_t * se_c, df
-        )
-
-    return st.builds(
-        build,
-        st.floats(0.001 if positive else -50, 50),
-        st.floats(0.001 if positive else -50, 50),
-        st.floats(0.001, 20),
-        st.floats(0.001, 20),
-        st.floats(-0.95, 0.95),
-        st.one_of(st.floats(1, 1e6), st.just(math.inf)),
-        st.integers(100, 10**6),
-    )
-
-
-def log_p(result: Comparison) -> float:
-    assert result.test.log_p_value is not None
-    return result.test.log_p_value
-
-
-def interval(result: Comparison) -> Interval:
-    assert result.difference.interval is not None
-    return result.difference.interval
-
-
-def is_a_tie(result: Comparison) -> bool:
-    return math.isclose(log_p(result), math.log(result.test.alpha), rel_tol=1e-9, abs_tol=1e-9)
 
 
 @given(inferences, estimates(), levels, st.sampled_from(ALTERNATIVES), st.sampled_from([0.0, 0.0, -3.0, 0.7]))
@@ -181,77 +140,6 @@ def test_the_sprt_as_johari_and_others_write_it(e: Estimate, tau: float) -> None
     radius = math.sqrt(v * (v + t2) / t2 * (2 * math.log(20) + math.log((v + t2) / v)))
     assert log_p(result) == pytest.approx(min(0.0, -log_lambda), rel=1e-9, abs=1e-9)
     assert interval(result).upper - d == pytest.approx(radius, rel=1e-9, abs=1e-9)
-
-
-@settings(max_examples=30)
-@given(st.floats(1, 200), st.floats(-6, 6), st.floats(0.1, 50), st.sampled_from(ALTERNATIVES))
-def test_the_t_mixture_averages_noncentral_t_densities(
-    df: float, t: float, ratio: float, alternative: Alternative
-) -> None:
-    """The density of t under a random noncentrality, N(0, R) or its half, over that under none."""
-    low = 0.0 if alternative == "greater" else -8 * math.sqrt(ratio)
-    high = 0.0 if alternative == "less" else 8 * math.sqrt(ratio)
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    half = (high - low) / 2
-    delta = low + half * (1 + nodes)
-    prior = stats.norm.pdf(delta, 0, math.sqrt(ratio)) * (1 if alternative == "two-sided" else 2)
-    density = stats.nct.pdf(t, df, delta)
-    assume(np.isfinite(density).all())
-    mixture = float((half * weights * prior * density).sum()) / float(stats.t.pdf(t, df))
-    expected = min(0.0, -math.log(mixture))
-    assert t_mixture_log_p(t, ratio, df, alternative=alternative) == pytest.approx(
-        expected, rel=2e-5, abs=2e-5
-    )
-
-
-@given(st.floats(1, 1e5), st.floats(-40, 40), st.floats(0.01, 1e4))
-def test_the_t_mixture_as_lindon_and_others_write_it(df: float, t: float, ratio: float) -> None:
-    r = 1 / (1 + ratio)
-    log_g = 0.5 * math.log(r) + 0.5 * (df + 1) * (math.log(1 + t * t / df) - math.log(1 + r * t * t / df))
-    assert t_mixture_log_p(t, ratio, df) == pytest.approx(min(0.0, -log_g), rel=1e-8, abs=1e-8)
-    q = (r * 0.05**2) ** (1 / (df + 1))
-    critical = t_mixture_critical(ratio, df)
-    if q > r * (1 + 1e-6):
-        assert critical == pytest.approx(math.sqrt(df * (1 - q) / (q - r)), rel=1e-6)
-    elif q < r:
-        assert critical == math.inf
-
-
-@pytest.mark.parametrize("alternative", ALTERNATIVES)
-def test_the_t_mixture_tends_to_the_normal_one(alternative: Alternative) -> None:
-    for t in (-3.0, 0.5, 4.0, 40.0):
-        normal = float(normal_mixture_log_p(t, 7.0, alternative=alternative))
-        assert t_mixture_log_p(t, 7.0, math.inf, alternative=alternative) == normal
-        assert t_mixture_log_p(t, 7.0, 1e12, alternative=alternative) == pytest.approx(normal, rel=1e-8)
-    assert t_mixture_critical(7.0, 1e12, alternative=alternative) == pytest.approx(
-        t_mixture_critical(7.0, math.inf, alternative=alternative), rel=1e-8
-    )
-
-
-def test_with_few_degrees_of_freedom_nothing_can_be_rejected_yet() -> None:
-    # The largest two-sided e-value is (1 + R)^(ν/2) at an infinite t: 9^1.36 < 20 < 9^1.37. One-sided, twice
-    # the probability that a t variable with ν + 1 degrees of freedom lies below √(R (ν + 1)).
-    assert math.log(20) / math.log(9) * 2 == pytest.approx(2.7268, abs=1e-4)
-    assert t_mixture_critical(8.0, 2.72) == math.inf
-    assert 100 < t_mixture_critical(8.0, 2.73) < math.inf
-
-    def largest(df: float) -> float:
-        return 2 * 9 ** (df / 2) * float(stats.t.cdf(math.sqrt(8 * (df + 1)), df + 1))
-
-    edge = float(optimize.brentq(lambda df: largest(df) - 20, 1, 3, xtol=1e-12))
-    assert t_mixture_critical(8.0, edge - 1e-6, alternative="greater") == math.inf
-    bound = t_mixture_critical(8.0, edge + 1e-6, alternative="greater")
-    assert 100 < bound < math.inf
-    assert t_mixture_log_p(bound, 8.0, edge + 1e-6, alternative="greater") == pytest.approx(
-        math.log(0.05), rel=1e-9
-    )
-    tiny = Moments.from_arrays({"y": [1.0, 2.0]}), Moments.from_arrays({"y": [7.0, 9.0]})
-    result = anytime_t(
-        mean_difference(treatment=tiny[0], control=tiny[1], variance="pooled"), tuning_units=40
-    )
-    assert (result.difference.status, result.test.critical) == (Status.UNBOUNDED, math.inf)
-    assert result.test.rejected is False
-    assert result.test.df == 2
 
 
 def test_log_p_at_forty_standard_errors() -> None:
@@ -378,76 +266,6 @@ def test_impossible_questions_are_refused(name: str) -> None:
         mixture_sprt(e, effect_sd=1e-300)
 
 
-def looks(
-    differences: list[float], inference: Inference = INFERENCES["confidence_sequence"]
-) -> list[Comparison]:
-    return [
-        inference(Estimate("any", ArmEstimate(n, 10 + d, 2 / n), ArmEstimate(n, 10.0, 2 / n)))
-        for n, d in zip(range(200, 200 * (len(differences) + 1), 200), differences, strict=True)
-    ]
-
-
-@given(inferences, st.lists(st.floats(-0.6, 0.6), min_size=1, max_size=6), st.sampled_from(ALTERNATIVES))
-def test_the_running_result_agrees_with_itself(
-    name: str, differences: list[float], alternative: Alternative
-) -> None:
-    each = looks(differences, partial(INFERENCES[name], alternative=alternative))
-    assume(not any(is_a_tie(look) for look in each))
-    running = running_comparison(each)
-    assert log_p(running) == min(map(log_p, each))
-    assert running.test.rejected is (log_p(running) <= math.log(0.05))
-    assert running.test.rejected is any(look.test.rejected for look in each)
-    assert (running.difference.estimate, running.treatment) == (
-        each[-1].difference.estimate,
-        each[-1].treatment,
-    )
-    assert (running.test.statistic, running.test.critical) == (None, None)
-    for scale in ("difference", "lift"):
-        effect = getattr(running, scale)
-        lower = max(getattr(look, scale).interval.lower for look in each)
-        upper = min(getattr(look, scale).interval.upper for look in each)
-        if lower > upper:
-            assert (effect.status, effect.interval) == (Status.EMPTY, None)
-            assert running.test.rejected is True
-        else:
-            assert (effect.status, effect.interval) == (Status.OK, Interval(lower, upper))
-            assert effect.interval.excludes(0.0) is running.test.rejected
-    assert json.dumps(running.to_dict(), allow_nan=False)
-
-
-def test_an_effect_that_turns_round_empties_the_intersection() -> None:
-    running = running_comparison(looks([0.9, 0.9, -0.9]))
-    assert running.difference.status == running.lift.status == Status.EMPTY
-    assert "no value in common" in (running.difference.reason or "")
-    assert running.difference.interval is None
-    assert running.test.rejected is True
-    assert running.method.name == "running_confidence_sequence"
-
-
-def test_looks_without_an_answer_are_passed_over() -> None:
-    constant = Moments.from_arrays({"y": [3.0, 3.0]})
-    nothing = confidence_sequence(mean_difference(treatment=constant, control=constant), tuning_units=500)
-    assert running_comparison([nothing]) is nothing
-    early = confidence_sequence(
-        Estimate("any", ArmEstimate(50, 9.0, 1.0), ArmEstimate(50, 1.0, 1.0)), tuning_units=500
-    )
-    assert running_comparison([nothing, early]).difference.status == Status.UNBOUNDED
-    answered = looks([0.9])
-    running = running_comparison([nothing, early, *answered])
-    assert running.difference == answered[0].difference
-    assert log_p(running) == log_p(answered[0])
-
-
-def test_what_is_not_one_anytime_valid_inference_is_not_put_together() -> None:
-    e = Estimate("any", ArmEstimate(200, 2.0, 0.5), ArmEstimate(200, 1.0, 0.5))
-    with pytest.raises(ValueError, match="no looks"):
-        running_comparison([])
-    with pytest.raises(ValueError, match="'fixed_horizon' is valid at one look"):
-        running_comparison([fixed_horizon(e)])
-    with pytest.raises(ValueError, match="differ in method or parameters"):
-        running_comparison([confidence_sequence(e, tuning_units=t) for t in (500, 600)])
-
-
 def walk(generator: np.random.Generator, paths: int, every: int, looks: int, sample: str) -> np.ndarray:
     """z of balanced arms after each `every` units an arm from the fifth on, shape (paths, looks − 4)."""
     shape = (paths, looks, every)
@@ -485,30 +303,6 @@ def test_the_level_holds_under_continuous_peeking(sample: str) -> None:
     assert both / 1000 < limit
     assert above / 1000 < limit
     assert peeked / 1000 > 0.25
-
-
-@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
-def test_the_t_test_holds_its_level_from_the_first_units_on(alternative: Alternative) -> None:
-    """Normal data of unknown variance, a look after every unit an arm from 2 to 150."""
-    generator = np.random.default_rng(5)
-    paths, largest = 4000, 150
-    x, y = generator.normal(3, 7, (2, paths, largest))
-    n = np.arange(1, largest + 1)
-    means = [a.cumsum(axis=1) / n for a in (x, y)]
-    squares = [(a * a).cumsum(axis=1) - n * m * m for a, m in zip((x, y), means, strict=True)]
-    df = np.maximum(2 * n - 2, 1)
-    t = ((means[0] - means[1]) / np.sqrt(np.maximum(squares[0] + squares[1], 1e-9) / df * 2 / n))[:, 1:]
-    precision = mixture_units(40, 0.1, alternative)
-    critical = np.array(
-        [
-            t_mixture_critical(2 * k / precision, 2.0 * k - 2, alpha=0.1, alternative=alternative)
-            for k in n[1:]
-        ]
-    )
-    crossed = ((np.abs(t) if alternative == "two-sided" else t) > critical).any(axis=1).mean()
-    assert 0.03 < crossed < 0.1 + 3 * math.sqrt(0.09 / paths)
-    normal = sequence_critical(2 * n[1:], tuning_units=40, alpha=0.1, alternative=alternative)
-    assert ((np.abs(t) if alternative == "two-sided" else t) > normal).any(axis=1).mean() > 0.1
 
 
 def test_doubts_about_normality_are_told() -> None:

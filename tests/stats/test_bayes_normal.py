@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from tests.stats.intervals import interval_of
 
 from equipoise_stats import (
     ArmEstimate,
     Estimate,
-    Interval,
     Moments,
     NormalBelief,
     Status,
@@ -23,11 +23,6 @@ from equipoise_stats import (
 from equipoise_stats.inference.bayes.belief import normal_log_loss
 
 FLAT = NormalBelief(0.0, math.inf)
-
-
-def interval_of(interval: Interval | None) -> Interval:
-    assert interval is not None
-    return interval
 
 
 @pytest.mark.parametrize("z", [-50.0, -3.0, -0.5, 0.0, 0.3, 2.0, 8.0, 15.9, 16.1, 30.0])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from tests.stats.intervals import interval_of
 
-from equipoise_stats import BetaBelief, Counts, Interval, Status, beta_binomial_posterior
+from equipoise_stats import BetaBelief, Counts, Status, beta_binomial_posterior
 from equipoise_stats.inference.bayes.beta_quadrature import log_expected_gap, log_probability_beyond
 
 
@@ -116,11 +117,6 @@ DATA = [
     (Counts(100_000, 3), Counts(100_000, 4)),
     (Counts(0, 0), Counts(0, 0)),
 ]
-
-
-def interval_of(interval: Interval | None) -> Interval:
-    assert interval is not None
-    return interval
 
 
 @pytest.mark.parametrize("prior", BELIEFS)

@@ -1,6 +1,5 @@
-"""Exact tests and intervals: Boschloo, Fisher, Clopper and Pearson; Wilson; several arms."""
+"""Exact tests of two proportions and their intervals: Boschloo and Fisher."""
 
-import importlib
 import json
 import math
 from itertools import product
@@ -11,34 +10,22 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tests.stats.intervals import ends
+from tests.stats.proportions import counts
 
 from equipoise_stats import (
     Alternative,
     Counts,
-    Effect,
-    Interval,
     Scale,
     Status,
     boschloo,
-    clopper_pearson,
     fisher_exact,
-    proportion_homogeneity,
     score_test,
-    wilson,
 )
 from equipoise_stats.proportions.score import lower_difference, lower_ratio
 from equipoise_stats.proportions.tables import Region, by_difference, by_ratio
 
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
-
-
-def ends(effect: Effect) -> tuple[float, float]:
-    assert effect.interval is not None
-    return effect.interval.lower, effect.interval.upper
-
-
-def counts(most: int) -> st.SearchStrategy[Counts]:
-    return st.integers(1, most).flatmap(lambda n: st.builds(Counts, st.just(n), st.integers(0, n)))
 
 
 def tables_of(region: Region) -> set[tuple[int, int]]:
@@ -330,110 +317,3 @@ def test_fishers_limits() -> None:
         "version": 1,
         "parameters": {"alpha": 0.01, "alternative": "two-sided", "null": 2.0},
     }
-
-
-# --- one arm ----------------------------------------------------------------------------------------
-
-# Newcombe 1998 (Stat. Med. 17, 857-872), table I: methods 3 (Wilson) and 5 (Clopper and Pearson).
-NEWCOMBE_ONE_ARM = [
-    ((81, 263), (0.2553, 0.3662), (0.2527, 0.3676)),
-    ((15, 148), (0.0624, 0.1605), (0.0578, 0.1617)),
-    ((0, 20), (0.0, 0.1611), (0.0, 0.1684)),
-    ((1, 29), (0.0061, 0.1718), (0.0009, 0.1776)),
-]
-
-
-@pytest.mark.parametrize(("table", "score", "exact"), NEWCOMBE_ONE_ARM)
-def test_the_examples_of_newcombe_1998(
-    table: tuple[int, int], score: tuple[float, float], exact: tuple[float, float]
-) -> None:
-    x, n = table
-    for interval, expected in ((wilson(Counts(n, x)), score), (clopper_pearson(Counts(n, x)), exact)):
-        assert (interval.lower, interval.upper) == pytest.approx(expected, abs=5.1e-5)
-
-
-def test_wilson_reference(reference: list[dict[str, Any]]) -> None:
-    cases = [case for case in reference if case["method"] == "wilson_ci"]
-    assert cases
-    for case in cases:
-        interval = wilson(Counts(case["inputs"]["n"], case["inputs"]["x"]))
-        assert [interval.lower, interval.upper] == pytest.approx(case["expected"]["ci"], abs=case["abs_tol"])
-
-
-@given(counts(500), st.sampled_from([0.001, 0.05, 0.3]))
-def test_one_arm_is_that_of_statsmodels(arm: Counts, alpha: float) -> None:
-    proportion_confint = importlib.import_module("statsmodels.stats.proportion").proportion_confint
-    for mine, method in ((wilson, "wilson"), (clopper_pearson, "beta")):
-        low, high = proportion_confint(arm.successes, arm.n, alpha, method)
-        interval = mine(arm, alpha=alpha)
-        assert (interval.lower, interval.upper) == pytest.approx((low, high), rel=1e-9, abs=1e-12)
-        assert mine(arm, alpha=alpha / 2, alternative="greater") == Interval(interval.lower, 1.0)
-        assert mine(arm, alpha=alpha / 2, alternative="less") == Interval(0.0, interval.upper)
-        assert 0 <= interval.lower <= arm.successes / arm.n <= interval.upper <= 1
-
-
-@given(counts(200))
-def test_limits_are_where_their_tests_stop_rejecting(arm: Counts) -> None:
-    p, z = arm.successes / arm.n, stats.norm.isf(0.025)
-    score, exact = wilson(arm), clopper_pearson(arm)
-    if arm.successes > 0:
-        assert (p - score.lower) / math.sqrt(score.lower * (1 - score.lower) / arm.n) == pytest.approx(z)
-        assert stats.binom.sf(arm.successes - 1, arm.n, exact.lower) == pytest.approx(0.025)
-    if arm.successes < arm.n:
-        assert (score.upper - p) / math.sqrt(score.upper * (1 - score.upper) / arm.n) == pytest.approx(z)
-        assert stats.binom.cdf(arm.successes, arm.n, exact.upper) == pytest.approx(0.025)
-
-
-@pytest.mark.parametrize("method", [wilson, clopper_pearson])
-def test_one_arms_limits(method: Any) -> None:
-    with pytest.raises(ValueError, match="no units"):
-        method(Counts(0, 0))
-    with pytest.raises(ValueError, match="alpha is"):
-        method(Counts(9, 3), alpha=0.0)
-    with pytest.raises(ValueError, match="alternative is"):
-        method(Counts(9, 3), alternative="both")
-
-
-# --- several arms -----------------------------------------------------------------------------------
-
-
-def test_homogeneity_reference(reference: list[dict[str, Any]]) -> None:
-    cases = [case for case in reference if case["method"] == "pearson_chi2"]
-    assert cases
-    for case in cases:
-        pairs = zip(case["inputs"]["n"], case["inputs"]["x"], strict=True)
-        test = proportion_homogeneity({str(i): Counts(n, x) for i, (n, x) in enumerate(pairs)})
-        assert test.statistic == pytest.approx(case["expected"]["chi2"], abs=case["abs_tol"])
-        assert test.p_value == pytest.approx(case["expected"]["p"], abs=case["abs_tol"])
-        assert test.df == len(case["inputs"]["n"]) - 1
-
-
-@given(st.lists(counts(300), min_size=2, max_size=5))
-def test_homogeneity_is_that_of_scipy(arms: list[Counts]) -> None:
-    successes, units = sum(arm.successes for arm in arms), sum(arm.n for arm in arms)
-    test = proportion_homogeneity({str(i): arm for i, arm in enumerate(arms)})
-    if successes in (0, units):
-        assert (test.status, test.p_value) == (Status.NO_VARIANCE, None)
-        assert test.reason == f"{successes} of {units} units succeeded: no arm differs from another."
-        return
-    table = [[arm.successes for arm in arms], [arm.n - arm.successes for arm in arms]]
-    theirs = stats.chi2_contingency(table, correction=False)
-    assert (test.status, test.reason, test.df) == (Status.OK, None, len(arms) - 1)
-    assert test.statistic == pytest.approx(float(theirs.statistic), rel=1e-9, abs=1e-12)
-    assert test.p_value == pytest.approx(float(theirs.pvalue), rel=1e-9)
-    if len(arms) == 2:
-        two = score_test(treatment=arms[0], control=arms[1]).test
-        assert two.statistic**2 == pytest.approx(test.statistic, rel=1e-9, abs=1e-12)  # type: ignore[operator]
-        assert two.p_value == pytest.approx(test.p_value, rel=1e-8)
-
-
-def test_homogeneity_without_an_answer() -> None:
-    with pytest.raises(ValueError, match="1 arms"):
-        proportion_homogeneity({"a": Counts(9, 3)})
-    empty = proportion_homogeneity({"a": Counts(9, 3), "b": Counts(0, 0), "c": Counts(0, 0)})
-    assert (empty.status, empty.reason) == (Status.TOO_FEW_UNITS, "There are no units in b, c.")
-    far = proportion_homogeneity({"a": Counts(10**6, 9 * 10**5), "b": Counts(10**6, 10**5)})
-    assert far.p_value is not None
-    assert far.log_p_value is not None
-    assert far.p_value > 0
-    assert far.log_p_value < -(10**5)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
+from tests.stats.intervals import interval_of
 
 from equipoise_stats import (
     Alternative,
@@ -32,11 +33,6 @@ ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
 # Student's sleep data (Biometrika 1908; R's datasets::sleep): extra hours of sleep under two drugs.
 SLEEP_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 SLEEP_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-
-
-def interval_of(effect_interval: Interval | None) -> Interval:
-    assert effect_interval is not None
-    return effect_interval
 
 
 def estimates(dependent: bool = True, positive: bool = False) -> st.SearchStrategy[Estimate]:

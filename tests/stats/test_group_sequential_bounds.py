@@ -1,21 +1,19 @@
-"""Group-sequential bounds and exits: published values, brute force, and what must always hold."""
+"""Group-sequential bounds: published values, what must always hold, and what is refused."""
 
 import json
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import stats
+from tests.stats.looks import FIXED, OBF, POCOCK, levels, schedules, sides, spendings
 
 from equipoise_stats import (
     Look,
     LookHistory,
     Spending,
-    SpendingFamily,
     drift_for_power,
     exit_probabilities,
     inflation_factor,
@@ -23,45 +21,6 @@ from equipoise_stats import (
     plan_looks,
     pocock_constant,
 )
-
-OBF = Spending("obrien_fleming")
-POCOCK = Spending("pocock")
-FIXED = 1.959963984540054
-
-spendings = st.one_of(
-    st.just(OBF),
-    st.just(POCOCK),
-    st.builds(lambda gamma: Spending("hwang_shih_decani", gamma), st.floats(-8, 4)),
-    st.builds(lambda rho: Spending("power", rho), st.floats(0.5, 6)),
-)
-sides = st.sampled_from(["two-sided", "greater", "less"])
-levels = st.sampled_from([0.001, 0.025, 0.05, 0.2, 0.45])
-
-
-def schedules(most: int = 8) -> st.SearchStrategy[list[float]]:
-    """Unplanned looks, some close together, that end at the planned information."""
-    gaps = st.lists(st.floats(1e-3, 1), min_size=1, max_size=most)
-    return gaps.map(lambda g: [*[float(t) for t in np.cumsum(g) / sum(g)][:-1], 1.0])
-
-
-def brute_force(times: list[float], upper: list[float], lower: list[float], drift: float) -> Any:
-    """Exits by Simpson's rule on the density of what has not stopped, carried forward on fine grids."""
-    nodes, up, down = 1601, [], []
-    grid, mass = np.zeros(1), np.ones(1)  # all of it at 0
-    previous = 0.0
-    for t, high, low in zip(times, upper, lower, strict=True):
-        spread, shift = math.sqrt(t - previous), drift * (t - previous)
-        b, a = high * math.sqrt(t), max(low, -9 + min(drift, 0)) * math.sqrt(t)
-        new = np.linspace(a, b, nodes)
-        up.append(mass @ stats.norm.sf((b - shift - grid) / spread))
-        down.append(mass @ stats.norm.cdf((low * math.sqrt(t) - shift - grid) / spread))
-        density = np.exp(-0.5 * ((new[:, None] - grid - shift) / spread) ** 2) @ mass
-        density /= spread * math.sqrt(2 * math.pi)
-        simpson = np.ones(nodes)
-        simpson[1:-1:2], simpson[2:-1:2] = 4, 2
-        mass, grid, previous = density * simpson * (new[1] - new[0]) / 3, new, t
-    return np.array(up), np.array(down)
-
 
 # Published and reference values
 
@@ -106,34 +65,6 @@ def test_jennison_and_turnbull_tables_of_constants(looks: int, pocock: float, ob
     assert obrien_fleming_constant(looks) == pytest.approx(obrien_fleming, abs=6e-4)
 
 
-@pytest.mark.parametrize(
-    ("looks", "shape", "at_80", "at_90"),
-    [
-        (2, "pocock", 1.110, 1.100),
-        (3, "pocock", 1.166, 1.151),
-        (4, "pocock", 1.202, 1.183),
-        (5, "pocock", 1.229, 1.207),
-        (2, "obrien_fleming", 1.008, 1.007),
-        (3, "obrien_fleming", 1.017, 1.016),
-        (4, "obrien_fleming", 1.024, 1.022),
-        (5, "obrien_fleming", 1.028, 1.026),
-    ],
-)
-def test_jennison_and_turnbull_tables_of_inflation(
-    looks: int, shape: str, at_80: float, at_90: float
-) -> None:
-    # Jennison and Turnbull 2000, tables 2.2 and 2.4, α = 0.05.
-    times = [k / looks for k in range(1, looks + 1)]
-    if shape == "pocock":
-        upper = [pocock_constant(looks)] * looks
-    else:
-        upper = [obrien_fleming_constant(looks) / math.sqrt(t) for t in times]
-    for power, published in ((0.8, at_80), (0.9, at_90)):
-        drift = drift_for_power(times, upper, [-c for c in upper], power=power)
-        fixed = FIXED + float(stats.norm.ppf(power))
-        assert drift**2 / fixed**2 == pytest.approx(published, abs=6e-4)
-
-
 def test_rpact_designs() -> None:
     # rpact, tests/testthat/test-f_design_group_sequential.R: printed to 8 digits.
     c = obrien_fleming_constant(3, alpha=0.025, alternative="greater")
@@ -176,96 +107,6 @@ def test_over_run_and_under_run() -> None:
     assert under.current.critical == pytest.approx(1.9930, abs=5e-5)
     assert (under.current.spending_time, under.current.spent) == (1.0, 0.05)
     assert plan_looks([0.25, 0.5, 0.75, 1.0]).current.critical == pytest.approx(2.0141, abs=5e-5)
-
-
-# Independent computation
-
-
-@settings(max_examples=25)
-@given(
-    st.lists(st.floats(0.1, 1), min_size=1, max_size=4),
-    st.lists(st.floats(0.5, 4), min_size=4, max_size=4),
-    st.lists(st.floats(-3, 0.2), min_size=4, max_size=4),
-    st.floats(-3, 5),
-)
-def test_exits_are_those_of_brute_force(
-    gaps: list[float], highs: list[float], lows: list[float], drift: float
-) -> None:
-    times = [float(t) for t in np.cumsum(gaps)]
-    upper, lower = highs[: len(times)], lows[: len(times)]
-    exits = exit_probabilities(times, upper, lower, drift=drift)
-    up, down = brute_force(times, upper, lower, drift)
-    assert exits.upper == pytest.approx(up, abs=1e-9)
-    assert exits.lower == pytest.approx(down, abs=1e-9)
-    one_sided = exit_probabilities(times, upper, drift=drift)
-    alone, _ = brute_force(times, upper, [-math.inf] * len(times), drift)
-    assert one_sided.upper == pytest.approx(alone, abs=1e-9)
-    assert (one_sided.lower == 0).all()
-
-
-def test_exits_of_three_looks_are_multinormal_probabilities() -> None:
-    times, upper = [0.3, 0.45, 1.0], [2.2, 2.0, 1.9]
-    covariance = np.sqrt(np.minimum.outer(times, times) / np.maximum.outer(times, times))
-    tight: dict[str, Any] = {"maxpts": 2_000_000, "abseps": 1e-9, "releps": 1e-9}
-    stay = [
-        stats.multivariate_normal.cdf(upper[:k], 1.5 * np.sqrt(times[:k]), covariance[:k, :k], **tight)
-        for k in (1, 2, 3)
-    ]
-    expected = -np.diff([1.0, *map(float, stay)])
-    assert exit_probabilities(times, upper, drift=1.5).upper == pytest.approx(expected, abs=1e-6)
-
-
-def test_exits_above_bounds_that_hardly_anything_stays_below() -> None:
-    exits = exit_probabilities([0.5, 1.0], [-10.0, -9.0]).upper
-    r = math.sqrt(0.5)
-    stay_then_cross = integrate.quad(
-        lambda u: stats.norm.pdf(u) * stats.norm.sf((-9.0 - r * u) / r), -25, -10, epsabs=0, epsrel=1e-12
-    )[0]
-    assert exits[1] == pytest.approx(stay_then_cross, rel=1e-9)
-    assert exits[0] == pytest.approx(1.0, abs=1e-11)
-
-
-@pytest.mark.parametrize("gap", [1e-5, 1e-4, 1e-2, 0.2])
-def test_the_exit_after_two_looks_close_together(gap: float) -> None:
-    """The first and the third look are independent given the second, so one integral gives P(Z₃ > b first).
-
-    The closer the first two looks, the sharper the edge at the second one's bound.
-    """
-    first, second, third, bound = 0.5, 0.5 + gap, 1.0, 2.2
-    bridge = math.sqrt(first * gap / second)
-
-    def stay_then_cross(motion: float) -> float:
-        stay = stats.norm.cdf((bound * math.sqrt(first) - motion * first / second) / bridge)
-        cross = stats.norm.sf((bound - motion) / math.sqrt(third - second))
-        return float(stats.norm.pdf(motion / math.sqrt(second)) / math.sqrt(second) * stay * cross)
-
-    edge = bound * math.sqrt(second)
-    ends = [edge, *(edge - bridge * 2.0**k for k in range(30) if bridge * 2.0**k < 6), edge - 8]
-    expected = math.fsum(
-        integrate.quad(stay_then_cross, low, high, epsabs=0, epsrel=1e-13)[0] for high, low in pairwise(ends)
-    )
-    exits = exit_probabilities([first, second, third], [bound] * 3)
-    assert exits.upper[2] == pytest.approx(expected, abs=1e-12)
-
-
-def test_absent_bounds_do_not_stop() -> None:
-    inf = math.inf
-    without = exit_probabilities([0.5, 1.0], [2.5, 2.0], [-2.5, -2.0], drift=[0.0, 2.0])
-    padded = exit_probabilities(
-        [0.2, 0.5, 0.7, 1.0], [inf, 2.5, inf, 2.0], [-inf, -2.5, -inf, -2.0], drift=[0.0, 2.0]
-    )
-    assert padded.upper[:, [1, 3]] == pytest.approx(without.upper, abs=1e-13)
-    assert padded.lower[:, [1, 3]] == pytest.approx(without.lower, abs=1e-13)
-    assert (padded.upper[:, [0, 2]] == 0).all()
-    assert (padded.lower[:, [0, 2]] == 0).all()
-    # A lower bound alone, then an upper one alone: P(B(½) > −0.3, B(1) > 2).
-    mixed = exit_probabilities([0.5, 1.0], [inf, 2.0], [-0.3 / math.sqrt(0.5), -inf], drift=1.0)
-    joint = stats.multivariate_normal(mean=[-0.5, -1.0], cov=[[0.5, 0.5], [0.5, 1.0]]).cdf([0.3, -2.0])
-    assert mixed.lower == pytest.approx([stats.norm.cdf((-0.3 - 0.5) / math.sqrt(0.5)), 0.0], abs=1e-12)
-    assert mixed.upper == pytest.approx([0.0, float(joint)], abs=1e-7)
-    never = exit_probabilities([0.5, 1.0], [inf, inf], drift=1.0)
-    assert (never.upper == 0).all()
-    assert float(never.expected_fraction) == 1.0
 
 
 # What must always hold
@@ -318,16 +159,6 @@ def test_the_next_look_continues_from_the_record_not_from_a_formula() -> None:
     assert announced.looks[0].critical == 3.0
 
 
-@given(schedules(6), spendings, st.floats(0.1, 5))
-def test_only_ratios_of_information_matter_to_exits(
-    fractions: list[float], spending: Spending, unit: float
-) -> None:
-    critical = plan_looks(fractions, spending=spending, alternative="greater").critical_values
-    one = exit_probabilities(fractions, critical, drift=1.0)
-    other = exit_probabilities([unit * t for t in fractions], critical, drift=1 / math.sqrt(unit))
-    assert other.upper == pytest.approx(one.upper, abs=1e-11)
-
-
 def test_what_is_too_little_to_spend_is_carried_forward() -> None:
     early = plan_looks([0.01, 0.02, 0.5, 1.0])
     assert early.critical_values[:2] == (math.inf, math.inf)
@@ -358,33 +189,6 @@ def test_many_looks() -> None:
     assert float((exits.upper + exits.lower).sum()) == pytest.approx(0.05, abs=1e-8)
 
 
-@given(schedules(6), st.floats(-4, 4))
-def test_drift_mirrors_the_sides(fractions: list[float], drift: float) -> None:
-    critical = plan_looks(fractions, spending=POCOCK).critical_values
-    lower = [-c for c in critical]
-    there, back = (exit_probabilities(fractions, critical, lower, drift=d) for d in (drift, -drift))
-    assert there.upper == pytest.approx(back.lower, abs=1e-14)
-    assert 0 <= float(there.upper.sum() + there.lower.sum()) <= 1 + 1e-12
-
-
-@settings(max_examples=20)
-@given(schedules(5), spendings, st.floats(0.5, 0.95))
-def test_inflation_is_what_the_drift_says(fractions: list[float], spending: Spending, power: float) -> None:
-    plan = plan_looks(fractions, spending=spending, alternative="greater", alpha=0.025)
-    factor = inflation_factor(plan, power=power)
-    drift = math.sqrt(factor) * (FIXED + float(stats.norm.ppf(power)))
-    exits = exit_probabilities(plan.fractions, plan.critical_values, drift=drift)
-    assert float(exits.power) == pytest.approx(power, abs=1e-9)
-    assert factor >= 1 - 1e-9
-    assert float(exits.expected_fraction) == pytest.approx(
-        sum(t * p for t, p in zip(fractions, exits.upper, strict=True)) + 1.0 - float(exits.power), abs=1e-12
-    )
-
-
-def test_inflation_after_an_over_run_counts_all_information() -> None:
-    assert inflation_factor(plan_looks([2.0]), power=0.8) == pytest.approx(1.0, abs=1e-9)
-
-
 def test_size_with_estimated_variances_and_random_looks() -> None:
     """Skewed data, looks at random times, both sides: within three standard errors."""
     generator = np.random.default_rng(7)
@@ -403,77 +207,6 @@ def test_size_with_estimated_variances_and_random_looks() -> None:
                 crossed |= np.abs(z) > critical
             rejected += int(crossed.sum())
         assert abs(rejected / replications - 0.05) < 3 * math.sqrt(0.05 * 0.95 / replications)
-
-
-# Spending functions
-
-
-@given(spendings, st.floats(0.001, 1.5), st.floats(0.001, 1.5), st.floats(1e-12, 0.9))
-def test_spending_grows_from_nothing_to_alpha(spending: Spending, a: float, b: float, alpha: float) -> None:
-    early, late = sorted((a, b))
-    assert 0 <= spending.spent(early, alpha=alpha) <= spending.spent(late, alpha=alpha) * (1 + 1e-12)
-    assert spending.spent(late, alpha=alpha) <= alpha * (1 + 1e-12)
-    assert spending.spent(1.0, alpha=alpha) == spending.spent(7.0, alpha=alpha) == alpha
-    assert spending.spent(0.999999, alpha=alpha) == pytest.approx(alpha, rel=1e-3)
-
-
-def test_spending_formulas() -> None:
-    a, t = 0.025, 0.37
-    assert OBF.spent(t, alpha=a) == pytest.approx(
-        2 - 2 * float(stats.norm.cdf(stats.norm.isf(a / 2) / math.sqrt(t))), rel=1e-9
-    )
-    assert POCOCK.spent(t, alpha=a) == pytest.approx(a * math.log(1 + (math.e - 1) * t), rel=1e-14)
-    for gamma in (-4.0, 1.0, 7.5):
-        expected = a * (1 - math.exp(-gamma * t)) / (1 - math.exp(-gamma))
-        assert Spending("hwang_shih_decani", gamma).spent(t, alpha=a) == pytest.approx(expected, rel=1e-13)
-    assert Spending("hwang_shih_decani", 0.0).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-14)
-    assert Spending("hwang_shih_decani", 1e-9).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-8)
-    for least in (5e-324, -5e-324, 1e-300):  # its product with t underflows
-        assert Spending("hwang_shih_decani", least).spent(t, alpha=a) == pytest.approx(a * t, rel=1e-14)
-    assert Spending("power", 2.0).spent(t, alpha=a) == pytest.approx(a * t * t, rel=1e-14)
-
-
-def test_spending_below_the_range_of_doubles() -> None:
-    # 2 Φ(−√2 q) for the q with log 2Φ(−q) = −2000.
-    q = 63.09
-    log_alpha = math.log(2) + float(stats.norm.logsf(q))
-    expected = math.log(2) + float(stats.norm.logsf(q * math.sqrt(2)))
-    assert OBF.log_spent(0.5, log_alpha) == pytest.approx(expected, rel=1e-12)
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("family", "parameter", "message"),
-    [
-        (
-            "haybittle",
-            None,
-            "^The spending family is 'haybittle'; "
-            "it must be one of obrien_fleming, pocock, hwang_shih_decani, power.$",
-        ),
-        ("pocock", 2.0, "takes no parameter"),
-        ("power", None, "needs the exponent between 0.01 and 50"),
-        ("power", 0.0, "needs the exponent"),
-        ("hwang_shih_decani", 41.0, "needs gamma between -40 and 40"),
-        ("hwang_shih_decani", math.nan, "needs gamma"),
-    ],
-)
-def test_impossible_spending_is_refused(
-    family: SpendingFamily, parameter: float | None, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        Spending(family, parameter)
-
-
-def test_impossible_questions_to_spending_are_refused() -> None:
-    for alpha in (0.0, 1.0, math.nan):
-        with pytest.raises(ValueError, match="alpha is"):
-            OBF.spent(0.5, alpha=alpha)
-    for fraction in (0.0, -1.0, math.nan):
-        with pytest.raises(ValueError, match="information fraction is"):
-            OBF.spent(fraction, alpha=0.05)
 
 
 def test_impossible_looks_are_refused() -> None:
@@ -515,28 +248,6 @@ def test_impossible_records_are_refused(look: Look) -> None:
         LookHistory(looks=(first, first))
     with pytest.raises(ValueError, match="There are 1001 looks"):
         LookHistory(looks=(first,) * 1001)
-
-
-def test_impossible_exits_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 fractions, 1 upper"):
-        exit_probabilities([0.5, 1.0], [2.0])
-    with pytest.raises(ValueError, match="0 fractions"):
-        exit_probabilities([], [])
-    with pytest.raises(ValueError, match="1 lower"):
-        exit_probabilities([0.5, 1.0], [2.0, 2.0], [-2.0])
-    for times in ([0.5, 0.5], [0.0, 1.0], [0.5, math.inf], [math.nan, 1.0]):
-        with pytest.raises(ValueError, match="must be positive and ascend"):
-            exit_probabilities(times, [2.0, 2.0])
-    with pytest.raises(ValueError, match="must lie below the upper ones"):
-        exit_probabilities([0.5], [2.0], [2.0])
-    with pytest.raises(ValueError, match="must lie below the upper ones"):
-        exit_probabilities([0.5], [math.nan])
-    for drift in (51.0, math.nan):
-        with pytest.raises(ValueError, match="within ±50"):
-            exit_probabilities([0.5], [2.0], drift=drift)
-    for power in (0.01, 1.0):
-        with pytest.raises(ValueError, match="out of reach"):
-            drift_for_power([1.0], [FIXED], power=power)
 
 
 def test_impossible_constants_are_refused() -> None:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
+from tests.stats.intervals import interval_of
 
 from equipoise_stats import (
     ArmEstimate,
     Estimate,
     Heterogeneity,
-    Interval,
     Moments,
     NoEstimate,
     Status,
@@ -32,11 +32,6 @@ def nothing() -> NoEstimate:
     answer = mean_difference(treatment=Moments.scalar(1, 1.0, None), control=Moments.scalar(1, 1.0, None))
     assert isinstance(answer, NoEstimate)
     return answer
-
-
-def interval_of(interval: Interval | None) -> Interval:
-    assert interval is not None
-    return interval
 
 
 @given(

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.meta_analysis import combine_effects
+from tests.stats.intervals import interval_of
 
-from equipoise_stats import Alternative, Interval, MetaAnalysis, Status, meta_analysis
+from equipoise_stats import Alternative, MetaAnalysis, Status, meta_analysis
 from equipoise_stats.program.between_variance import between_variance, cochran_q, weighted_mean
 from equipoise_stats.program.meta_analysis import MetaMethod
 
@@ -43,11 +44,6 @@ def bcg() -> tuple[list[float], list[float]]:
     a, b, c, d = BCG.T
     effects = np.log(a / (a + b)) - np.log(c / (c + d))
     return effects.tolist(), np.sqrt(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)).tolist()
-
-
-def interval_of(interval: Interval | None) -> Interval:
-    assert interval is not None
-    return interval
 
 
 def number(value: float | None) -> float:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
+from tests.stats.intervals import interval_of
 
 from equipoise_stats import (
-    Interval,
     Status,
     conditional_estimate,
     design_errors,
@@ -17,11 +17,6 @@ from equipoise_stats import (
     shipped_total,
     success_rate_from_wins,
 )
-
-
-def interval_of(interval: Interval | None) -> Interval:
-    assert interval is not None
-    return interval
 
 
 @pytest.mark.parametrize(
