@@ -12,7 +12,7 @@ MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast check format bench peers mutants constraints clean
+.PHONY: help setup demo serve test test-fast coverage check format bench peers calibrate mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: $(READY) ## run all tests
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/pytest --numprocesses auto -m 'not slow'
+
+coverage: $(READY) ## measure which lines and branches of the statistics the tests reach (three minutes); all must be
+	@$(BIN)/pytest --numprocesses auto --hypothesis-seed 0 --cov equipoise_stats --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100 tests/stats
 
 check: $(READY) ## check format, lint, types and import directions
 	@$(BIN)/ruff format --check .
