@@ -35,6 +35,7 @@ CORE = (
     "inference/group_sequential/recursion",
     "inference/group_sequential/spending",
     "inference/anytime/mixture",
+    "inference/anytime/mixture_comparison",
     "inference/anytime/sequence",
 )
 TESTS = (

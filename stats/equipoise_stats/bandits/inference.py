@@ -11,14 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equipoise_stats.estimates.estimate import ArmEstimate, Estimate, NoEstimate, contrast, too_few_units
-from equipoise_stats.inference.anytime.mixture import (
-    normal_mixture_critical,
-    normal_mixture_log_p,
-    optimal_mixture_ratio,
-)
+from equipoise_stats.inference.anytime.mixture import optimal_mixture_ratio
+from equipoise_stats.inference.anytime.mixture_comparison import conclude_mixture
 from equipoise_stats.inference.comparison import Alternative, Comparison, Method, Scale
-from equipoise_stats.inference.conclude import conclude, unanswered
-from equipoise_stats.inference.intervals import statistic
+from equipoise_stats.inference.conclude import unanswered
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 from equipoise_stats.moments import Moments, merge_moments
 from equipoise_stats.results import Notice
@@ -226,26 +222,13 @@ def adaptive_confidence_sequence(
         return unanswered(
             estimate, method=method, alpha=alpha, alternative=alternative, null=null, scale=scale
         )
-    distance = statistic(estimate, null, scale)
-    critical, log_p = math.inf, None if distance is None else 0.0
+    ratio = None
     if min(estimate.treatment.n, estimate.control.n) >= burn_in:
         units = sum(moments.n for period in periods for moments in period.arms.values())
         summed = units * (units * estimate.variance)
         ratio = optimum * (summed / tuning_units / tuning_variance)
-        critical = float(normal_mixture_critical(ratio, alpha=alpha, alternative=alternative))
-        if distance is not None:
-            log_p = float(normal_mixture_log_p(distance, ratio, alternative=alternative))
-    return conclude(
-        estimate,
-        method=method,
-        alpha=alpha,
-        alternative=alternative,
-        null=null,
-        scale=scale,
-        statistic=distance,
-        critical=critical,
-        log_p=log_p,
-        df=math.inf,
+    return conclude_mixture(
+        estimate, method=method, alpha=alpha, alternative=alternative, null=null, scale=scale, ratio=ratio
     )
 
 

@@ -8,8 +8,7 @@ from equipoise_stats.distributions import normal_upper_quantile
 from equipoise_stats.inference.comparison import Alternative, Comparison, Scale
 from equipoise_stats.proportions.answer import Question, answer, normal_test, refuse, too_few
 from equipoise_stats.proportions.one_arm import wilson_lower, wilson_reach
-
-_ROUNDING = 8.9e-16
+from equipoise_stats.proportions.root import root
 
 
 def newcombe(
@@ -90,8 +89,8 @@ def _lower_ratio(t: Counts, c: Counts, z: float) -> float:
         return 0.0
     p_t, p_c = t.successes / t.n, c.successes / c.n
     l_t, b, a = wilson_lower(t.successes, t.n, z), _below(t, z), _above(c, z)
-    root = math.sqrt((p_c * b) ** 2 + a * a * l_t * (p_t + b))
-    return l_t * (p_t + b) / (p_t * p_c + root)
+    radical = math.sqrt((p_c * b) ** 2 + a * a * l_t * (p_t + b))
+    return l_t * (p_t + b) / (p_t * p_c + radical)
 
 
 def _statistic(t: Counts, c: Counts, question: Question) -> float:
@@ -116,9 +115,7 @@ def _statistic(t: Counts, c: Counts, question: Question) -> float:
 
 
 def _root_of_decreasing(function: Callable[[float], float]) -> float:
-    from scipy.optimize import brentq  # a third of this package's import time
-
     high = 1.0
     while function(high) > 0:
         high *= 2
-    return float(brentq(function, 0.0, high, xtol=1e-25, rtol=_ROUNDING, maxiter=1000))
+    return root(function, 0.0, high)

@@ -1,15 +1,13 @@
 """Score tests of two proportions with the intervals that invert them: the pooled z test and its relatives."""
 
 import math
-from collections.abc import Callable
 
 from equipoise_stats.counts import Counts
 from equipoise_stats.distributions import normal_upper_quantile
 from equipoise_stats.inference.comparison import Alternative, Comparison, Scale
 from equipoise_stats.proportions.answer import Question, answer, normal_test, refuse, too_few
 from equipoise_stats.proportions.constrained import variance_at_difference, variance_at_ratio
-
-_ROUNDING = 8.9e-16
+from equipoise_stats.proportions.root import root
 
 
 def score_test(
@@ -144,7 +142,7 @@ def lower_difference(t: Counts, c: Counts, spread: float) -> float:
         variance = variance_at_difference(t.successes, t.n, c.successes, c.n, difference)
         return estimate - difference - spread * math.sqrt(variance)
 
-    return -1.0 if estimate == -1 else _root(excess, -1.0, estimate)
+    return -1.0 if estimate == -1 else root(excess, -1.0, estimate)
 
 
 def lower_ratio(t: Counts, c: Counts, spread: float) -> float:
@@ -169,11 +167,5 @@ def lower_ratio(t: Counts, c: Counts, spread: float) -> float:
 
     if estimate == 0:
         return 0.0
-    share = _root(excess, 0.0, estimate)
+    share = root(excess, 0.0, estimate)
     return share / (1 - share)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    from scipy.optimize import brentq  # a third of this package's import time
-
-    return float(brentq(function, low, high, xtol=1e-25, rtol=_ROUNDING, maxiter=1000))

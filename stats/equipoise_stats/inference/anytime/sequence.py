@@ -6,15 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from equipoise_stats.estimates.estimate import Estimate, NoEstimate
-from equipoise_stats.inference.anytime.mixture import (
-    normal_mixture_critical,
-    normal_mixture_log_p,
-    optimal_mixture_ratio,
-)
+from equipoise_stats.inference.anytime.mixture import normal_mixture_critical, optimal_mixture_ratio
+from equipoise_stats.inference.anytime.mixture_comparison import conclude_mixture
 from equipoise_stats.inference.anytime.normality import normality_doubts
 from equipoise_stats.inference.comparison import Alternative, Comparison, Method, Scale
-from equipoise_stats.inference.conclude import conclude, unanswered
-from equipoise_stats.inference.intervals import statistic
+from equipoise_stats.inference.conclude import unanswered
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 
 
@@ -94,24 +90,15 @@ def confidence_sequence(
         return unanswered(
             estimate, method=method, alpha=alpha, alternative=alternative, null=null, scale=scale
         )
-    distance = statistic(estimate, null, scale)
-    critical, log_p = math.inf, None if distance is None else 0.0
-    if min(estimate.treatment.n, estimate.control.n) >= max(burn_in, 1):
-        ratio = estimate.n / precision
-        critical = float(normal_mixture_critical(ratio, alpha=alpha, alternative=alternative))
-        if distance is not None:
-            log_p = float(normal_mixture_log_p(distance, ratio, alternative=alternative))
-    return conclude(
+    burn_in_is_over = min(estimate.treatment.n, estimate.control.n) >= max(burn_in, 1)
+    return conclude_mixture(
         estimate,
         method=method,
         alpha=alpha,
         alternative=alternative,
         null=null,
         scale=scale,
-        statistic=distance,
-        critical=critical,
-        log_p=log_p,
-        df=math.inf,
+        ratio=estimate.n / precision if burn_in_is_over else None,
         warnings=normality_doubts(estimate),
     )
 

@@ -3,11 +3,10 @@
 import math
 
 from equipoise_stats.estimates.estimate import Estimate, NoEstimate
-from equipoise_stats.inference.anytime.mixture import normal_mixture_critical, normal_mixture_log_p
+from equipoise_stats.inference.anytime.mixture_comparison import conclude_mixture
 from equipoise_stats.inference.anytime.normality import normality_doubts
 from equipoise_stats.inference.comparison import Alternative, Comparison, Method, Scale
-from equipoise_stats.inference.conclude import conclude, unanswered
-from equipoise_stats.inference.intervals import statistic
+from equipoise_stats.inference.conclude import unanswered
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 
 
@@ -80,22 +79,13 @@ def mixture_sprt(
             estimate, method=method, alpha=alpha, alternative=alternative, null=null, scale=scale
         )
     standardised = effect_sd / estimate.standard_error
-    distance = statistic(estimate, null, scale)
-    ratio = standardised * standardised
-    return conclude(
+    return conclude_mixture(
         estimate,
         method=method,
         alpha=alpha,
         alternative=alternative,
         null=null,
         scale=scale,
-        statistic=distance,
-        critical=float(normal_mixture_critical(ratio, alpha=alpha, alternative=alternative)),
-        log_p=(
-            None
-            if distance is None
-            else float(normal_mixture_log_p(distance, ratio, alternative=alternative))
-        ),
-        df=math.inf,
+        ratio=standardised * standardised,
         warnings=normality_doubts(estimate),
     )
