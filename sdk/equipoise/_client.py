@@ -88,7 +88,7 @@ class Client:
         """Where every exposure and event handed to this client has ended so far."""
         return self._worker.ledger.counters()
 
-    def assign(self, flag: str, unit: str, default: Any = None) -> Assignment:
+    def assign(self, flag: str, unit: str, default: Any = None) -> Assignment[Any]:
         """Return what the unit gets from the flag, and log nothing. Never raises.
 
         Args:
@@ -104,7 +104,7 @@ class Client:
             return unanswerable(flag, default)
         return evaluate(configuration, flag, unit, default)
 
-    def variant(self, flag: str, unit: str, default: Any = None) -> Assignment:
+    def variant(self, flag: str, unit: str, default: Any = None) -> Assignment[Any]:
         """Return what the unit gets from the flag, and log the exposure where an experiment placed it.
 
         Call it at the decision point: where the unit is about to meet its variant. Never raises.
@@ -119,7 +119,7 @@ class Client:
             self.expose(assignment, unit)
         return assignment
 
-    def expose(self, assignment: Assignment, unit: str) -> None:
+    def expose(self, assignment: Assignment[Any], unit: str) -> None:
         """Log that the unit met its variant; for an assignment that came from `assign`. Never raises.
 
         An exposure is logged once per unit, variant and revision within an hour, as far as the latest tens

@@ -1,10 +1,14 @@
 """Read members of a JSON document, each check naming the place it looked at."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import islice
+from sys import float_info
 from typing import Any, Final
 
 from equipoise.errors import ConfigurationError
+
+_LARGEST: Final = float_info.max
 
 MAX_DEPTH: Final = 32
 """How deeply the value of an object flag may nest; copying it must not exhaust the caller's stack."""
@@ -33,10 +37,19 @@ def sequence(value: Any, place: str) -> list[Any]:
     return list(value)
 
 
-def text(value: Any, place: str) -> str:
-    """Return a non-empty string that has a UTF-8 form."""
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(place, f"expected a non-empty string, found {_kind(value)}")
+def text(value: Any, place: str, limit: int | None = None) -> str:
+    """Return a non-empty string that has a UTF-8 form, of at most `limit` characters."""
+    if value == "":
+        raise ConfigurationError(place, "expected a non-empty string, found an empty string")
+    return any_text(value, place, limit)
+
+
+def any_text(value: Any, place: str, limit: int | None = None) -> str:
+    """Return a string, perhaps empty, that has a UTF-8 form, of at most `limit` characters."""
+    if not isinstance(value, str):
+        raise ConfigurationError(place, f"expected a string, found {_kind(value)}")
+    if limit is not None and len(value) > limit:
+        raise ConfigurationError(place, f"{len(value):,} characters, at most {limit:,} are taken")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -44,10 +57,11 @@ def text(value: Any, place: str) -> str:
     return value
 
 
-def one_of(value: Any, choices: tuple[str, ...], place: str) -> str:
+def one_of(value: Any, choices: Collection[str], place: str) -> str:
     """Return a string that is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ConfigurationError(place, f"expected one of {', '.join(choices)}; found {value!r:.80}")
+        shown = ", ".join(islice(choices, 20)) + (", …" if len(choices) > 20 else "")
+        raise ConfigurationError(place, f"expected one of {shown}; found {value!r:.80}")
     return value
 
 
@@ -55,6 +69,20 @@ def whole(value: Any, place: str) -> int:
     """Return a whole number at or above zero."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigurationError(place, f"expected a whole number at or above 0, found {value!r:.80}")
+    return value
+
+
+def boolean(value: Any, place: str) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(place, f"expected true or false, found {_kind(value)}")
+    return value
+
+
+def number(value: Any, place: str, expected: str = "a finite number") -> float:
+    """Return a finite number, whole or not; `expected` is what the error says otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST <= value <= _LARGEST:
+        raise ConfigurationError(place, f"expected {expected}, found {_kind(value)}")
     return value
 
 

@@ -20,13 +20,14 @@ FLAG = "new-landing-page"
 def document(version: int = 1, **experiment: Any) -> dict[str, Any]:
     """Return a configuration with one running experiment of two arms, changed as given."""
     return {
-        "schema": "equipoise.config/1",
+        "schema": "equipoise.config/2",
         "project": "default",
         "environment": "production",
         "version": version,
         "flags": {
             FLAG: {
                 "type": "string",
+                "unit_type": "account",
                 "variants": {"control": "old", "treatment": "new"},
                 "default": "control",
                 "rules": [{"experiment": FLAG}],

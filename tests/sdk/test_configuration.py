@@ -81,7 +81,7 @@ for _ in range(40):
 @pytest.mark.parametrize(
     ("path", "value", "place"),
     [
-        ("schema", "equipoise.config/2", "schema"),
+        ("schema", "equipoise.config/3", "schema"),
         ("schema", ..., "the document"),
         ("version", -1, "version"),
         ("version", True, "version"),
@@ -100,7 +100,7 @@ for _ in range(40):
         ("flags/KEY/rules", [{}], f"{FLAG_PLACE}.rules[0]"),
         ("flags/KEY/rules", [{"experiment": "other"}], f"{FLAG_PLACE}.rules[0].experiment"),
         ("experiments/KEY/status", "archived", f"{EXPERIMENT_PLACE}.status"),
-        ("experiments/KEY/flag", "other", f"{FLAG_PLACE}.rules[0].experiment"),
+        ("experiments/KEY/flag", "other", f"{EXPERIMENT_PLACE}.flag"),
         ("experiments/KEY/variants", ["control", "third"], f"{EXPERIMENT_PLACE}.variants[1]"),
         ("experiments/KEY/control", "third", f"{EXPERIMENT_PLACE}.control"),
         ("experiments/KEY/unit_type", 7, f"{EXPERIMENT_PLACE}.unit_type"),

@@ -5,6 +5,7 @@ import json
 import runpy
 from bisect import bisect_right
 from collections import Counter
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise import BUCKETS, Assignment, Reason, bucket, evaluate
+from equipoise import BUCKETS, Assignment, Reason, _plans, bucket, bucketing, evaluate
 from equipoise.configuration import Configuration, load, parse
 
 VECTORS_PATH = Path(__file__).parents[1] / "vectors" / "evaluation.json"
@@ -27,7 +28,7 @@ def experiment_of(slots: list[list[int]], ranges: list[list[Any]]) -> Configurat
     variants = list(dict.fromkeys(name for name, _, _ in ranges))
     return parse(
         {
-            "schema": "equipoise.config/1",
+            "schema": "equipoise.config/2",
             "project": "p",
             "environment": "e",
             "version": 1,
@@ -81,7 +82,9 @@ def test_vectors_are_what_their_script_writes() -> None:
 
 
 def test_vectors_meet_every_reason() -> None:
-    assert {case["assignment"]["reason"] for case in VECTORS["cases"]} == set(Reason)
+    assert {case["assignment"]["reason"] for case in VECTORS["cases"]} == set(Reason) - {
+        Reason.TARGETING_MATCH
+    }
 
 
 @given(arms=ranges(), unit=UNITS)
@@ -120,11 +123,22 @@ def test_how_slots_are_cut_up_changes_nothing() -> None:
         assert evaluate(whole, "e", f"user-{n}") == evaluate(pieces, "e", f"user-{n}")
 
 
-def test_an_experiment_that_owns_every_slot_skips_the_layer_step() -> None:
+def test_an_experiment_that_owns_every_slot_skips_the_layer_step(monkeypatch: pytest.MonkeyPatch) -> None:
     arms: list[list[Any]] = [["a", 0, BUCKETS]]
+    hashed: list[bytes] = []
+
+    def counting(content: bytes) -> Any:
+        hashed.append(content)
+        return sha256(content)
+
+    for module in (_plans, bucketing):
+        monkeypatch.setattr(module, "sha256", counting)
     for slots in ([[0, BUCKETS]], [[3000, BUCKETS], [0, 1000], [1000, 3000]]):
-        assert experiment_of(slots, arms).plans["e"].splits[0].slot_prefix is None
-    assert experiment_of([[0, BUCKETS - 1]], arms).plans["e"].splits[0].slot_prefix is not None
+        evaluate(experiment_of(slots, arms), "e", "user-1")
+        assert [content[:16] for content in hashed] == [b"9ab1c3d4e5f60718"]
+        hashed.clear()
+    evaluate(experiment_of([[0, BUCKETS - 1]], arms), "e", "user-1")
+    assert len(hashed) == 2
 
 
 def test_shares_follow_weights() -> None:

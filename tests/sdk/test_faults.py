@@ -359,7 +359,7 @@ def test_close_keeps_its_time_while_a_request_hangs(service: FakeService) -> Non
     [
         Reply(200, b"<html>"),
         Reply(200, b"{}"),
-        Reply(200, b'{"schema": "equipoise.config/2"}'),
+        Reply(200, b'{"schema": "equipoise.config/3"}'),
         Reply(200, b"\xff\xfe\x00"),
         Reply(200, b""),
         Reply(200, b"[" * 200_000),

@@ -99,7 +99,7 @@ def document() -> dict[str, Any]:
         "is": experiment("stopped-then-running", slots=[[0, 5000]]),
     }
     return {
-        "schema": "equipoise.config/1",
+        "schema": "equipoise.config/2",
         "project": "default",
         "environment": "production",
         "version": 3,
@@ -140,7 +140,7 @@ def expected(configuration: dict[str, Any], key: str, unit: str, default: Any) -
         }
     result["variant"] = asked["default"]
     result["value"] = asked["variants"][asked["default"]]
-    result["reason"] = "DISABLED" if asked["rules"] and not running else "DEFAULT"
+    result["reason"] = "DEFAULT" if running else "DISABLED" if asked["rules"] else "STATIC"
     return result
 
 

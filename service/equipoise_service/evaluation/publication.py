@@ -65,4 +65,7 @@ def _content(session: Session, project_id: int, environment_id: int) -> dict[str
     members = flag_documents(session, project_id, environment_id, experiments.rules)
     # The experiments of a flag that is archived leave with it.
     shown = {key: each for key, each in experiments.documents.items() if each["flag"] in members["flags"]}
+    for each in shown.values():
+        # A flag that was made with its experiment is about the same units.
+        members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
     return {**members, "experiments": shown}

@@ -45,13 +45,19 @@ def document() -> dict[str, Any]:
         "idea": experiment("idea", **draft),
     }
     return {
-        "schema": "equipoise.config/1",
+        "schema": "equipoise.config/2",
         "project": "default",
         "environment": "production",
         "version": 1,
         "flags": {
-            key: {"type": "string", "variants": values, "default": "control", "rules": [{"experiment": key}]}
-            for key in experiments
+            key: {
+                "type": "string",
+                "unit_type": each["unit_type"],
+                "variants": values,
+                "default": "control",
+                "rules": [{"experiment": key}],
+            }
+            for key, each in experiments.items()
         },
         "experiments": experiments,
     }

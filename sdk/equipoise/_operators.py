@@ -1,0 +1,242 @@
+"""The operators of single conditions: `{"attribute": name, "operator": …, "value": …}`.
+
+An operator is false where the attribute is missing or of a type that it does not take; `not_equals` and
+`not_in` are exactly the negations of `equals` and `in`. No function made here ever raises.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from equipoise import _reading as read_
+from equipoise._definitions import Condition
+from equipoise.errors import ConfigurationError
+
+Holds = Callable[[str, Any], bool]
+"""Whether a condition holds for a unit and its attributes."""
+
+Test = Callable[[Any], bool]
+"""Whether an operator holds for the value of an attribute that is not missing."""
+
+UNIT: Final = "$unit"
+"""The reserved attribute: the unit's id, as it was given to evaluation."""
+
+MAX_TEXT: Final = 1_000
+"""Characters of a name or a text in a condition."""
+
+MAX_VALUES: Final = 10_000
+"""Values of `in` and `not_in`; longer lists of ids belong into a segment."""
+
+TYPES: Final = ("boolean", "string", "integer", "number", "list")
+
+
+def read(document: Mapping[str, Any], place: str) -> Condition:
+    """Return a single condition that is well formed, detached from the document.
+
+    Raises:
+        ConfigurationError: it is malformed; the error names the place.
+    """
+    name = read_.text(document["attribute"], f"{place}.attribute", MAX_TEXT)
+    operator = read_.one_of(read_.member(document, "operator", place), tuple(OPERATORS), f"{place}.operator")
+    value = OPERATORS[operator].read(read_.member(document, "value", place), f"{place}.value")
+    return {"attribute": name, "operator": operator, "value": value}
+
+
+def compile(condition: Condition) -> Holds:
+    """Return the function of a single condition that `read` returned."""
+    name, operator, value = condition["attribute"], condition["operator"], condition["value"]
+    if operator == "exists":
+        return _exists(name, value)
+    negated = operator in ("not_equals", "not_in")
+    if negated:
+        operator = operator.removeprefix("not_")
+    if operator == "equals" and isinstance(value, str):
+        holds = _one_text(name, value)
+    elif operator == "in" and all(isinstance(each, str) for each in value):
+        holds = ids(name, frozenset(value))
+    else:
+        holds = _on(name, OPERATORS[operator].test(value))
+    return (lambda unit, attributes: not holds(unit, attributes)) if negated else holds
+
+
+def ids(name: str, members: frozenset[str]) -> Holds:
+    """Return the function of `in` for texts alone: the frequent case, and that of a segment's ids."""
+    test = _in_texts(members)
+    if name == UNIT:
+        return lambda unit, attributes: test(unit)
+
+    def holds(unit: str, attributes: Any) -> bool:
+        try:
+            value = attributes.get(name)
+            return value in members or (isinstance(value, tuple) and slowly(unit, attributes))
+        except Exception:  # a list, which cannot be hashed; or no mapping, or a value that cannot be compared
+            return slowly(unit, attributes)
+
+    slowly = _on(name, test)
+    return holds
+
+
+def _one_text(name: str, expected: str) -> Holds:
+    if name == UNIT:
+        return lambda unit, attributes: unit == expected
+
+    def holds(unit: str, attributes: Any) -> bool:
+        try:
+            return bool(attributes.get(name) == expected)
+        except Exception:  # no mapping, or a value that cannot be compared: equal to nothing
+            return False
+
+    return holds
+
+
+def _on(name: str, test: Test) -> Holds:
+    """Apply a test to an attribute. What raises is no JSON value, hence of a type no operator takes."""
+    if name == UNIT:
+        return lambda unit, attributes: test(unit)
+
+    def holds(unit: str, attributes: Any) -> bool:
+        try:
+            value = attributes.get(name)
+            return value is not None and test(value)
+        except Exception:
+            return False
+
+    return holds
+
+
+def _exists(name: str, wanted: bool) -> Holds:
+    if name == UNIT:
+        return lambda unit, attributes: wanted
+
+    def holds(unit: str, attributes: Any) -> bool:
+        try:
+            return (attributes.get(name) is not None) is wanted
+        except Exception:  # no mapping: nothing is there
+            return not wanted
+
+    return holds
+
+
+def is_number(value: Any) -> bool:
+    """Return whether it is a JSON number: `True` and `False` are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _equals(expected: Any) -> Test:
+    if isinstance(expected, str):
+        return lambda value: isinstance(value, str) and value == expected
+    if isinstance(expected, bool):
+        return lambda value: value is expected
+    return lambda value: is_number(value) and value == expected
+
+
+def _in(values: list[Any]) -> Test:
+    texts = frozenset(value for value in values if isinstance(value, str))
+    booleans = [value for value in values if isinstance(value, bool)]
+    numbers = frozenset(value for value in values if is_number(value))
+
+    def one(value: Any) -> bool:
+        if isinstance(value, str):
+            return value in texts
+        return value in booleans if isinstance(value, bool) else is_number(value) and value in numbers
+
+    return lambda value: any(map(one, value)) if isinstance(value, list | tuple) else one(value)
+
+
+def _in_texts(members: frozenset[str]) -> Test:
+    def one(value: Any) -> bool:
+        return isinstance(value, str) and value in members
+
+    return lambda value: any(map(one, value)) if isinstance(value, list | tuple) else one(value)
+
+
+def _contains(expected: Any) -> Test:
+    same = _equals(expected)
+
+    def test(value: Any) -> bool:
+        if isinstance(value, str):
+            return isinstance(expected, str) and expected in value
+        return isinstance(value, list | tuple) and any(map(same, value))
+
+    return test
+
+
+def _starts_with(prefix: str) -> Test:
+    return lambda value: isinstance(value, str) and value.startswith(prefix)
+
+
+def _ends_with(suffix: str) -> Test:
+    return lambda value: isinstance(value, str) and value.endswith(suffix)
+
+
+def _is_type(wanted: str) -> Test:
+    return {
+        "boolean": lambda value: isinstance(value, bool),
+        "string": lambda value: isinstance(value, str),
+        # 1.0 is 1: many languages and every JSON writer of theirs cannot tell them apart.
+        "integer": lambda value: is_number(value) and value == value // 1,
+        "number": is_number,
+        "list": lambda value: isinstance(value, list | tuple),
+    }[wanted]
+
+
+def _scalar(value: Any, place: str) -> Any:
+    if isinstance(value, str):
+        return read_.any_text(value, place, MAX_TEXT)
+    if isinstance(value, bool):
+        return value
+    return read_.number(value, place, "a string, a number or a boolean")
+
+
+def _scalars(value: Any, place: str) -> list[Any]:
+    values = read_.sequence(value, place)
+    if len(values) > MAX_VALUES:
+        raise ConfigurationError(
+            place, f"{len(values):,} values, at most {MAX_VALUES:,} are taken; make a segment of ids"
+        )
+    return [_scalar(each, f"{place}[{index}]") for index, each in enumerate(values)]
+
+
+def _text(value: Any, place: str) -> str:
+    return read_.any_text(value, place, MAX_TEXT)
+
+
+def _interval(value: Any, place: str) -> list[float]:
+    pair = [
+        read_.number(each, f"{place}[{index}]") for index, each in enumerate(read_.sequence(value, place))
+    ]
+    if len(pair) != 2 or pair[0] > pair[1]:
+        raise ConfigurationError(place, "expected [low, high] with low <= high")
+    return pair
+
+
+class Operator(NamedTuple):
+    """What an operator takes and does.
+
+    Attributes:
+        read: checks the condition's `value` and returns it detached.
+        test: returns the test of an attribute's value against it.
+    """
+
+    read: Callable[[Any, str], Any]
+    test: Callable[[Any], Test]
+
+
+OPERATORS: Final[Mapping[str, Operator]] = {
+    "equals": Operator(_scalar, _equals),
+    "not_equals": Operator(_scalar, _equals),
+    "in": Operator(_scalars, _in),
+    "not_in": Operator(_scalars, _in),
+    "less_than": Operator(read_.number, lambda high: lambda value: is_number(value) and value < high),
+    "at_most": Operator(read_.number, lambda high: lambda value: is_number(value) and value <= high),
+    "greater_than": Operator(read_.number, lambda low: lambda value: is_number(value) and value > low),
+    "at_least": Operator(read_.number, lambda low: lambda value: is_number(value) and value >= low),
+    "between": Operator(
+        _interval, lambda ends: lambda value: is_number(value) and ends[0] <= value <= ends[1]
+    ),
+    "starts_with": Operator(_text, _starts_with),
+    "ends_with": Operator(_text, _ends_with),
+    "contains": Operator(_scalar, _contains),
+    "exists": Operator(read_.boolean, lambda wanted: lambda value: bool(wanted)),
+    "is_type": Operator(lambda value, place: read_.one_of(value, TYPES, place), _is_type),
+}
+"""Every operator by its name; those that are negations share the test of what they negate."""
