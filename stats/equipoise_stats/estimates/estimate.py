@@ -224,4 +224,5 @@ def welch_satterthwaite(first: float, first_df: float, second: float, second_df:
         18.0
     """
     share = first / (first + second)
-    return 1 / (share**2 / first_df + (1 - share) ** 2 / second_df)
+    rest = 1 - share
+    return 1 / (share * share / first_df + rest * rest / second_df)

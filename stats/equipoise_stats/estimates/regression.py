@@ -11,7 +11,7 @@ from operator import mul
 _COLLINEAR = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would triple the time to make one
 class Regression:
     """Coefficients of an outcome on k covariates.
 
@@ -20,12 +20,14 @@ class Regression:
         rank: Number of covariates used.
         residual: What the covariates leave of the outcome's sum of squares.
         distance: The quadratic form δ' V⁻¹ δ of the vector δ that was given.
+        shift: What the coefficients θ make of that vector, θ'δ.
     """
 
     coefficients: tuple[float, ...]
     rank: int
     residual: float
     distance: float
+    shift: float
 
 
 def regress(matrix: list[list[float]], cross: list[float], total: float, offset: list[float]) -> Regression:
@@ -35,14 +37,14 @@ def regress(matrix: list[list[float]], cross: list[float], total: float, offset:
         matrix: V, k × k, the covariates' (co)variances, symmetric; a row of zeros where one is constant.
         cross: c, k covariances of covariates and outcome.
         total: Variance of the outcome.
-        offset: δ, k numbers for the quadratic form δ' V⁻¹ δ.
+        offset: δ, k numbers for the quadratic form δ' V⁻¹ δ and the product θ'δ.
 
     Source:
         Goodnight 1979, A tutorial on the SWEEP operator, The American Statistician 33, 149–158.
 
     Example:
         >>> regress([[2.0, 1.0], [1.0, 2.0]], [3.0, 3.0], 10.0, [1.0, 0.0])
-        Regression(coefficients=(1.0, 1.0), rank=2, residual=4.0, distance=0.6666666666666666)
+        Regression(coefficients=(1.0, 1.0), rank=2, residual=4.0, distance=0.6666666666666666, shift=1.0)
     """
     k = len(cross)
     # The columns are V, c and δ; eliminating in V leaves the reduced rows from which θ is substituted back.
@@ -63,7 +65,26 @@ def regress(matrix: list[list[float]], cross: list[float], total: float, offset:
     for p in reversed(used):
         known = sum(rows[p][j] * coefficients[j] for j in used if j > p)
         coefficients[p] = (rows[p][k] - known) / rows[p][p]
-    return Regression(tuple(coefficients), len(used), residual, distance)
+    return Regression(tuple(coefficients), len(used), residual, distance, dot(coefficients, offset))
+
+
+def regress_on_one(variance: float, cross: float, total: float, offset: float) -> Regression:
+    """What `regress` gives for one covariate, the usual case, in a fraction of the time.
+
+    Args:
+        variance: Variance of the covariate; 0 where it is constant.
+        cross: Covariance of covariate and outcome.
+        total: Variance of the outcome.
+        offset: δ, one number.
+
+    Example:
+        >>> regress_on_one(2.0, 3.0, 10.0, 1.0)
+        Regression(coefficients=(1.5,), rank=1, residual=5.5, distance=0.5, shift=1.5)
+    """
+    if not variance > 0:
+        return Regression((0.0,), 0, total, 0.0, 0.0)
+    theta = cross / variance
+    return Regression((theta,), 1, total - cross**2 / variance, offset**2 / variance, theta * offset)
 
 
 def dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -53,16 +53,12 @@ def difference_effect(estimate: Estimate, critical: float, alternative: Alternat
         alternative: Two-sided, or which side the bound is on: `greater` gives a lower bound, `less` an upper
             one.
     """
+    difference, standard_error = estimate.difference, estimate.standard_error
     if math.isinf(critical):
-        return Effect(
-            Status.UNBOUNDED,
-            _TOO_EARLY,
-            estimate.difference,
-            estimate.standard_error,
-        )
-    radius = critical * estimate.standard_error
-    interval = _one_or_two_sided(estimate.difference - radius, estimate.difference + radius, alternative)
-    return Effect(Status.OK, None, estimate.difference, estimate.standard_error, interval)
+        return Effect(Status.UNBOUNDED, _TOO_EARLY, difference, standard_error)
+    radius = critical * standard_error
+    interval = _one_or_two_sided(difference - radius, difference + radius, alternative)
+    return Effect(Status.OK, None, difference, standard_error, interval)
 
 
 def lift_effect(estimate: Estimate, critical: float, alternative: Alternative = "two-sided") -> Effect:
@@ -85,24 +81,24 @@ def lift_effect(estimate: Estimate, critical: float, alternative: Alternative = 
         >>> lift.estimate, round(lift.interval.lower, 4), round(lift.interval.upper, 4)
         (0.1, 0.0433, 0.16)
     """
-    control, v_c = estimate.control.value, estimate.control.variance
+    treatment, control = estimate.treatment.value, estimate.control.value
     if control <= 0:
         return Effect(Status.CONTROL_NOT_POSITIVE, CONTROL_NOT_POSITIVE.format(value=control))
     if math.isinf(critical):
         return Effect(Status.UNBOUNDED, _TOO_EARLY)
-    if control <= critical * math.sqrt(v_c):
+    if control <= critical * math.sqrt(estimate.control.variance):
         return Effect(
             Status.UNBOUNDED,
             "The control's value is not distinguishable from zero: the lift has no bounded interval.",
         )
-    if estimate.treatment.value == 0 and estimate.treatment.variance == 0:
+    if treatment == 0 and estimate.treatment.variance == 0:
         return Effect(
             Status.NO_VARIANCE,
             "Every unit of the treatment arm has the value 0, so the lift's uncertainty is unknown.",
         )
-    lift = estimate.difference / control
+    lift = (treatment - control) / control
     standard_error = math.sqrt(_lift_form_variance(estimate, lift)) / control
-    lower, upper = _fieller(estimate, critical)
+    lower, upper = _fieller(estimate, critical, lift)
     if not (math.isfinite(lower) and math.isfinite(upper) and math.isfinite(standard_error)):
         return Effect(
             Status.UNBOUNDED, f"The control's value, {control:.6g}, is too close to zero to divide by."
@@ -117,7 +113,7 @@ def _lift_form_variance(estimate: Estimate, lift: float) -> float:
     return max(0.0, v_t - 2 * ratio * estimate.covariance + ratio * ratio * v_c)
 
 
-def _fieller(estimate: Estimate, critical: float) -> tuple[float, float]:
+def _fieller(estimate: Estimate, critical: float, lift: float) -> tuple[float, float]:
     """The two lifts at which the linear form is exactly `critical` standard errors from 0.
 
     They solve A λ² − 2 B λ + C = 0 in units of the control's value. C is the product of the ends of the
@@ -125,21 +121,21 @@ def _fieller(estimate: Estimate, critical: float) -> tuple[float, float]:
     of terms that cannot be negative, and the roots without cancellation.
     """
     m, v_c, c = estimate.control.value, estimate.control.variance, estimate.covariance
-    radius = critical * estimate.standard_error
-    product = ((estimate.difference - radius) / m) * ((estimate.difference + radius) / m)
-    g = (critical * math.sqrt(v_c) / m) ** 2
+    difference, radius = estimate.difference, critical * estimate.standard_error
+    product = ((difference - radius) / m) * ((difference + radius) / m)
+    noise = math.sqrt(v_c)
+    g = (critical * noise / m) ** 2
     slope = c / v_c if v_c > 0 else 0.0
-    lift = estimate.difference / m
     middle = lift - g * (slope - 1)
     residual = max(0.0, estimate.treatment.variance - slope * c) / m / m
-    along = math.sqrt(v_c) / m * (1 + lift - slope)
+    along = noise / m * (1 + lift - slope)
     root = critical * math.sqrt((1 - g) * residual + along * along)
     far = middle + math.copysign(root, middle)
-    ends = (far / (1 - g), product / far if far else 0.0)
-    return min(ends), max(ends)
+    one, other = far / (1 - g), product / far if far else 0.0
+    return (one, other) if one < other else (other, one)
 
 
 def _one_or_two_sided(lower: float, upper: float, alternative: Alternative) -> Interval:
-    return Interval(
-        -math.inf if alternative == "less" else lower, math.inf if alternative == "greater" else upper
-    )
+    if alternative == "two-sided":
+        return Interval(lower, upper)
+    return Interval(lower, math.inf) if alternative == "greater" else Interval(-math.inf, upper)

@@ -6,6 +6,8 @@ from typing import get_args
 from equipoise_stats.inference.comparison import Alternative, Scale
 
 _SMALLEST_ALPHA = 1e-50
+_ALTERNATIVES = get_args(Alternative)
+_SCALES = get_args(Scale)
 
 
 def check_alpha(alpha: float) -> float:
@@ -31,10 +33,8 @@ def tail_alpha(alpha: float, alternative: Alternative) -> float:
         >>> tail_alpha(0.05, "two-sided"), tail_alpha(0.05, "greater")
         (0.025, 0.05)
     """
-    if alternative not in get_args(Alternative):
-        raise ValueError(
-            f"alternative is {alternative!r}; it must be one of {', '.join(get_args(Alternative))}."
-        )
+    if alternative not in _ALTERNATIVES:
+        raise ValueError(f"alternative is {alternative!r}; it must be one of {', '.join(_ALTERNATIVES)}.")
     return alpha / 2 if alternative == "two-sided" else alpha
 
 
@@ -44,8 +44,8 @@ def check_null(null: float, scale: Scale) -> None:
     Raises:
         ValueError: The scale is unknown, the value is not finite, or a lift is not above −1.
     """
-    if scale not in get_args(Scale):
-        raise ValueError(f"scale is {scale!r}; it must be one of {', '.join(get_args(Scale))}.")
+    if scale not in _SCALES:
+        raise ValueError(f"scale is {scale!r}; it must be one of {', '.join(_SCALES)}.")
     if not math.isfinite(null):
         raise ValueError(f"The null value is {null!r}; it must be a finite number.")
     if scale == "lift" and null <= -1:
