@@ -15,7 +15,13 @@ from equipoise_stats import Alternative, MetaAnalysis, Status, meta_analysis
 from equipoise_stats.program.between_variance import between_variance, cochran_q, weighted_mean
 from equipoise_stats.program.meta_analysis import MetaMethod
 
-METHODS: tuple[MetaMethod, ...] = ("fixed", "paule_mandel", "dersimonian_laird", "maximum_likelihood")
+METHODS: tuple[MetaMethod, ...] = (
+    "fixed",
+    "paule_mandel",
+    "dersimonian_laird",
+    "maximum_likelihood",
+    "restricted_maximum_likelihood",
+)
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
 
 # Colditz et al. 1994, thirteen trials of the BCG vaccine: cases and non-cases, vaccinated and control.
@@ -59,6 +65,7 @@ def number(value: float | None) -> float:
         ("dersimonian_laird", -0.7141, 0.1787, 0.3088),
         ("paule_mandel", -0.7150, 0.1809, 0.3181),
         ("maximum_likelihood", -0.7112, 0.1719, 0.2800),
+        ("restricted_maximum_likelihood", -0.7145, 0.1798, 0.3132),
     ],
 )
 def test_published_vaccine_trials(
@@ -153,6 +160,34 @@ def test_estimates_of_tau_solve_their_equations(studies: tuple[list[float], list
     best = min(loss(tau) for tau in np.linspace(0, 6, 200))
     polished = float(optimize.minimize_scalar(loss, bounds=(0, 6), method="bounded").fun)
     assert loss(ours) <= min(best, polished) + 1e-9
+
+
+@given(STUDIES)
+def test_the_restricted_likelihood_is_that_of_the_differences(
+    studies: tuple[list[float], list[float]],
+) -> None:
+    """Its definition: the density of k − 1 differences of effects, whatever their mean (Harville 1974)."""
+    effects, errors = (np.array(each) for each in studies)
+    contrasts = np.diff(np.eye(effects.size), axis=0)
+
+    def loss(tau_squared: float) -> float:
+        covariance = contrasts @ np.diag(errors**2 + tau_squared) @ contrasts.T
+        return -float(stats.multivariate_normal.logpdf(contrasts @ effects, cov=covariance))
+
+    ours = between_variance(effects, errors, "restricted_maximum_likelihood")
+    assert loss(ours) <= min(loss(tau * tau) for tau in np.linspace(0, 6, 60)) + 1e-9
+    for near in (ours * 1.01, ours * 0.99):
+        assert loss(ours) <= loss(near) + 1e-12
+
+
+@given(st.lists(st.floats(-3, 3), min_size=2, max_size=12), st.floats(0.05, 2))
+def test_restricted_likelihood_of_equal_errors_in_closed_form(effects: list[float], error: float) -> None:
+    # The sample variance less that of chance; maximum likelihood divides by k instead of k − 1.
+    values, errors = np.array(effects), np.full(len(effects), error)
+    for method, lost in (("restricted_maximum_likelihood", 1), ("maximum_likelihood", 0)):
+        expected = max(0.0, float(np.var(values, ddof=lost)) - error**2)
+        ours = between_variance(values, errors, method)  # type: ignore[arg-type]
+        assert ours == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_a_likelihood_with_two_peaks() -> None:

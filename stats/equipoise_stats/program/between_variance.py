@@ -1,5 +1,6 @@
 """How much the true effects of several experiments differ: Cochran's Q and estimates of τ²."""
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -7,7 +8,9 @@ from scipy.optimize import brentq
 
 from equipoise_stats.program.studies import Floats
 
-BetweenVariance = Literal["paule_mandel", "dersimonian_laird", "maximum_likelihood"]
+BetweenVariance = Literal[
+    "paule_mandel", "dersimonian_laird", "maximum_likelihood", "restricted_maximum_likelihood"
+]
 """How τ² is estimated."""
 
 _TOLERANCE = 1e-15
@@ -62,13 +65,14 @@ def between_variance(effects: Floats, errors: Floats, method: BetweenVariance) -
         effects: Shape (k,), k ≥ 2.
         errors: Standard errors, shape (k,).
         method: `paule_mandel` (the τ² at which Q is k − 1), `dersimonian_laird` (moments),
-            `maximum_likelihood`.
+            `maximum_likelihood`, `restricted_maximum_likelihood` (REML: allows for the estimated mean).
 
     Raises:
         ValueError: The method is unknown.
 
     Source:
-        Paule and Mandel 1982; DerSimonian and Laird 1986, Controlled Clinical Trials 7, 177–188.
+        Paule and Mandel 1982; DerSimonian and Laird 1986, Controlled Clinical Trials 7, 177–188; Viechtbauer
+        2005, J. Educ. Behav. Stat. 30, 261–293 (likelihoods).
 
     Example:
         >>> import numpy as np
@@ -86,31 +90,41 @@ def between_variance(effects: Floats, errors: Floats, method: BetweenVariance) -
     elif method == "paule_mandel":
         tau_squared = _paule_mandel(effects, errors)
     else:
-        tau_squared = maximum_likelihood(effects, errors, None)
+        restricted = method == "restricted_maximum_likelihood"
+        tau_squared = maximum_likelihood(effects, errors, None, restricted=restricted)
     return tau_squared * unit * unit
 
 
-def maximum_likelihood(effects: Floats, errors: Floats, mean: float | None) -> float:
+def maximum_likelihood(
+    effects: Floats, errors: Floats, mean: float | None, *, restricted: bool = False
+) -> float:
     """The τ² that makes effects ~ N(mean, se² + τ²) most likely.
+
+    The likelihood may have several peaks. Fisher's scoring stops at one of them, or does not converge; here
+    the slope's changes of sign are bracketed on a grid of τ², so there always is an answer, the highest.
 
     Args:
         effects: Shape (k,).
         errors: Standard errors, shape (k,).
         mean: The mean, or None to estimate it too.
+        restricted: Whether the likelihood is that of the differences between the effects, which do not
+            depend on the mean; for an estimated mean and two effects or more.
     """
 
     def score(tau_squared: float) -> float:
         """Twice the slope of the log likelihood in τ²."""
         weights = 1 / (errors * errors + tau_squared)
         centre = weighted_mean(effects, errors, tau_squared)[0] if mean is None else mean
-        return float((weights * weights * (effects - centre) ** 2 - weights).sum())
+        slope = float((weights * weights * (effects - centre) ** 2 - weights).sum())
+        return slope + float((weights * weights).sum() / weights.sum()) if restricted else slope
 
     def log_likelihood(tau_squared: float) -> float:
         spread = errors * errors + tau_squared
         centre = weighted_mean(effects, errors, tau_squared)[0] if mean is None else mean
-        return float(-0.5 * (np.log(spread) + (effects - centre) ** 2 / spread).sum())
+        likelihood = float(-0.5 * (np.log(spread) + (effects - centre) ** 2 / spread).sum())
+        return likelihood - 0.5 * math.log(float((1 / spread).sum())) if restricted else likelihood
 
-    # The likelihood may have several peaks: every change of sign of the slope is looked at.
+    # Beyond `top` the slope is negative: Σ w (effect − mean)² is at most D² Σ w, D the largest distance.
     centre = weighted_mean(effects, errors, 0.0)[0] if mean is None else mean
     top = 4 * float(((effects - centre) ** 2).max() + (errors * errors).max())
     low = float((errors * errors).min()) * 1e-6

@@ -15,6 +15,7 @@ from equipoise_stats.distributions import (
 from equipoise_stats.inference.comparison import Alternative, Interval
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 from equipoise_stats.program.between_variance import (
+    BetweenVariance,
     between_variance,
     cochran_q,
     weighted_mean,
@@ -22,8 +23,9 @@ from equipoise_stats.program.between_variance import (
 from equipoise_stats.program.studies import checked_studies
 from equipoise_stats.results import Notice, Serialisable, Status
 
-MetaMethod = Literal["fixed", "paule_mandel", "dersimonian_laird", "maximum_likelihood"]
-"""One common true effect, or true effects that vary with a variance estimated in one of three ways."""
+MetaMethod = Literal["fixed"] | BetweenVariance
+"""One common true effect, or true effects that vary with a variance estimated in one of several ways."""
+_METHODS = ("fixed", *get_args(BetweenVariance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def meta_analysis(
             shape (k,).
         standard_errors: Their standard errors, shape (k,).
         method: `fixed` assumes one true effect; the others let true effects vary: `paule_mandel`,
-            `dersimonian_laird`, `maximum_likelihood`.
+            `dersimonian_laird`, `maximum_likelihood`, `restricted_maximum_likelihood` (REML, what other
+            software often has as its default).
         hartung_knapp: Whether the standard error is that of Hartung, Knapp, Sidik and Jonkman, with a t
             reference of k − 1 degrees of freedom: right for few experiments where the normal one is far too
             narrow. Left out, it is used unless the method is `fixed`.
@@ -116,7 +119,8 @@ def meta_analysis(
 
     Source:
         DerSimonian and Laird 1986; Paule and Mandel 1982; Hartung and Knapp 2001, Statistics in Medicine 20,
-        3875–3889; prediction: Higgins, Thompson and Spiegelhalter 2009, J. R. Stat. Soc. A 172, 137–159.
+        3875–3889; Viechtbauer 2005, J. Educ. Behav. Stat. 30, 261–293 (REML); prediction: Higgins, Thompson
+        and Spiegelhalter 2009, J. R. Stat. Soc. A 172, 137–159.
 
     Example:
         >>> result = meta_analysis([0.02, 0.05, 0.01, 0.04], [0.01, 0.02, 0.01, 0.015])
@@ -125,8 +129,8 @@ def meta_analysis(
     """
     tail = tail_alpha(check_alpha(alpha), alternative)
     check_null(null, "difference")
-    if method not in get_args(MetaMethod):
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(get_args(MetaMethod))}.")
+    if method not in _METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(_METHODS)}.")
     values, errors = checked_studies(effects, standard_errors)
     own_spread = method != "fixed" if hartung_knapp is None else hartung_knapp
     k = values.size
