@@ -5,8 +5,10 @@ An operator is false where the attribute is missing or of a type that it does no
 """
 
 from collections.abc import Callable, Mapping
+from operator import eq, ge, gt, le, lt
 from typing import Any, Final, NamedTuple
 
+from equipoise import _dates, _patterns, _versions
 from equipoise import _reading as read_
 from equipoise._definitions import Condition
 from equipoise.errors import ConfigurationError
@@ -62,7 +64,7 @@ def ids(name: str, members: frozenset[str]) -> Holds:
     """Return the function of `in` for texts alone: the frequent case, and that of a segment's ids."""
     test = _in_texts(members)
     if name == UNIT:
-        return lambda unit, attributes: test(unit)
+        return lambda unit, _: test(unit)
 
     def holds(unit: str, attributes: Any) -> bool:
         try:
@@ -77,9 +79,9 @@ def ids(name: str, members: frozenset[str]) -> Holds:
 
 def _one_text(name: str, expected: str) -> Holds:
     if name == UNIT:
-        return lambda unit, attributes: unit == expected
+        return lambda unit, _: unit == expected
 
-    def holds(unit: str, attributes: Any) -> bool:
+    def holds(_: str, attributes: Any) -> bool:
         try:
             return bool(attributes.get(name) == expected)
         except Exception:  # no mapping, or a value that cannot be compared: equal to nothing
@@ -91,9 +93,9 @@ def _one_text(name: str, expected: str) -> Holds:
 def _on(name: str, test: Test) -> Holds:
     """Apply a test to an attribute. What raises is no JSON value, hence of a type no operator takes."""
     if name == UNIT:
-        return lambda unit, attributes: test(unit)
+        return lambda unit, _: test(unit)
 
-    def holds(unit: str, attributes: Any) -> bool:
+    def holds(_: str, attributes: Any) -> bool:
         try:
             value = attributes.get(name)
             return value is not None and test(value)
@@ -105,9 +107,9 @@ def _on(name: str, test: Test) -> Holds:
 
 def _exists(name: str, wanted: bool) -> Holds:
     if name == UNIT:
-        return lambda unit, attributes: wanted
+        return lambda _, __: wanted
 
-    def holds(unit: str, attributes: Any) -> bool:
+    def holds(_: str, attributes: Any) -> bool:
         try:
             return (attributes.get(name) is not None) is wanted
         except Exception:  # no mapping: nothing is there
@@ -168,15 +170,36 @@ def _ends_with(suffix: str) -> Test:
     return lambda value: isinstance(value, str) and value.endswith(suffix)
 
 
+def _matches(pattern: str) -> Test:
+    compiled = _patterns.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.search(value)
+
+
+def _compared(parse: Callable[[object], Any], compare: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
+    """Return the test of an ordered kind written as text; what cannot be parsed fails it."""
+
+    def made(operand: Any) -> Test:
+        bound = parse(operand)
+
+        def test(value: Any) -> bool:
+            parsed = parse(value)
+            return parsed is not None and compare(parsed, bound)
+
+        return test
+
+    return made
+
+
 def _is_type(wanted: str) -> Test:
-    return {
+    tests: dict[str, Test] = {
         "boolean": lambda value: isinstance(value, bool),
         "string": lambda value: isinstance(value, str),
         # 1.0 is 1: many languages and every JSON writer of theirs cannot tell them apart.
         "integer": lambda value: is_number(value) and value == value // 1,
         "number": is_number,
         "list": lambda value: isinstance(value, list | tuple),
-    }[wanted]
+    }
+    return tests[wanted]
 
 
 def _scalar(value: Any, place: str) -> Any:
@@ -209,6 +232,30 @@ def _interval(value: Any, place: str) -> list[float]:
     return pair
 
 
+def _pattern(value: Any, place: str) -> str:
+    pattern = read_.any_text(value, place, _patterns.MAX_LENGTH)
+    try:
+        _patterns.compile(pattern)
+    except _patterns.PatternError as error:
+        raise ConfigurationError(place, str(error)) from None
+    return pattern
+
+
+def _version(value: Any, place: str) -> str:
+    if _versions.parse(_text(value, place)) is None:
+        raise ConfigurationError(place, f"expected a semantic version such as 2.1.0, found {value!r:.80}")
+    return str(value)
+
+
+def _moment(value: Any, place: str) -> str:
+    if _dates.parse(_text(value, place)) is None:
+        raise ConfigurationError(
+            place,
+            f"expected a date such as 2026-11-22 or a time such as 2026-11-22T08:30:00Z, found {value!r:.80}",
+        )
+    return str(value)
+
+
 class Operator(NamedTuple):
     """What an operator takes and does.
 
@@ -236,7 +283,15 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "starts_with": Operator(_text, _starts_with),
     "ends_with": Operator(_text, _ends_with),
     "contains": Operator(_scalar, _contains),
-    "exists": Operator(read_.boolean, lambda wanted: lambda value: bool(wanted)),
+    "matches": Operator(_pattern, _matches),
+    "version_equals": Operator(_version, _compared(_versions.parse, eq)),
+    "version_less_than": Operator(_version, _compared(_versions.parse, lt)),
+    "version_at_most": Operator(_version, _compared(_versions.parse, le)),
+    "version_greater_than": Operator(_version, _compared(_versions.parse, gt)),
+    "version_at_least": Operator(_version, _compared(_versions.parse, ge)),
+    "before": Operator(_moment, _compared(_dates.parse, lt)),
+    "after": Operator(_moment, _compared(_dates.parse, gt)),
+    "exists": Operator(read_.boolean, lambda wanted: lambda _: bool(wanted)),
     "is_type": Operator(lambda value, place: read_.one_of(value, TYPES, place), _is_type),
 }
 """Every operator by its name; those that are negations share the test of what they negate."""

@@ -113,7 +113,7 @@ def merge(intervals: Iterable[tuple[int, int]]) -> tuple[int, ...]:
 
 
 def identified(unit_type: str, attributes: Any) -> bytes | None:
-    """Return the bytes of the id that the attributes hold for a unit type; None where there is no usable one."""
+    """Return the bytes of the id that the attributes hold for a unit type, if it is usable."""
     try:
         return str.encode(attributes.get(unit_type)) or None
     except Exception:  # missing, no string, a string without UTF-8 form; or attributes that are no mapping
@@ -129,8 +129,8 @@ def _identify(flag: Flag, unit_type: str) -> Identify | None:
 
 def _fixed(audience: Holds | None, assignment: Served) -> Match:
     if audience is None:
-        return lambda unit, encoded, attributes: assignment
-    return lambda unit, encoded, attributes: assignment if audience(unit, attributes) else None
+        return lambda _, __, ___: assignment
+    return lambda unit, _, attributes: assignment if audience(unit, attributes) else None
 
 
 def _drawn(audience: Holds | None, gates: list[Gate], identify: Identify | None, draw: Draw) -> Match:
