@@ -7,6 +7,7 @@ from equipoise.bucketing import BUCKETS, bucket
 from equipoise.configuration import Configuration
 from equipoise.errors import ConfigurationError, EquipoiseError
 from equipoise.evaluation import evaluate
+from equipoise.explanation import Explanation, explain
 
 __all__ = [
     "BUCKETS",
@@ -17,7 +18,9 @@ __all__ = [
     "Counters",
     "DeliveryReport",
     "EquipoiseError",
+    "Explanation",
     "Reason",
     "bucket",
     "evaluate",
+    "explain",
 ]
