@@ -7,12 +7,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
+ENGINES := .venv-engines
+ENGINES_READY := $(ENGINES)/.ready
 MUTMUT := .venv-mutants
 MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast coverage check format bench peers calibrate mutants constraints clean
+.PHONY: help setup demo serve test test-fast test-engines coverage check format bench peers calibrate mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +40,18 @@ test: $(READY) ## run all tests
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/pytest --numprocesses auto -m 'not slow'
+
+# Java 17 is what Spark runs on.
+$(ENGINES_READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml constraints.txt
+	@command -v java > /dev/null || { echo "Spark needs Java 17. On Debian and Ubuntu: apt-get install openjdk-17-jre-headless" >&2; exit 1; }
+	@echo "Setting up $(ENGINES): PostgreSQL, ClickHouse and Spark (1.5 GB, some minutes, once)"
+	@$(PYTHON) -m venv --clear $(ENGINES)
+	@$(ENGINES)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(ENGINES)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --constraint tests/engines/constraints.txt --group engines --editable sdk --editable stats --editable .
+	@touch $@
+
+test-engines: $(ENGINES_READY) ## run the tests that need PostgreSQL, ClickHouse and Spark
+	@$(ENGINES)/bin/pytest tests/engines
 
 coverage: $(READY) ## measure which lines and branches of the statistics the tests reach (three minutes); all must be
 	@$(BIN)/pytest --numprocesses auto --hypothesis-seed 0 --cov equipoise_stats --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100 tests/stats
@@ -87,4 +101,4 @@ constraints: ## resolve the newest versions that our metadata admits into constr
 	@rm -rf $(VENV)-constraints
 
 clean: ## remove .venv and caches
-	@rm -rf $(VENV) $(PEERS) $(MUTMUT) .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(ENGINES) $(MUTMUT) .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

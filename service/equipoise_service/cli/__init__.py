@@ -5,10 +5,12 @@ import sys
 import typer
 
 from equipoise_service.cli.analyze import analyze
+from equipoise_service.cli.audit import audit
 from equipoise_service.cli.demo import demo
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
 from equipoise_service.cli.serve import migrate, serve
+from equipoise_service.cli.sql import sql
 from equipoise_service.cli.verify import verify
 
 app = typer.Typer(
@@ -25,6 +27,8 @@ app.add_typer(keys, name="key")
 app.command("import")(import_file)
 app.command()(analyze)
 app.command()(verify)
+app.command()(audit)
+app.add_typer(sql, name="sql")
 
 
 @app.callback(invoke_without_command=True)

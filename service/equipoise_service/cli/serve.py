@@ -1,11 +1,16 @@
 """`equipoise serve` and `equipoise migrate`."""
 
 import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equipoise_service.cli.failures import Failure
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from equipoise_service.evaluation.changes import Changes
 
 
 def serve(
@@ -45,7 +50,7 @@ def serve(
         typer.echo(
             f"Equipoise serves http://{_in_url(address)}:{bound_port} from {settings.data_dir}/", err=True
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        _server(config, resources.changes).run(sockets=[listening])
 
 
 def migrate() -> None:
@@ -80,6 +85,18 @@ def _listen(host: str, port: int) -> socket.socket:
             "with --port, or stop what uses it."
         ) from None
     return listening
+
+
+def _server(config: "uvicorn.Config", changes: "Changes") -> "uvicorn.Server":
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # It waits for every answer to end, which a stream of changes never does by itself.
+            changes.close()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def _in_url(address: str) -> str:

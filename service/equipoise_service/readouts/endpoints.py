@@ -43,12 +43,12 @@ async def read(
         principal,
         key,
         revision,
-        limiter=_one_at_a_time(state),
+        limiter=one_at_a_time(state),
     )
     return Response(msgspec.json.encode(document), media_type="application/json")
 
 
-def _one_at_a_time(state: State) -> anyio.CapacityLimiter:
+def one_at_a_time(state: State) -> anyio.CapacityLimiter:
     """Lets one analysis of this process run at a time; the others wait without holding a thread."""
     limiter = getattr(state, "readout_limiter", None)
     if limiter is None:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from equipoise_service.cli.failures import Failure
+from equipoise_service.cli.service_address import DEFAULT_URL, Key, Url, checked_key, checked_url
 
 if TYPE_CHECKING:
     from equipoise_service.cli.importing.run import Result
@@ -44,15 +43,8 @@ def import_file(
         int | None,
         typer.Option(min=1, max=2**31 - 1, help="Revision of the experiment; absent: its present one."),
     ] = None,
-    url: Annotated[
-        str, typer.Option(envvar="EQUIPOISE_URL", help="Where the service is.")
-    ] = "http://127.0.0.1:8400",
-    key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="EQUIPOISE_KEY", help="An API key with the scope ingest; better in the environment."
-        ),
-    ] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
     patience: Annotated[
         float, typer.Option(min=0, max=86_400, help="Seconds to try again when the service takes nothing.")
     ] = 60.0,
@@ -87,8 +79,8 @@ def import_file(
         timezone=timezone,
         events=tuple(parse_event(text) for text in event or ()),
     )
-    base = _checked_url(url)
-    job = Job(file, mapping, base, _checked_key(key), patience, restart, refused)
+    base = checked_url(url)
+    job = Job(file, mapping, base, checked_key(key, "ingest"), patience, restart, refused)
     try:
         result = run_import(job)
     except Interrupted as interrupted:
@@ -117,30 +109,3 @@ def _as_json(result: "Result", readout: str | None) -> str:
         "readout": readout,
     }
     return msgspec.json.encode(summary).decode()
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = (
-            parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
-        )
-        _ = parts.port  # raises where it is no number of 0 to 65535
-    except ValueError:
-        usable = False
-    if not usable:
-        raise Failure(
-            f"--url {url}: this is not the address of a service. Write it as http://127.0.0.1:8400."
-        )
-    return url.rstrip("/")
-
-
-def _checked_key(key: str | None) -> str:
-    if not key:
-        raise Failure(
-            "A key with the scope ingest is needed: give it in EQUIPOISE_KEY or with --key. "
-            "`equipoise key create import --scope ingest` makes one."
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise Failure("--key: a key is printable ASCII without spaces or line ends; was it copied whole?")
-    return key

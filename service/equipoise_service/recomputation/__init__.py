@@ -1,0 +1,1 @@
+"""Recomputation: assignments follow from the configuration alone, so anybody can compute them again."""
