@@ -60,6 +60,7 @@ class Pattern:
         "_final",
         "_first",
         "_matched",
+        "_next_alone",
         "_reach",
         "_room",
         "_sets",
@@ -74,13 +75,16 @@ class Pattern:
         self._first = _reach(program, "^")[0]
         self._empty = bool(_reach(program, "^$")[0] & self._matched)
         at_end = _reach(program, "$")
-        self._final = 0
+        self._final = self._next_alone = 0
         self._sets: dict[CharacterSet, int] = {}
         for place, instruction in enumerate(program):
             if isinstance(instruction, CharacterSet):
                 self._sets[instruction] = self._sets.get(instruction, 0) | 1 << place
+                if self._reach[place + 1] == 2 << place:
+                    self._next_alone |= 1 << place
             elif instruction == "$" and at_end[place] & self._matched:
                 self._final |= 1 << place
+        self._states: dict[int, State] = {}
         self._forget()
 
     def search(self, text: str) -> bool:
@@ -100,7 +104,8 @@ class Pattern:
             self._forget()
         self._room -= 1
         taken = waiting & sum(places for members, places in self._sets.items() if members.holds(character))
-        following = self._again
+        following = self._again | (taken & self._next_alone) << 1
+        taken &= ~self._next_alone
         while taken:
             lowest = taken & -taken
             following |= self._reach[lowest.bit_length()]
@@ -118,8 +123,10 @@ class Pattern:
         return state
 
     def _forget(self) -> None:
-        """Start anew. Forgotten states serve the searches that are still in them, and go with these."""
-        self._states: dict[int, State] = {}
+        """Start anew; a search that is still in a forgotten state computes its next step anew."""
+        for state in list(self._states.values()):
+            state.clear()  # states refer to each other; without this, only the garbage collector frees them
+        self._states = {}
         self._room = MAX_STEPS
         self._start = self._state(self._first)
 

@@ -16,7 +16,7 @@ class CharacterSet:
 
     Args:
         exact: ranges that are compared as they stand.
-        folded: ranges that a character also meets with its lower, upper or folded form.
+        folded: ranges that a character also meets with another case form of it.
         negated: whether the set holds what the ranges do not.
     """
 
@@ -52,13 +52,10 @@ def fold(character: str) -> str:
 
 
 def _forms(character: str) -> set[str]:
-    """Return the character with its one-character case forms."""
-    upper = character.upper()
-    return {
-        form
-        for form in (character, fold(character), character.lower(), upper, upper.lower())
-        if len(form) == 1
-    }
+    """Return the character and the case forms of it that fold alike."""
+    folded, upper = fold(character), character.upper()
+    forms = {folded, character.lower(), upper, upper.lower()}
+    return {character} | {form for form in forms if len(form) == 1 and fold(form) == folded}
 
 
 def _within(ranges: Ranges, character: str) -> bool:

@@ -10,7 +10,8 @@ The syntax is a part of RE2's and of Python's. It has
   difference to a search and is accepted,
 - `^` the start and `$` the end of the text (`$` is not met before a last newline),
 - `(?i)` at the start: letters of the pattern and of the text meet by simple case folding, and a character
-  meets a range when it or its lower, upper or folded form lies in it; `\d` `\w` `\s` stay what they are.
+  meets a range when it lies in it or its lower or upper form does, where that folds alike; `\d` `\w` `\s`
+  stay what they are.
 
 There are no look-around assertions, no back-references, no word boundaries, no named groups and no other
 flags: they are refused. A `{`, `}` or `]` that stands for itself is written with a backslash, and so is a `[`
