@@ -244,7 +244,9 @@ def test_constant_outcomes_have_no_variance() -> None:
     assert one.variance > 0
 
 
-@pytest.mark.parametrize(("sizes", "needed"), [((1, 9), 2), ((9, 1), 2), ((4, 9), 5), ((9, 4), 5)])
+@pytest.mark.parametrize(
+    ("sizes", "needed"), [((1, 9), 2), ((9, 1), 2), ((2, 9), 5), ((9, 2), 5), ((4, 9), 5), ((9, 4), 5)]
+)
 def test_too_few_units(sizes: tuple[int, int], needed: int) -> None:
     treatment, control = units(17, sizes[0]), units(18, sizes[1])
     answer = adjust(treatment, control, ["x0", "x1"])

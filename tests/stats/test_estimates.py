@@ -154,7 +154,8 @@ def test_few_events_are_said(treatment: Counts, control: Counts, fewest: int) ->
 
 
 def test_five_events_are_enough() -> None:
-    assert known(proportion_difference(treatment=Counts(50, 5), control=Counts(50, 45))).warnings == ()
+    enough = known(proportion_difference(treatment=Counts(50, 5), control=Counts(50, 45)))
+    assert (enough.warnings, enough.estimator) == ((), "proportion")
 
 
 @pytest.mark.parametrize("sizes", [(0, 10), (10, 0), (1, 10), (10, 1), (1, 1)])
@@ -163,6 +164,7 @@ def test_too_few_units_are_a_status(sizes: tuple[int, int]) -> None:
     moments = [Moments.from_arrays({"y": list(range(n))}) for n in sizes]
     mean = mean_difference(treatment=moments[0], control=moments[1])
     proportion = proportion_difference(treatment=Counts(n_t, 0), control=Counts(n_c, 0))
+    assert (mean.estimator, proportion.estimator) == ("mean_welch", "proportion")
     for answer in (mean, proportion):
         assert isinstance(answer, NoEstimate)
         assert answer.status == Status.TOO_FEW_UNITS

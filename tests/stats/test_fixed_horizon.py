@@ -280,6 +280,7 @@ def test_what_was_chosen_is_recorded() -> None:
     }
     assert (result.estimator, result.treatment.value, result.control.value) == ("any", 2.0, 1.0)
     assert result.treatment.standard_error == pytest.approx(math.sqrt(0.5))
+    assert (result.difference.estimate, result.difference.standard_error) == (1.0, 1.0)
     assert result.warnings == (Notice("a", "A."),)
     test = result.test
     assert (test.scale, test.null, test.alternative, test.alpha) == ("lift", 0.25, "less", 0.01)

@@ -20,6 +20,7 @@ from tests.stats.looks import (
 )
 
 from equipoise_stats import (
+    Alternative,
     ArmEstimate,
     Estimate,
     Look,
@@ -200,6 +201,20 @@ def test_a_t_statistic_beyond_every_tail() -> None:
 def test_a_t_statistic_that_no_double_holds() -> None:
     history = LookHistory(looks=(Look(1.0, 1.0, 0.05, 60.0),))
     assert group_sequential(with_z(1e150, 2.0), history=history).test.critical == math.inf
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_a_statistic_at_the_bound_does_not_reject_and_the_interval_holds_the_null(
+    alternative: Alternative,
+) -> None:
+    look = LookHistory(alternative=alternative, looks=(Look(1.0, 1.0, 0.05, 2.0),))
+    for sign in (1, -1):
+        at = ask(group_sequential, with_z(2.0 * sign), look)
+        assert at.test.statistic == 2.0 * sign
+        assert at.test.rejected is interval_of(at.difference.interval).excludes(0.0) is False
+        beyond = ask(group_sequential, with_z(sign * math.nextafter(2.0, 3.0)), look)
+        against = {"greater": -1, "less": 1}.get(alternative)
+        assert beyond.test.rejected is (sign != against)
 
 
 def test_a_look_that_cannot_reject_says_so() -> None:

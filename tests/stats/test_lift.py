@@ -196,6 +196,7 @@ def test_a_control_that_may_be_zero_has_no_bounded_lift() -> None:
 def test_a_treatment_of_zeros_only_has_no_lift() -> None:
     result = fixed_horizon(proportion_difference(treatment=Counts(100, 0), control=Counts(100, 50)))
     assert result.lift.status == Status.NO_VARIANCE
+    assert (result.lift.reason or "").startswith("Every unit of the treatment arm has the value 0")
     assert result.lift.interval is None
     assert result.difference.status == Status.OK
     assert [warning.code for warning in result.warnings] == ["few_events"]
@@ -230,7 +231,7 @@ def test_an_infinite_critical_value_gives_no_interval() -> None:
         alternative="two-sided",
         null=0.0,
         scale="difference",
-        statistic=statistic(e),
+        statistic=statistic(e, 0.0, "difference"),
         critical=math.inf,
         log_p=0.0,
         df=math.inf,
@@ -238,6 +239,7 @@ def test_an_infinite_critical_value_gives_no_interval() -> None:
     assert result.difference.status == result.lift.status == Status.UNBOUNDED
     assert result.difference.interval is result.lift.interval is None
     assert result.difference.estimate == 1.0
+    assert result.difference.standard_error == pytest.approx(math.sqrt(0.2))
     assert result.test.rejected is False
     assert result.to_dict()["test"]["critical"] is None
 

@@ -27,7 +27,9 @@ levels = st.sampled_from([1e-50, 1e-6, 0.001, 0.01, 0.05, 0.2, 0.45])
 def test_the_optimal_ratio(alpha: float, kappa: float) -> None:
     assert optimal_mixture_ratio(alpha) == pytest.approx(kappa, abs=5e-7)
     assert mixture_units(5000, alpha) == pytest.approx(5000 / kappa, rel=1e-6)
+    assert mixture_units(0.5, alpha) == pytest.approx(0.5 / kappa, rel=1e-6)
     for side in SIDES:
+        assert mixture_units(5000, alpha / 2, side) == mixture_units(5000, alpha)  # type: ignore[arg-type]
         assert optimal_mixture_ratio(alpha / 2, side) == optimal_mixture_ratio(alpha)  # type: ignore[arg-type]
 
 

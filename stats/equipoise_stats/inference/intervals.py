@@ -16,7 +16,7 @@ _TOO_EARLY = "At this look no effect, however large, is distinguishable yet."
 CONTROL_NOT_POSITIVE = "A lift needs a positive control value; the control's estimate is {value:.6g}."
 
 
-def statistic(estimate: Estimate, null: float = 0.0, scale: Scale = "difference") -> float | None:
+def statistic(estimate: Estimate, null: float, scale: Scale) -> float | None:
     """The standardised distance of an estimate from a null value.
 
     On the scale of lifts this is the exact linear form (m_t − (1 + λ) m_c) / se, not a delta method.
@@ -32,7 +32,7 @@ def statistic(estimate: Estimate, null: float = 0.0, scale: Scale = "difference"
     Example:
         >>> from equipoise_stats.estimates.estimate import ArmEstimate
         >>> e = Estimate("mean", ArmEstimate(100, 11.0, 0.5), ArmEstimate(100, 10.0, 0.5))
-        >>> statistic(e), statistic(e, 0.5), statistic(e, 0.1, "lift")
+        >>> statistic(e, 0.0, "difference"), statistic(e, 0.5, "difference"), statistic(e, 0.1, "lift")
         (1.0, 0.5, 0.0)
     """
     if scale == "difference":
