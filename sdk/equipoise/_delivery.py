@@ -9,6 +9,7 @@ from typing import Any, Final
 from equipoise import _backoff
 from equipoise._items import Item, timestamp
 from equipoise._ledger import DropReason, Ledger, Outcome
+from equipoise._losses import Losses
 from equipoise._notices import Notices
 from equipoise._queue import Queue
 from equipoise._settings import Settings
@@ -33,6 +34,7 @@ class Delivery:
         self._queue = queue
         self._ledger = ledger
         self._notices = notices
+        self._losses = Losses(ledger)
         self._batches: deque[list[Item]] = deque()
         self._failures = 0
         self._retry_at = 0.0
@@ -40,7 +42,9 @@ class Delivery:
 
     def due(self) -> float:
         """Return the monotonic time at which `step` has something to do; infinity when there is nothing."""
-        return self._retry_at if self._batches else max(self._retry_at, self._queue.due())
+        if self._batches:
+            return self._retry_at
+        return max(self._retry_at, min(self._queue.due(), self._losses.due()))
 
     def hurry(self) -> None:
         """Try again at once, unless the service itself asked to wait: someone waits for a flush."""
@@ -48,27 +52,43 @@ class Delivery:
             self._retry_at = 0.0
 
     def step(self, timeout: float) -> None:
-        """Send the oldest batch once."""
+        """Send the oldest batch once; without one, tell the service what was dropped."""
         if not self._batches:
             batch = self._queue.take()
-            if not batch:
-                return
-            self._batches.append(batch)
-        batch = self._batches[0]
-        try:
-            answer = self._transport.post_json("/v1/events", _body(batch), timeout)
-        except TransportError as error:
-            self._retry(None, f"the service cannot be reached ({error})")
+            if batch:
+                self._batches.append(batch)
+        batch = self._batches[0] if self._batches else []
+        losses = self._losses.unreported()
+        if not batch and not losses:
             return
-        self._judge(batch, answer)
+        try:
+            answer = self._transport.post_json(
+                "/v1/events", _body(batch, self._losses.member(losses)), timeout
+            )
+        except TransportError as error:
+            if batch:
+                self._retry(None, f"the service cannot be reached ({error})")
+            else:
+                self._losses.put_off()
+            return
+        if answer.status == 200:
+            self._losses.reported(losses)
+        elif not batch:
+            self._losses.put_off()
+        if batch:
+            self._judge(batch, answer)
 
-    def abandon(self, reason: DropReason) -> None:
-        """Give up everything queued."""
-        while self._batches:
-            self._drop(self._batches[0], reason)
+    def abandon(self, kept: int) -> None:
+        """Give up everything queued, of which `kept` items are in the spool."""
         while batch := self._queue.take():
             self._batches.append(batch)
-            self._drop(batch, reason)
+        left = sum(len(batch) for batch in self._batches)
+        if kept:
+            self._ledger.drop("spooled", kept)
+        if left > kept:
+            self._ledger.drop("closed", left - kept)
+        self._batches.clear()
+        self._queue.finish(left)
 
     def _judge(self, batch: list[Item], answer: Answer) -> None:
         if answer.status == 200:
@@ -146,11 +166,11 @@ class Delivery:
         self._asked_to_wait = False
 
 
-def _body(batch: list[Item]) -> bytes:
+def _body(batch: list[Item], losses: bytes) -> bytes:
     exposures = b",".join(item.body for item in batch if item.kind == "exposures")
     events = b",".join(item.body for item in batch if item.kind == "events")
     sent_at = timestamp(datetime.now(UTC)).encode()
-    return b'{"sent_at":"%b","exposures":[%b],"events":[%b]}' % (sent_at, exposures, events)
+    return b'{"sent_at":"%b",%b"exposures":[%b],"events":[%b]}' % (sent_at, losses, exposures, events)
 
 
 def _outcomes(batch: list[Item], body: bytes) -> dict[str, tuple[Outcome, str]] | None:

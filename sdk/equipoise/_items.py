@@ -8,24 +8,43 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from time import gmtime, strftime, time_ns
 from typing import Any, Final, Literal, NamedTuple
 
 from equipoise.identifiers import uuid7
+
+Kind = Literal["exposures", "events"]
 
 MAX_ITEM_BYTES: Final = 64 * 1024
 """The largest encoded exposure or event that is sent."""
 
 
+_quote: Final = json.encoder.encode_basestring
+_this_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+
+
 class Item(NamedTuple):
     """One encoded exposure or event."""
 
-    kind: Literal["exposures", "events"]
+    kind: Kind
     id: str
     body: bytes
 
 
 class InvalidItemError(ValueError):
-    """An exposure or event that cannot be sent; the message says why."""
+    """An exposure or event that cannot be sent; the message says why.
+
+    Attributes:
+        reason: what it is counted as.
+    """
+
+    reason: Literal["invalid", "too_large"] = "invalid"
+
+
+class ItemTooLargeError(InvalidItemError):
+    """An exposure or event of more than `MAX_ITEM_BYTES`."""
+
+    reason = "too_large"
 
 
 def timestamp(moment: datetime) -> str:
@@ -39,17 +58,13 @@ def exposure(unit_type: str, unit: str, experiment: str, variant: str, revision:
     Raises:
         InvalidItemError: the unit is not usable text.
     """
-    return _encode(
-        "exposures",
-        {
-            "time": timestamp(datetime.now(UTC)),
-            "unit_type": unit_type,
-            "unit": _text("unit", unit),
-            "experiment": experiment,
-            "variant": variant,
-            "revision": revision,
-        },
+    # Written out, as every first exposure of a unit waits for it: a third of the time of `json.dumps`.
+    identifier = uuid7()
+    text = (
+        f'{{"id":"{identifier}","time":"{_now()}","unit_type":{_quote(unit_type)},"unit":{_quote(unit)},'
+        f'"experiment":{_quote(experiment)},"variant":{_quote(variant)},"revision":{revision}}}'
     )
+    return _item("exposures", identifier, text)
 
 
 def event(
@@ -66,7 +81,7 @@ def event(
         InvalidItemError: a part of it is unusable.
     """
     members: dict[str, Any] = {
-        "time": timestamp(datetime.now(UTC)) if time is None else _moment(time),
+        "time": _now() if time is None else _moment(time),
         "unit_type": _text("unit_type", unit_type),
         "unit": _text("unit", unit),
         "name": _text("name", name),
@@ -108,14 +123,33 @@ def _number(value: Any) -> float:
     return number
 
 
-def _encode(kind: Literal["exposures", "events"], members: dict[str, Any]) -> Item:
+def _encode(kind: Kind, members: dict[str, Any]) -> Item:
     identifier = uuid7()
     try:
         text = json.dumps(
             {"id": identifier, **members}, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         )
-        return Item(kind, identifier, text.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidItemError("a text holds a lone surrogate and has no UTF-8 form") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidItemError(f"not JSON: {error}") from error
+    return _item(kind, identifier, text)
+
+
+def _item(kind: Kind, identifier: str, text: str) -> Item:
+    try:
+        body = text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidItemError("a text holds a lone surrogate and has no UTF-8 form") from error
+    if len(body) > MAX_ITEM_BYTES:
+        raise ItemTooLargeError(f"{len(body)} bytes, at most {MAX_ITEM_BYTES} can be sent")
+    return Item(kind, identifier, body)
+
+
+def _now() -> str:
+    """Return this moment as `timestamp` does; the text of the second is made once a second."""
+    global _this_second
+    second, nanoseconds = divmod(time_ns(), 1_000_000_000)
+    known, text = _this_second
+    if known != second:
+        text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        _this_second = (second, text)
+    return f"{text}.{nanoseconds // 1000:06d}Z"

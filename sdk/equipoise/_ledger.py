@@ -7,7 +7,15 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 DropReason = Literal[
-    "queue_full", "invalid", "too_large", "rejected", "unauthorized", "unknown_experiment", "closed"
+    "queue_full",
+    "invalid",
+    "too_large",
+    "rejected",
+    "unauthorized",
+    "unknown_experiment",
+    "closed",
+    "spooled",
+    "offline",
 ]
 Outcome = Literal["accepted", "duplicate", "refused"]
 
@@ -22,11 +30,15 @@ class Counters(NamedTuple):
         accepted: the service took them, and has them on disk.
         duplicate: the service already had them.
         refused: the service answered that it does not take them; the first of each reason is in the log.
-        dropped: given up by the client, by reason: `queue_full` (the newest is dropped), `invalid` (not an
-            event one could send: no name, a value that is not finite, properties that are not JSON, …),
-            `too_large`, `rejected` (the service could not read this item), `unauthorized` (the key is wrong
-            or lacks the scope `ingest`), `unknown_experiment` (it left the configuration between assignment
-            and exposure), `closed` (handed in after `close`, or left when its time ran out).
+        dropped: given up by the client, by reason: `queue_full` (the newest or the oldest was dropped, as
+            `when_full` says), `invalid` (not an event one could send: no name, a value that is not finite,
+            properties that are not JSON, …), `too_large`, `rejected` (the service could not read this item),
+            `unauthorized` (the key is wrong or lacks the scope `ingest`), `unknown_experiment` (it left the
+            configuration between assignment and exposure), `closed` (handed in after `close`, or left when
+            its time ran out), `spooled` (left when the time of `close` ran out, and on disk: the next
+            process that uses the spool sends it), `offline` (the client is one of `Client.from_config`).
+        unspooled: how many were queued and could not be kept in the spool, because the disk or the spool is
+            full; they were sent or dropped like all others, and only a crash would have lost them.
     """
 
     logged: int
@@ -34,6 +46,7 @@ class Counters(NamedTuple):
     duplicate: int
     refused: int
     dropped: Mapping[DropReason, int]
+    unspooled: int
 
     @property
     def sent(self) -> int:
@@ -88,11 +101,23 @@ class Ledger:
         self._logged = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._dropped: Counter[DropReason] = Counter()
+        self._unspooled = 0
 
     def log(self) -> None:
         """Count one exposure or event handed in."""
         with self._lock:
             self._logged += 1
+
+    def lose(self, reason: DropReason) -> None:
+        """Count one exposure or event handed in and given up at once."""
+        with self._lock:
+            self._logged += 1
+            self._dropped[reason] += 1
+
+    def miss(self) -> None:
+        """Count one exposure or event that is queued and not in the spool."""
+        with self._lock:
+            self._unspooled += 1
 
     def settle(self, outcomes: Mapping[Outcome, int]) -> None:
         """Count what the service answered."""
@@ -104,6 +129,11 @@ class Ledger:
         with self._lock:
             self._dropped[reason] += count
 
+    def dropped(self) -> dict[DropReason, int]:
+        """Return what the client gave up, by reason."""
+        with self._lock:
+            return dict(self._dropped)
+
     def counters(self) -> Counters:
         """Return a snapshot, consistent in itself."""
         with self._lock:
@@ -113,4 +143,5 @@ class Ledger:
                 duplicate=self._outcomes["duplicate"],
                 refused=self._outcomes["refused"],
                 dropped=MappingProxyType(dict(self._dropped)),
+                unspooled=self._unspooled,
             )

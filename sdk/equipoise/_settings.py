@@ -1,8 +1,16 @@
 """What a client is told when it is made, checked once."""
 
+import importlib.util
 import math
-from typing import NamedTuple
+import os
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
+
+from equipoise._queue import WHEN_FULL, WhenFull
+
+_LONGEST_BLOCK_SECONDS: Final = 60.0
+_SMALLEST_SPOOL_BYTES: Final = 1024 * 1024
 
 
 class Settings(NamedTuple):
@@ -15,6 +23,12 @@ class Settings(NamedTuple):
     batch_size: int
     queue_size: int
     timeout: float
+    when_full: WhenFull
+    block_seconds: float
+    spool: Path | None
+    spool_bytes: int
+    last_known_good: Path | None
+    stream: bool
 
     def __repr__(self) -> str:  # a traceback that shows values must not show the key
         return f"Settings(url={self.url!r})"
@@ -30,15 +44,36 @@ def check(settings: Settings) -> Settings:
     key = settings.key
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("key: expected an API key: printable ASCII without spaces or line ends")
-    for name in ("poll_interval", "flush_interval", "timeout"):
+    for name in ("poll_interval", "flush_interval", "timeout", "block_seconds"):
         seconds = getattr(settings, name)
         if not isinstance(seconds, int | float) or not (math.isfinite(seconds) and seconds > 0):
             raise ValueError(f"{name}: expected a positive number of seconds, got {seconds!r}")
-    for name in ("batch_size", "queue_size"):
+    if settings.block_seconds > _LONGEST_BLOCK_SECONDS:
+        raise ValueError(
+            f"block_seconds: expected at most {_LONGEST_BLOCK_SECONDS}, got {settings.block_seconds!r}"
+        )
+    for name, least in (("batch_size", 1), ("queue_size", 1), ("spool_bytes", _SMALLEST_SPOOL_BYTES)):
         count = getattr(settings, name)
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {count!r}")
+        if not isinstance(count, int) or count < least:
+            raise ValueError(f"{name}: expected a whole number of at least {least}, got {count!r}")
+    if settings.when_full not in WHEN_FULL:
+        raise ValueError(f"when_full: expected one of {', '.join(WHEN_FULL)}, got {settings.when_full!r}")
+    if settings.spool is not None and importlib.util.find_spec("fcntl") is None:
+        raise ValueError("spool: this system has no file locks of the kind that a spool needs (fcntl)")
     return settings
+
+
+def path(name: str, given: Any) -> Path | None:
+    """Return a path that was given as text or path object; None for None.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, str | os.PathLike) or not str(given):
+        raise ValueError(f"{name}: expected a path, got {given!r}")
+    return Path(given)
 
 
 def _check_url(url: str) -> None:

@@ -5,14 +5,18 @@ from time import monotonic, sleep
 from traceback import format_exc
 from typing import Final
 
+from equipoise import _lifecycle
 from equipoise._delivery import Delivery
-from equipoise._items import Item
+from equipoise._exposures import Exposures
+from equipoise._items import Item, exposure
+from equipoise._keeping import Keeping
 from equipoise._ledger import Ledger
 from equipoise._notices import Notices
 from equipoise._polling import Polling
 from equipoise._queue import Queue
 from equipoise._settings import Settings
-from equipoise.configuration import Configuration
+from equipoise._snapshot import Snapshot, View
+from equipoise._streaming import Streaming
 from equipoise.transport import Transport
 
 _PAUSE_AFTER_FAULT_SECONDS: Final = 1.0
@@ -27,38 +31,59 @@ class Worker:
     It holds no reference to the client, so that a client nobody uses any more can be collected.
 
     Attributes:
+        settings: what the client was told.
         started: whether the thread has been started, or the worker was closed before.
+        snapshot: holds the configuration in force.
+        exposures: remembers what has been exposed.
         ledger: counts what was handed in and where it ended.
         notices: what has been said in the log.
-        polling: holds the configuration.
     """
 
-    def __init__(self, settings: Settings, configuration: Configuration | None = None) -> None:
+    def __init__(self, settings: Settings, inherited: View | None = None) -> None:
         self.settings = settings
         self.ledger = Ledger()
         self.notices = Notices()
         self.started = False
-        transport = Transport(settings.url, settings.key)
-        self.polling = Polling(settings, transport, self.notices, configuration)
-        self._transport = transport
-        self._queue = Queue(settings.queue_size, settings.batch_size, settings.flush_interval)
-        self._delivery = Delivery(settings, transport, self._queue, self.ledger, self.notices)
+        self.snapshot = Snapshot()
+        # What was exposed before a fork may be exposed again: harmless, as analysis takes the first.
+        self.exposures = Exposures()
+        self._inherited = inherited
+        self._transport = Transport(settings.url, settings.key)
+        self._queue = Queue(
+            settings.queue_size,
+            settings.batch_size,
+            settings.flush_interval,
+            settings.when_full,
+            settings.block_seconds,
+        )
+        self._polling = Polling(settings, self._transport, self.notices, self.snapshot)
+        self._streaming = Streaming(settings, self._poll_now) if settings.stream else None
+        self._delivery = Delivery(settings, self._transport, self._queue, self.ledger, self.notices)
+        self._keeping = Keeping(settings, self._queue, self.ledger, self.notices) if settings.spool else None
         self._thread: threading.Thread | None = None
         self._hurried = False
         self._closes_at: float | None = None
 
     def successor(self) -> "Worker":
         """Return what a forked child goes on with: the same configuration, nothing queued, no thread."""
-        worker = Worker(self.settings, self.polling.configuration)
+        if self._keeping is not None:
+            self._keeping.disown()
+        worker = Worker(self.settings, self.snapshot.view or self._inherited)
         if self._closes_at is not None:
             worker.close(0.0)
         return worker
 
-    def start(self) -> None:
-        """Start the thread, once. Where the system gives none, say so; a later call tries again."""
+    def start(self) -> View | None:
+        """Start the thread, once, and return the view of the configuration that there is.
+
+        Where the system gives no thread, say so; a later call tries again.
+        """
+        if self.started:
+            return self.snapshot.view
+        _lifecycle.close_at_exit()
         with self._queue.changed:
             if self.started:
-                return
+                return self.snapshot.view
             self.started = True
             thread = threading.Thread(target=self._run, name="equipoise", daemon=True)
             try:
@@ -66,29 +91,48 @@ class Worker:
             except RuntimeError as error:
                 self.started = False
                 self.notices.error("thread", "No background thread could be started: %s", error)
-                return
+                return self._inherited
             self._thread = thread
+            if self._inherited is not None:
+                self._polling.show(self._inherited)
+            return self.snapshot.view
+
+    @property
+    def name(self) -> str:
+        """How the client shows itself."""
+        return self.settings.url
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for the first configuration; return whether there is one."""
+        self.start()
+        return self._polling.ready.wait(timeout)
+
+    def expose(self, unit_type: str, unit: str, experiment: str, variant: str, revision: int) -> bool:
+        """Queue an exposure that happens now; return whether it was. Raises `InvalidItemError`."""
+        return self.offer(exposure(unit_type, unit, experiment, variant, revision))
 
     def offer(self, item: Item) -> bool:
         """Queue an item for sending; where it cannot be, count it as dropped and return False."""
+        self.ledger.log()
         with self._queue.changed:
-            closed = self._closes_at is not None
-            queued = not closed and self._queue.offer(item)
-        if closed:
+            queued, evicted = self._queue.offer(item)
+            if queued and self._keeping is not None:
+                self._keeping.keep(item)
+        if not queued and self._closes_at is not None:
             self.ledger.drop("closed")
             self.notices.warning("closed", "An exposure or event came after close(): dropped.")
             return False
-        if not queued:
-            self.ledger.drop("queue_full")
+        if evicted or not queued:
+            self.ledger.drop("queue_full", evicted + (not queued))
             self.notices.warning(
                 "queue_full",
-                "The queue is full: the newest exposures and events are dropped. "
+                "The queue is full: the %s exposures and events are dropped. "
                 "Is the service down, or queue_size too small?",
+                "oldest" if evicted else "newest",
             )
-            return False
-        if not self.started:
+        if queued and not self.started:
             self.start()
-        return True
+        return queued
 
     def flush(self, timeout: float) -> None:
         """Wait until everything queued now has met its end, at most `timeout` seconds."""
@@ -104,7 +148,7 @@ class Worker:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         elif self._thread is None:
-            self._delivery.abandon("closed")
+            self._abandon()
 
     def retire(self, deadline: float) -> None:
         """Let the thread end by itself once all is sent, at the deadline at the latest. Never blocks."""
@@ -112,8 +156,18 @@ class Worker:
             if self._closes_at is None or deadline < self._closes_at:
                 self._closes_at = deadline
             self._hurried = True
-            self.started = True
+            self._queue.closed = True
+            if not self.started:
+                self.started = True
+                if self._inherited is not None:
+                    self._polling.show(self._inherited)
             self._queue.request_flush()
+
+    def _poll_now(self) -> None:
+        """Have the configuration fetched at once; called from the thread of the stream."""
+        with self._queue.changed:
+            self._polling.ask()
+            self._queue.changed.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -130,6 +184,8 @@ class Worker:
 
     def _turn(self) -> bool:
         """Do what is due, or wait for it; return whether the work is over."""
+        if self._keeping is not None:
+            self._keeping.tend()
         with self._queue.changed:
             if self._hurried:
                 self._hurried = False
@@ -137,17 +193,24 @@ class Worker:
             closes_at = self._closes_at
             delivery_due = self._delivery.due()
             now = monotonic()
-            wait = min(delivery_due, self.polling.due) - now
+            wait = min(delivery_due, self._polling.due, self.exposures.tidy_at) - now
             if closes_at is None and wait > 0:
                 self._queue.changed.wait(min(wait, threading.TIMEOUT_MAX))
                 return False
         if closes_at is not None:
             return self._finish(closes_at, delivery_due)
-        if self.polling.due <= now:
-            self.polling.step()  # the next turn delivers: meanwhile the client may have been closed
-        else:
+        if self._polling.due <= now:
+            self._poll()  # the next turn delivers: meanwhile the client may have been closed
+        elif delivery_due <= now:
             self._delivery.step(self.settings.timeout)
+        else:
+            self.exposures.tidy()
         return False
+
+    def _poll(self) -> None:
+        self._polling.step()
+        if self._streaming is not None and self._polling.arrived:
+            self._streaming.start()
 
     def _finish(self, closes_at: float, delivery_due: float) -> bool:
         """Take one step towards the end; return whether it is reached."""
@@ -159,6 +222,15 @@ class Worker:
             else:
                 self._delivery.step(min(self.settings.timeout, closes_at - now))
             return False
-        self._delivery.abandon("closed")
+        self._abandon()
+        if self._streaming is not None:
+            self._streaming.stop()
         self._transport.close()
         return True
+
+    def _abandon(self) -> None:
+        """Give up what is queued; what is in the spool is the next process's."""
+        if self._keeping is None:
+            self._delivery.abandon(0)
+        else:
+            self._delivery.abandon(self._keeping.leave())

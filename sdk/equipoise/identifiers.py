@@ -3,12 +3,14 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import Final
 
 __all__ = ["uuid7"]
 
 _COUNTER_BITS: Final = 42
 _RANDOM_BITS: Final = 32
+_RANDOM_BYTES: Final = 1024
 _COUNTER_SEED_BITS: Final = (
     _COUNTER_BITS - 1
 )  # the top bit starts at 0, so that a millisecond cannot overflow
@@ -18,12 +20,13 @@ class _Generator:
     """The last millisecond and counter of this process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log while its own thread does
         self._millisecond = -1
         self._counter = 0
+        self._random: Iterator[int] = iter(())
 
-    def next(self) -> tuple[int, int]:
-        """Return a (millisecond, counter) pair greater than every earlier one of this process."""
+    def next(self) -> tuple[int, int, int]:
+        """Return (millisecond, counter, 32 random bits); the first two grow with each call."""
         now = time.time_ns() // 1_000_000
         with self._lock:
             if now > self._millisecond:
@@ -32,7 +35,11 @@ class _Generator:
             else:
                 # Also where the clock went back: the order is kept, the time stands still meanwhile.
                 self._counter += 1
-            return self._millisecond, self._counter
+            random = next(self._random, None)
+            if random is None:  # drawn many at a time: the system takes longer than all the rest
+                self._random = iter(memoryview(os.urandom(_RANDOM_BYTES)).cast("I"))
+                random = next(self._random)
+            return self._millisecond, self._counter, random & 0xFFFF_FFFF
 
 
 _generator = _Generator()
@@ -61,9 +68,9 @@ def uuid7() -> str:
         >>> first < second, first[14]
         (True, '7')
     """
-    millisecond, counter = _generator.next()
+    millisecond, counter, random = _generator.next()
     high = (millisecond & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | counter >> (_COUNTER_BITS - 12) & 0xFFF
     low_counter = counter & (1 << (_COUNTER_BITS - 12)) - 1
-    low = 0b10 << 62 | low_counter << _RANDOM_BITS | int.from_bytes(os.urandom(4), "big")
+    low = 0b10 << 62 | low_counter << _RANDOM_BITS | random
     text = f"{high:016x}{low:016x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

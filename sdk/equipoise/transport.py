@@ -8,6 +8,8 @@ from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from equipoise._event_stream import EventStream
+
 __all__ = ["MAX_ANSWER_BYTES", "Answer", "Transport", "TransportError"]
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -56,6 +58,27 @@ class Transport:
         """Send JSON, compressed. Raises `TransportError`."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         return self._request("POST", path, headers, _compress(body), timeout)
+
+    def stream(self, path: str, timeout: float, silence: float) -> EventStream:
+        """Open a stream of server-sent events, on a connection of its own. Raises `TransportError`.
+
+        Args:
+            path: where it is.
+            timeout: seconds until its head has arrived.
+            silence: seconds without a byte after which reading it fails.
+        """
+        connection = self._open(timeout)
+        try:
+            connection.request(
+                "GET", self._path + path, None, {**self._headers, "Accept": "text/event-stream"}
+            )
+            socket = connection.sock
+            response = connection.getresponse()
+            socket.settimeout(silence)
+        except (OSError, HTTPException, UnicodeError) as error:
+            connection.close()
+            raise TransportError(f"{type(error).__name__}: {error}") from error
+        return EventStream(connection, response, socket, _seconds(response.getheader("Retry-After")))
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

@@ -89,6 +89,8 @@ class FakeService:
         max_body: a longer one is 413 at once, without reading it.
         refuse: returns why an item is refused, or None.
         poison: returns whether an item makes its whole batch unreadable (422).
+        streams: whether there is a stream of changes of the configuration.
+        listening: how many listen to it.
     """
 
     def __init__(self, receive_buffer: int | None = None) -> None:
@@ -105,6 +107,9 @@ class FakeService:
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda _: None
         self.poison: Callable[[dict[str, Any]], bool] = lambda _: False
         self.configuration = json.dumps(document()).encode()
+        self.streams = False
+        self.listening = 0
+        self.changed = threading.Condition()
         self._port = 0
         self._receive_buffer = receive_buffer
         self._server: ThreadingHTTPServer | None = None
@@ -146,7 +151,9 @@ class FakeService:
 
     def publish(self, configuration: Mapping[str, Any]) -> None:
         """Serve another configuration."""
-        self.configuration = json.dumps(configuration).encode()
+        with self.changed:
+            self.configuration = json.dumps(configuration).encode()
+            self.changed.notify_all()
 
     def count(self, path: str) -> int:
         """Return how many requests a path got."""
@@ -198,7 +205,34 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the output of the tests quiet."""
 
     def do_GET(self) -> None:
-        self._handle("GET", b"")
+        if self.path == "/v1/config/stream" and self.fake.streams:
+            self._stream()
+        else:
+            self._handle("GET", b"")
+
+    def _stream(self) -> None:
+        """Tell of changes until the client hangs up, chunked, with a comment now and then."""
+        fake = self.fake
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        seen = fake.configuration
+        with fake.changed:
+            fake.listening += 1
+        try:
+            while fake.streams:
+                with fake.changed:
+                    changed = fake.configuration is not seen or fake.changed.wait(0.1)
+                    seen = fake.configuration
+                event = b'event: config\r\ndata: {"version": 0}\r\n\r\n' if changed else b": still here\n\n"
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+        except OSError:
+            pass
+        finally:
+            self.close_connection = True
+            with fake.changed:
+                fake.listening -= 1
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
@@ -233,6 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, b'{"title": "wrong key"}', {}
         if request.method == "POST":
             return *self.fake.take(request), {}
+        if request.path.endswith("/stream"):
+            return 404, b'{"title": "no such route"}', {}
         etag = f'"{hashlib.sha256(self.fake.configuration).hexdigest()[:16]}"'
         if request.headers.get("If-None-Match") == etag:
             return 304, b"", {"ETag": etag}

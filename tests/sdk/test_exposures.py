@@ -1,5 +1,6 @@
 """The memory of exposures: once, bounded, forgetting with time, one winner among threads."""
 
+import sys
 import threading
 
 import pytest
@@ -35,47 +36,77 @@ def test_memory_is_bounded_and_keeps_the_recently_used() -> None:
     for n in range(1, 10_000):
         assert exposures.is_first(key(n))
         assert not exposures.is_first(key(0)), "in steady use, and never forgotten"
-        assert len(exposures._recent) + len(exposures._older) <= 101
+        assert sum(map(len, exposures._generations)) <= 101
 
 
-def test_time_is_limited_however_often_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(_exposures, "monotonic", lambda: now)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that stands where its only element says."""
+    now = [0.0]
+    # `float(...)`, as a real clock returns a new object each time.
+    monkeypatch.setattr(_exposures, "monotonic", lambda: float(str(now[0])))
+    return now
+
+
+def test_time_is_limited_however_often_it_is_used(clock: list[float]) -> None:
     exposures = Exposures(capacity=4, lifetime=10.0)
     first = []
     for _ in range(25):
+        exposures.tidy()
         if exposures.is_first(key(1)):
-            first.append(now)
-        exposures.is_first(key(int(now) + 100))
-        now += 1.0
+            first.append(clock[0])
+        exposures.is_first(key(int(clock[0]) + 100))
+        clock[0] += 1.0
     assert first == [0.0, 10.0, 20.0]
 
 
-def test_time_is_limited_while_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(_exposures, "monotonic", lambda: now)
+def test_time_is_limited_while_nothing_else_happens(clock: list[float]) -> None:
     exposures = Exposures(lifetime=10.0)
     assert exposures.is_first(key(1))
-    now = 9.9
-    assert not exposures.is_first(key(1))
-    now = 10.0
-    assert exposures.is_first(key(1))
-    now = 19.9
-    assert not exposures.is_first(key(1))
+    for clock[0], expected in ((9.9, False), (10.0, True), (19.9, False)):
+        exposures.tidy()
+        assert exposures.is_first(key(1)) is expected
 
 
-def test_one_thread_wins() -> None:
-    exposures = Exposures()
+def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
+    exposures = Exposures(lifetime=12.0)
+    assert exposures.tidy_at == 1.0
+    clock[0] = 1.5
+    exposures.tidy()
+    assert exposures.tidy_at == 2.5
+
+
+@pytest.mark.parametrize("capacity", [65_536, 64])
+def test_one_thread_wins(capacity: int) -> None:
+    """Also while the generations turn and are tidied all the time."""
+    exposures = Exposures(capacity)
     start = threading.Barrier(8)
     wins: list[int] = []
+    done = threading.Event()
 
     def work() -> None:
         start.wait()
-        wins.extend(n for n in range(2000) if exposures.is_first(key(n)))
+        for n in range(2000):
+            if exposures.is_first(key(n)):
+                wins.append(n)
+            if capacity == 64 and n % 16 == 15:
+                start.wait()  # together, or what one thread remembers is forgotten before the next comes
 
+    def tidy() -> None:
+        while not done.is_set():
+            exposures.tidy()
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    tidier = threading.Thread(target=tidy)
     threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in (tidier, *threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        done.set()
+        tidier.join()
+        sys.setswitchinterval(switch)
     assert sorted(wins) == list(range(2000))

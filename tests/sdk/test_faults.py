@@ -120,7 +120,7 @@ def test_a_lost_answer_costs_a_duplicate_and_no_loss(service: FakeService, reply
 
 
 def test_a_stale_connection_is_opened_again(service: FakeService, caplog: pytest.LogCaptureFixture) -> None:
-    with Client(service.url, KEY) as client:
+    with Client(service.url, KEY, stream=False) as client:
         assert client.wait_ready(10)
         service.script(EVENTS, Reply(hang_up=True))
         client.track("seen", "user-1")

@@ -1,0 +1,216 @@
+"""Reading flags: the fast path, and the exposures that go with it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from equipoise import _sticking
+from equipoise._items import InvalidItemError
+from equipoise.assignment import Assignment, Reason
+from equipoise.evaluation import unanswerable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from equipoise._exposures import ExposureKey
+    from equipoise._ledger import DropReason
+    from equipoise._offline import Offline
+    from equipoise._snapshot import Snapshot, View
+    from equipoise._worker import Worker
+    from equipoise.sticky import StickyStore
+
+Attributes = Mapping[str, Any]
+"""What conditions are about: strings, numbers, booleans, or lists of them, by name."""
+
+
+class Evaluator:
+    """The part of a client that reads flags. Nothing here waits for the network, and nothing raises.
+
+    `flag` is a flag's key; an experiment registered without a flag has one of its own key. `unit` is the id
+    of a unit of the flag's unit type, hashed as given. `default` is the value when there is no such flag, no
+    usable unit or no configuration yet. `attributes` are what audiences are about, and where a rule of
+    another unit type finds its id, under that unit type's name.
+    """
+
+    _worker: "Worker | Offline"
+    _snapshot: "Snapshot"
+    _is_first: "Callable[[ExposureKey], bool]"
+    _sticky: "StickyStore | None"
+
+    def assign(
+        self, flag: str, unit: str, default: Any = None, attributes: Attributes | None = None
+    ) -> Assignment[Any]:
+        """Return what the unit gets from the flag, and log nothing."""
+        try:
+            view = self._snapshot.view
+            if view.special and flag in view.special:  # type: ignore[union-attr] # None: caught below
+                return self._place(view, flag, unit, attributes)  # type: ignore[arg-type]
+            return view.plans[flag](unit, attributes)  # type: ignore[union-attr]
+        except Exception:
+            return self._answer(flag, unit, default, attributes)
+
+    def variant(
+        self, flag: str, unit: str, default: Any = None, attributes: Attributes | None = None
+    ) -> Assignment[Any]:
+        """Return what the unit gets from the flag, and log the exposure where an experiment placed it.
+
+        Call it at the decision point: where the unit is about to meet its variant.
+        """
+        try:
+            view = self._snapshot.view
+            if view.special and flag in view.special:  # type: ignore[union-attr] # None: caught below
+                assignment = self._place(view, flag, unit, attributes)  # type: ignore[arg-type]
+                self.expose(assignment, unit, attributes)
+                return assignment
+            assignment = view.plans[flag](unit, attributes)  # type: ignore[union-attr]
+        except Exception:
+            assignment = self._answer(flag, unit, default, attributes)
+            self.expose(assignment, unit, attributes)
+            return assignment
+        experiment = assignment.experiment
+        if experiment is not None:
+            key = (unit, experiment, assignment.revision, assignment.variant)
+            if self._is_first(key):
+                self._log_exposure(key)
+        return assignment
+
+    def boolean(
+        self, flag: str, unit: str, default: bool, attributes: Attributes | None = None
+    ) -> Assignment[bool]:
+        """Return what `variant` does from a boolean flag; from any other flag `default`, with `ERROR`."""
+        return self._typed("boolean", flag, unit, default, attributes)
+
+    def string(
+        self, flag: str, unit: str, default: str, attributes: Attributes | None = None
+    ) -> Assignment[str]:
+        """Return what `variant` does from a string flag; from any other flag `default`, with `ERROR`."""
+        return self._typed("string", flag, unit, default, attributes)
+
+    def integer(
+        self, flag: str, unit: str, default: int, attributes: Attributes | None = None
+    ) -> Assignment[int]:
+        """Return what `variant` does from an integer flag; from any other flag `default`, with `ERROR`."""
+        return self._typed("integer", flag, unit, default, attributes)
+
+    def number(
+        self, flag: str, unit: str, default: float, attributes: Attributes | None = None
+    ) -> Assignment[float]:
+        """Return what `variant` does from a number flag; from any other flag `default`, with `ERROR`."""
+        return self._typed("number", flag, unit, default, attributes)
+
+    def object(
+        self, flag: str, unit: str, default: dict[str, Any], attributes: Attributes | None = None
+    ) -> Assignment[dict[str, Any]]:
+        """Return what `variant` does from an object flag; from any other flag `default`, with `ERROR`."""
+        return self._typed("object", flag, unit, default, attributes)
+
+    def expose(self, assignment: Assignment[Any], unit: str, attributes: Attributes | None = None) -> None:
+        """Log that the unit met its variant; for an assignment that came from `assign`.
+
+        An exposure is logged once per unit, variant and revision within an hour, as far as the latest tens
+        of thousands are remembered. An assignment that no experiment made is ignored.
+
+        Args:
+            assignment: what `assign` returned.
+            unit: as it was given to `assign`.
+            attributes: as they were given to `assign`; needed where the experiment randomises another unit
+                type than the flag's, as the exposure is of the id that was randomised.
+        """
+        if not isinstance(assignment, Assignment):
+            self._refuse("invalid", f"expose: expected an Assignment, got {type(assignment).__name__}")
+            return
+        experiment = assignment.experiment
+        if assignment.reason is not Reason.SPLIT or experiment is None:
+            return
+        view = self._snapshot.view
+        known = view.configuration.experiments.get(experiment) if view else None
+        if view is None or known is None:
+            self._refuse_unknown(experiment)
+            return
+        randomised = _sticking.randomised_id(view.configuration, known, unit, attributes)
+        if not randomised:
+            self._refuse(
+                "invalid", f"expose: there is no id (a non-empty string) of unit type {known.unit_type!r}"
+            )
+            return
+        key = (randomised, experiment, assignment.revision, assignment.variant)
+        if self._is_first(key):
+            self._log_exposure(key)
+
+    def _typed(
+        self, kind: str, flag: str, unit: str, default: Any, attributes: Attributes | None
+    ) -> Assignment[Any]:
+        try:
+            view: View = self._snapshot.view or self._begin()  # type: ignore[assignment] # None: caught below
+            declared = view.configuration.flags[flag].type
+            if declared != kind:
+                self._worker.notices.warning(
+                    f"type {kind} {flag:.200}", "The flag %.200s is of type %s, not %s", flag, declared, kind
+                )
+                return unanswerable(flag, default)
+            if flag in view.special:
+                assignment = self._place(view, flag, unit, attributes)
+                self.expose(assignment, unit, attributes)
+                return assignment
+            assignment = view.plans[flag](unit, attributes)
+        except Exception:
+            return unanswerable(flag, default)
+        if assignment.experiment is not None:
+            key = (unit, assignment.experiment, assignment.revision, assignment.variant)
+            if self._is_first(key):
+                self._log_exposure(key)
+        return assignment
+
+    def _answer(self, flag: str, unit: str, default: Any, attributes: Attributes | None) -> Assignment[Any]:
+        """Return what `assign` does where the fast path could not: at first, and for what is unusable."""
+        view = self._snapshot.view or self._begin()
+        if view is None:
+            return unanswerable(flag, default)
+        try:
+            return self._place(view, flag, unit, attributes)
+        except Exception:
+            return unanswerable(flag, default)
+
+    def _place(self, view: "View", flag: str, unit: str, attributes: Attributes | None) -> Assignment[Any]:
+        """Return what the unit gets, from the sticky store where the flag has a sticky experiment."""
+        assignment = view.plans[flag](unit, attributes)
+        if self._sticky is None or flag not in view.special:
+            return assignment
+        try:
+            return _sticking.stick(self._sticky, view.configuration, assignment, unit, attributes)
+        except Exception as error:
+            self._worker.notices.warning(
+                "sticky", "The sticky store failed; units are assigned as if there were none: %r", error
+            )
+            return assignment
+
+    def _log_exposure(self, key: "ExposureKey") -> None:
+        """Hand over an exposure that is new."""
+        worker = self._worker
+        unit, experiment, revision, variant = key
+        view = worker.snapshot.view
+        known = view.configuration.experiments.get(experiment) if view else None
+        if known is None or revision is None or variant is None:
+            self._refuse_unknown(experiment)
+        else:
+            try:
+                if worker.expose(known.unit_type, unit, experiment, variant, revision):
+                    return
+            except InvalidItemError as error:
+                self._refuse(error.reason, f"expose: {error}")
+        worker.exposures.forget(key)
+
+    def _refuse_unknown(self, experiment: str) -> None:
+        self._refuse(
+            "unknown_experiment",
+            f"expose: the configuration has no experiment {experiment!r:.200} any more",
+        )
+
+    def _refuse(self, reason: "DropReason", problem: str) -> None:
+        """Count an exposure or event that cannot be sent; say so once a reason."""
+        worker = self._worker
+        worker.ledger.lose(reason)
+        worker.notices.warning(reason, "An exposure or event was dropped (%s): %s", reason, problem)
+
+    def _begin(self) -> "View | None":
+        """Start what brings configurations; return what there is."""
+        return self._worker.start()

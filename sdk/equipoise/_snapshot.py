@@ -1,0 +1,42 @@
+"""The configuration in force, as the client reads it on its fast path."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from equipoise._plans import Plan
+    from equipoise.configuration import Configuration
+
+
+class View:
+    """An immutable configuration, and what the client has derived from it.
+
+    Attributes:
+        configuration: as it was read.
+        plans: its plans by flag.
+        special: the keys of the flags that need more than their plan: they have an experiment that is sticky
+            or randomises another unit type than the flag's.
+    """
+
+    __slots__ = ("configuration", "plans", "special")
+
+    def __init__(self, configuration: "Configuration") -> None:
+        self.configuration = configuration
+        self.plans: dict[str, Plan] = dict(configuration.plans)
+        self.special = frozenset(
+            experiment.flag
+            for experiment in configuration.experiments.values()
+            if experiment.sticky or experiment.unit_type != configuration.flags[experiment.flag].unit_type
+        )
+
+
+class Snapshot:
+    """Holds the view in force; whoever changes it swaps it as a whole.
+
+    Attributes:
+        view: None before the first configuration, and in a forked child until its first use.
+    """
+
+    __slots__ = ("view",)
+
+    def __init__(self, view: View | None = None) -> None:
+        self.view = view
