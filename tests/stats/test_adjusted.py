@@ -1,14 +1,15 @@
-"""Regression adjustment: against least squares on the units, algebra, simulation, and its promises."""
+"""Regression adjustment of means: against least squares on units, algebra, simulation, and its promises."""
 
 import importlib
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.stats.estimates import codes, details, known
+from tests.stats.units import Columns, adjust, units
 
 from equipoise_stats import (
     Covariate,
@@ -20,36 +21,7 @@ from equipoise_stats import (
     fill_missing,
     fixed_horizon,
     mean_difference,
-    ratio_difference,
 )
-from equipoise_stats.estimates.regression import regress
-
-Columns = dict[str, NDArray[np.float64]]
-
-
-def known(estimate: Estimate | NoEstimate) -> Estimate:
-    assert isinstance(estimate, Estimate)
-    return estimate
-
-
-def codes(estimate: Estimate | NoEstimate) -> list[str]:
-    return [warning.code for warning in estimate.warnings]
-
-
-def details(estimate: Estimate | NoEstimate) -> dict[str, float]:
-    return {detail.name: detail.value for detail in estimate.details}
-
-
-def units(seed: int, n: int, shift: float = 0.0, slope: float = 1.0, covariates: int = 2) -> Columns:
-    generator = np.random.default_rng(seed)
-    x = generator.normal(3.0, 2.0, (covariates, n))
-    y = 5.0 + shift + slope * x.sum(axis=0) + generator.normal(0, 1.5, n)
-    return {"y": y} | {f"x{i}": row for i, row in enumerate(x)}
-
-
-def adjust(treatment: Columns, control: Columns, covariates: Sequence[Covariate]) -> Estimate | NoEstimate:
-    arms = [Moments.from_arrays(arm) for arm in (treatment, control)]
-    return adjusted_difference(treatment=arms[0], control=arms[1], covariates=covariates, column="y")
 
 
 def by_hand(
@@ -300,108 +272,6 @@ def test_the_outcome_is_what_is_left() -> None:
     assert a == adjust(treatment, control, ["x0", "x1"])
 
 
-# Ratios.
-
-
-def sessions(seed: int, n: int) -> Columns:
-    generator = np.random.default_rng(seed)
-    habit, taste = generator.gamma(2, 2, n), generator.beta(2, 5, n)
-    d0, d1 = generator.poisson(habit) + 1, generator.poisson(habit) + 1
-    return {
-        "y": generator.binomial(d1, taste).astype(float),
-        "d": d1.astype(float),
-        "y0": generator.binomial(d0, taste).astype(float),
-        "d0": d0.astype(float),
-    }
-
-
-def test_a_ratio_is_adjusted_by_its_pre_period() -> None:
-    """The scores as plain columns: the same by the adjustment of means."""
-    treatment, control = sessions(1, 800), sessions(2, 1200)
-    pair = [Moments.from_arrays(arm) for arm in (treatment, control)]
-    e = known(
-        adjusted_difference(
-            treatment=pair[0], control=pair[1], covariates=[("y0", "d0")], column="y", denominator="d"
-        )
-    )
-    assert e.estimator == "adjusted_ratio"
-    y0, d0 = (np.concatenate([arm[name] for arm in (treatment, control)]) for name in ("y0", "d0"))
-    before = y0.sum() / d0.sum()
-    scores = []
-    for arm in (treatment, control):
-        r = arm["y"].sum() / arm["d"].sum()
-        scores.append(
-            {
-                "y": r + (arm["y"] - r * arm["d"]) / arm["d"].mean(),
-                "x": (arm["y0"] - before * arm["d0"]) / d0.mean(),
-            }
-        )
-    mean = known(adjust(scores[0], scores[1], ["x"]))
-    assert e.difference == pytest.approx(mean.difference, rel=1e-9)
-    assert e.variance == pytest.approx(mean.variance, rel=1e-9)
-    assert e.covariance == pytest.approx(mean.covariance, rel=1e-9)
-    assert e.df == pytest.approx(mean.df, rel=1e-9)
-    assert details(e)["coefficient.y0/d0"] == pytest.approx(details(mean)["coefficient.x"], rel=1e-9)
-    plain = known(ratio_difference(treatment=pair[0], control=pair[1], numerator="y", denominator="d"))
-    assert e.variance < 0.95 * plain.variance
-    assert details(e)["variance_removed"] == pytest.approx(1 - e.variance / plain.variance, rel=1e-9)
-
-
-def test_a_ratio_needs_its_denominator() -> None:
-    good = sessions(3, 50)
-    bad = good | {"d": np.zeros(50)}
-    answer = adjusted_difference(
-        treatment=Moments.from_arrays(bad),
-        control=Moments.from_arrays(good),
-        covariates=["y0"],
-        column="y",
-        denominator="d",
-    )
-    assert isinstance(answer, NoEstimate)
-    assert answer.status == Status.DENOMINATOR_NOT_POSITIVE
-    few = {name: column[:6] for name, column in sessions(4, 50).items()}
-    noisy = Moments.from_arrays(few | {"d": np.array([1.0, 1, 1, 1, 1, 40])})
-    warned = adjusted_difference(
-        treatment=noisy, control=noisy, covariates=["y0"], column="y", denominator="d"
-    )
-    assert codes(warned)[0] == "noisy_denominator"
-
-
-# Missing pre-periods.
-
-
-def test_missing_values_become_two_columns() -> None:
-    filled = fill_missing({"x": [1.0, math.nan, -2.0], "z": [math.nan, 0.0, 5.0]})
-    assert list(filled) == ["x", "has_x", "z", "has_z"]
-    assert [column.tolist() for column in filled.values()] == [
-        [1.0, 0.0, -2.0],
-        [1.0, 0.0, 1.0],
-        [0.0, 0.0, 5.0],
-        [0.0, 1.0, 1.0],
-    ]
-    with pytest.raises(ValueError, match="infinite"):
-        fill_missing({"x": [math.inf]})
-    with pytest.raises(ValueError, match="'has_x' already exists"):
-        fill_missing({"x": [1.0], "has_x": [1.0]})
-
-
-def test_a_missing_pre_period_is_the_choice_of_any_value() -> None:
-    """With the indicator, what stands in for the missing value cannot matter."""
-    generator = np.random.default_rng(30)
-    pair, other = [], []
-    for seed in (31, 32):
-        arm = units(seed, 600, covariates=1)
-        gone = generator.random(600) < 0.4
-        arm["y"] += 3 * gone
-        pair.append({"y": arm["y"]} | fill_missing({"x0": np.where(gone, np.nan, arm["x0"])}))
-        other.append(pair[-1] | {"x0": np.where(gone, 7.7, arm["x0"])})
-    a, b = (known(adjust(arms[0], arms[1], ["x0", "has_x0"])) for arms in (pair, other))
-    assert a.difference == pytest.approx(b.difference, rel=1e-9)
-    assert a.variance == pytest.approx(b.variance, rel=1e-9)
-    without = known(adjust(pair[0], pair[1], ["x0"]))
-    assert a.variance < without.variance
-
-
 # Calibration.
 
 
@@ -452,20 +322,3 @@ def test_the_lift_of_adjusted_arms_covers() -> None:
         assert found is not None
         covered += not found.excludes(0.1)
     assert abs(covered / replications - 0.95) < 3 * math.sqrt(0.05 * 0.95 / replications)
-
-
-# The sweep.
-
-
-@given(st.integers(1, 5), st.integers(0, 2**31))
-def test_sweeping_solves_the_normal_equations(k: int, seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    data = generator.normal(size=(30, k + 1)) * generator.lognormal(0, 3, k + 1)
-    v = np.cov(data.T)
-    offset = generator.normal(size=k)
-    fit = regress(v[:k, :k].tolist(), v[:k, k].tolist(), float(v[k, k]), offset.tolist())
-    theta = np.linalg.solve(v[:k, :k], v[:k, k])
-    assert fit.rank == k
-    assert fit.coefficients == pytest.approx(theta.tolist(), rel=1e-7)
-    assert fit.residual == pytest.approx(float(v[k, k] - theta @ v[:k, k]), rel=1e-7)
-    assert fit.distance == pytest.approx(float(offset @ np.linalg.solve(v[:k, :k], offset)), rel=1e-7)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
+from tests.stats.estimates import known
 
 from equipoise_stats import (
     ArmEstimate,
@@ -24,11 +25,6 @@ from equipoise_stats.estimates.estimate import contrast, welch_satterthwaite
 
 numbers = st.lists(st.integers(-10_000, 10_000), min_size=2, max_size=20)
 counts = st.integers(2, 10_000).flatmap(lambda n: st.builds(Counts, st.just(n), st.integers(0, n)))
-
-
-def known(estimate: Estimate | NoEstimate) -> Estimate:
-    assert isinstance(estimate, Estimate)
-    return estimate
 
 
 @given(numbers, numbers)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
+from tests.stats.estimates import known
 
 from equipoise_stats import (
     ArmQuantile,
@@ -23,11 +24,6 @@ from equipoise_stats import (
 Z = 1.959963984540054
 quantiles = st.sampled_from([0.05, 0.25, 0.5, 0.9])
 clusters = st.lists(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=6), min_size=4, max_size=40)
-
-
-def known(estimate: Estimate | NoEstimate) -> Estimate:
-    assert isinstance(estimate, Estimate)
-    return estimate
 
 
 def reduced(groups: list[list[int]], q: float, unit: float = 1.0, shift: float = 0.0) -> ArmQuantile:

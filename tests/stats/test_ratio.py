@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.stats.estimates import codes, known
 
 from equipoise_stats import (
     Estimate,
@@ -26,15 +27,6 @@ Rows = list[tuple[int, int]]
 rows = st.lists(st.tuples(st.integers(-100, 100), st.integers(0, 20)), min_size=2, max_size=20).filter(
     lambda pairs: sum(d for _, d in pairs) > 0
 )
-
-
-def known(estimate: Estimate | NoEstimate) -> Estimate:
-    assert isinstance(estimate, Estimate)
-    return estimate
-
-
-def codes(estimate: Estimate | NoEstimate) -> list[str]:
-    return [warning.code for warning in estimate.warnings]
 
 
 def moments(pairs: Rows, unit: float = 1.0, per: float = 1.0) -> Moments:

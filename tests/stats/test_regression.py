@@ -20,6 +20,20 @@ def test_one_covariate_is_the_sweep_of_one(
     assert regress_on_one(variance, cross, total, offset) == regress([[variance]], [cross], total, [offset])
 
 
+@given(st.integers(1, 5), st.integers(0, 2**31))
+def test_sweeping_solves_the_normal_equations(k: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    data = generator.normal(size=(30, k + 1)) * generator.lognormal(0, 3, k + 1)
+    v = np.cov(data.T)
+    offset = generator.normal(size=k)
+    fit = regress(v[:k, :k].tolist(), v[:k, k].tolist(), float(v[k, k]), offset.tolist())
+    theta = np.linalg.solve(v[:k, :k], v[:k, k])
+    assert fit.rank == k
+    assert fit.coefficients == pytest.approx(theta.tolist(), rel=1e-7)
+    assert fit.residual == pytest.approx(float(v[k, k] - theta @ v[:k, k]), rel=1e-7)
+    assert fit.distance == pytest.approx(float(offset @ np.linalg.solve(v[:k, :k], offset)), rel=1e-7)
+
+
 def test_a_constant_covariate_is_left_out() -> None:
     left_out = Regression(coefficients=(0.0,), rank=0, residual=10.0, distance=0.0, shift=0.0)
     assert regress_on_one(0.0, 3.0, 10.0, 1.0) == left_out

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tests.stats.estimates import known
 
 from equipoise_stats import (
-    Estimate,
     Moments,
     NoEstimate,
     Status,
@@ -22,11 +22,6 @@ from equipoise_stats import (
 Strata = dict[str, list[int]]
 cell = st.lists(st.integers(-100, 100), min_size=2, max_size=12)
 strata = st.dictionaries(st.sampled_from("abcd"), cell, min_size=1, max_size=4)
-
-
-def known(estimate: Estimate | NoEstimate) -> Estimate:
-    assert isinstance(estimate, Estimate)
-    return estimate
 
 
 def moments(arm: Strata, unit: float = 1.0, shift: float = 0.0) -> dict[str, Moments]:
