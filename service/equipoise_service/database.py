@@ -22,6 +22,7 @@ from sqlmodel import Field, Session, SQLModel
 
 _BUSY_TIMEOUT_MS = 10_000
 _WRITE = "equipoise_write"
+_MIGRATE = "equipoise_migrate"
 
 # Every constraint has a name, so that a later migration can change it.
 SQLModel.metadata.naming_convention = {
@@ -127,9 +128,13 @@ class Database:
             raise SchemaTooNew(
                 f"The metadata database is at revision {before}, which a newer release made. Start that one."
             )
-        with self.engine.execution_options(**{_WRITE: True}).begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with self.engine.execution_options(**{_WRITE: True, _MIGRATE: True}).connect() as connection:
+            with connection.begin():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                _check_references(connection)
+            # References hold again from here on.
+            connection.invalidate()
         after = ScriptDirectory.from_config(config).get_current_head()
         assert after is not None, "there is at least one migration"  # noqa: S101 - a fact of the package
         return before, after
@@ -152,6 +157,13 @@ def migrations_directory() -> Path:
     return Path(__file__).resolve().parents[2] / "migrations"
 
 
+def _check_references(connection: Connection) -> None:
+    """Hold what the migrations left against the references, which were not held while they ran."""
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        raise RuntimeError(f"the migration left {len(broken)} broken references, first {tuple(broken[0])}")
+
+
 def _engine(url: str) -> Engine:
     database = make_url(url).database
     if database:
@@ -171,8 +183,12 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get(_MIGRATE, False):
+            # SQLite changes a table by making another in its place; a reference would forbid to drop the old
+            # one, and inside a transaction this can no longer be said.
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         # A writer takes its lock at once: a read that later writes could otherwise fail half-way.
-        write = connection.get_execution_options().get(_WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN")
 
     return engine

@@ -3,10 +3,13 @@
 from equipoise_service.accounts.models import ApiKey, Environment, Project
 from equipoise_service.database import Change
 from equipoise_service.evaluation.models import PublishedConfiguration
-from equipoise_service.experiments.models import Experiment, Revision, Run
-from equipoise_service.flags.models import Flag
+from equipoise_service.experiments.models import Experiment, OverriddenUnit, Revision, Run
+from equipoise_service.flags.models import Flag, FlagState
+from equipoise_service.holdouts.models import HeldOutExperiment, Holdout
 from equipoise_service.http.idempotency import IdempotentAnswer
-from equipoise_service.layers.models import Layer
+from equipoise_service.layers.models import Holding, Layer
+from equipoise_service.rollouts.models import Rollout
+from equipoise_service.segments.models import Segment, SegmentIds
 
 __all__ = [
     "ApiKey",
@@ -14,10 +17,18 @@ __all__ = [
     "Environment",
     "Experiment",
     "Flag",
+    "FlagState",
+    "HeldOutExperiment",
+    "Holding",
+    "Holdout",
     "IdempotentAnswer",
     "Layer",
+    "OverriddenUnit",
     "Project",
     "PublishedConfiguration",
     "Revision",
+    "Rollout",
     "Run",
+    "Segment",
+    "SegmentIds",
 ]

@@ -68,4 +68,7 @@ def _content(session: Session, project_id: int, environment_id: int) -> dict[str
     for each in shown.values():
         # A flag that was made with its experiment is about the same units.
         members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
-    return {**members, "experiments": shown}
+    content = {**members, "experiments": shown}
+    if experiments.holdouts:
+        content["holdouts"] = experiments.holdouts
+    return content

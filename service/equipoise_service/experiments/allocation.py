@@ -1,17 +1,8 @@
-"""Slots and arm ranges, in half-open integer intervals of 10,000."""
+"""Weights of arms, and their ranges: half-open integer intervals of 10,000."""
 
 from collections.abc import Sequence
 
 from equipoise import BUCKETS
-
-
-def slots_for(traffic: int) -> list[list[int]]:
-    """The slots of an experiment that owns its layer: a prefix, so that more traffic only adds units.
-
-    Args:
-        traffic: Share of units in basis points, 0 to 10,000.
-    """
-    return [[0, traffic]] if traffic else []
 
 
 def ranges_for(weights: Sequence[tuple[str, int]]) -> list[list[str | int]]:

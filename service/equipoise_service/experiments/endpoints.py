@@ -6,10 +6,11 @@ from fastapi import APIRouter, Path, Response
 from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal, Reader, Writer
-from equipoise_service.experiments import repository, service
+from equipoise_service.experiments import repository, runs, service
 from equipoise_service.experiments.lifecycle import Move
 from equipoise_service.experiments.models import Experiment
-from equipoise_service.experiments.schemas import ExperimentIn, ExperimentOut, ExperimentPatch
+from equipoise_service.experiments.presentation import present, present_all
+from equipoise_service.experiments.schemas import ExperimentIn, ExperimentOut, ExperimentPatch, ShipIn
 from equipoise_service.http.idempotency import Created, IdempotencyKey, create_once
 from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_start
 from equipoise_service.http.preconditions import IfMatch, check_if_match
@@ -32,10 +33,13 @@ ExperimentKey = Annotated[str, Path(max_length=MAX_LENGTH, description="The expe
 def register(
     payload: ExperimentIn, principal: Writer, session: WriteSession, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Register an experiment as a draft. This creates the flag of the same key and a layer of its own."""
+    """Register an experiment as a draft, on an existing flag or layer where you name one.
+
+    Without, the flag of the same key and a layer of its own are made with it.
+    """
 
     def create() -> Created:
-        shown, etag = service.present(session, principal, service.register(session, principal, payload))
+        shown, etag = present(session, principal, service.register(session, principal, payload))
         return Created(shown, {"ETag": etag, "Location": f"/v1/experiments/{shown.key}"})
 
     return create_once(
@@ -49,9 +53,8 @@ def list_experiments(
 ) -> Page[ExperimentOut]:
     """The experiments of your project, oldest first, as they stand in the key's environment."""
     rows = repository.experiments_page(session, principal.project_id, page_start(cursor), limit + 1)
-    return build_page(
-        rows, limit, lambda row: row.id or 0, lambda row: service.present(session, principal, row)[0]
-    )
+    shown = {out.key: out for out, _ in present_all(session, principal, rows[:limit])}
+    return build_page(rows, limit, lambda row: row.id or 0, lambda row: shown[row.key])
 
 
 @router.get("/{key}", summary="Read an experiment", responses=problems(401, 403, 404, 422))
@@ -73,10 +76,37 @@ def change(
     response: Response,
     if_match: IfMatch = None,
 ) -> ExperimentOut:
-    """Change the definition. Other traffic moves nobody between arms; other variants begin a new revision."""
+    """Change the definition. Other traffic moves nobody between arms.
+
+    Other variants, another audience and other holdouts begin a new revision where it runs or is paused.
+    """
     experiment = service.find(session, principal, key)
-    check_if_match(if_match, service.present(session, principal, experiment)[1], required=True)
+    check_if_match(if_match, present(session, principal, experiment)[1], required=True)
     service.change(session, principal, experiment, payload)
+    return _answer(session, principal, experiment, response)
+
+
+@router.post(
+    "/{key}/ship",
+    summary="Ship a variant",
+    responses=problems(400, 401, 403, 404, 409, 412, 413, 415, 422),
+)
+def ship(
+    key: ExperimentKey,
+    payload: ShipIn,
+    principal: Writer,
+    session: WriteSession,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ExperimentOut:
+    """End the experiment and make its flag serve one variant in the key's environment.
+
+    The experiment's rule becomes a rule that serves the variant, to the experiment's audience if it has one,
+    whatever the holdouts.
+    """
+    experiment = service.find(session, principal, key)
+    check_if_match(if_match, present(session, principal, experiment)[1], required=False)
+    runs.ship(session, principal, experiment, payload.variant)
     return _answer(session, principal, experiment, response)
 
 
@@ -84,7 +114,7 @@ def _answer(
     session: Session, principal: Principal, experiment: Experiment, response: Response
 ) -> ExperimentOut:
     session.flush()
-    shown, etag = service.present(session, principal, experiment)
+    shown, etag = present(session, principal, experiment)
     response.headers["ETag"] = etag
     return shown
 
@@ -107,8 +137,8 @@ def _add_move(move: Move, summary: str, description: str) -> None:
         if_match: IfMatch = None,
     ) -> ExperimentOut:
         experiment = service.find(session, principal, key)
-        check_if_match(if_match, service.present(session, principal, experiment)[1], required=False)
-        service.move(session, principal, experiment, move)
+        check_if_match(if_match, present(session, principal, experiment)[1], required=False)
+        runs.move(session, principal, experiment, move)
         return _answer(session, principal, experiment, response)
 
     router.post(

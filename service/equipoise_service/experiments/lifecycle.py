@@ -13,6 +13,7 @@ class Status(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
+    SHIPPED = "shipped"
     ARCHIVED = "archived"
 
 
@@ -23,6 +24,7 @@ class Move(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
+    SHIP = "ship"
     ARCHIVE = "archive"
 
 
@@ -31,8 +33,23 @@ MOVES: Mapping[Move, Mapping[Status, Status]] = {
     Move.PAUSE: {Status.RUNNING: Status.PAUSED},
     Move.RESUME: {Status.PAUSED: Status.RUNNING},
     Move.STOP: {Status.RUNNING: Status.STOPPED, Status.PAUSED: Status.STOPPED},
-    Move.ARCHIVE: {Status.DRAFT: Status.ARCHIVED, Status.STOPPED: Status.ARCHIVED},
+    Move.SHIP: {
+        Status.RUNNING: Status.SHIPPED,
+        Status.PAUSED: Status.SHIPPED,
+        Status.STOPPED: Status.SHIPPED,
+    },
+    Move.ARCHIVE: {
+        Status.DRAFT: Status.ARCHIVED,
+        Status.STOPPED: Status.ARCHIVED,
+        Status.SHIPPED: Status.ARCHIVED,
+    },
 }
+
+LIVE = (Status.RUNNING, Status.PAUSED)
+"""The statuses in which a revision is open and slots are held."""
+
+ENDED = (Status.SHIPPED, Status.ARCHIVED)
+"""The statuses that do not lead back to running; the configuration document calls them stopped."""
 
 
 def allowed_moves(status: Status) -> list[Move]:

@@ -14,21 +14,30 @@ from equipoise_service.database import UtcDateTime
 
 
 class Experiment(SQLModel, table=True):
-    """The definition of an experiment. `version` grows with each change of it."""
+    """The definition of an experiment. `version` grows with each change of it.
+
+    `made_flag` says whether the flag was made with it, so that its variants are the flag's. `retired` are the
+    variants that were taken out after the first start; their exposures may still arrive.
+    """
 
     __tablename__ = "experiment"
     __table_args__ = (UniqueConstraint("project_id", "key"),)
 
     id: int | None = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
-    flag_id: int = Field(foreign_key="flag.id", unique=True)
-    layer_id: int = Field(foreign_key="layer.id")
+    flag_id: int = Field(foreign_key="flag.id", index=True)
+    made_flag: bool
+    layer_id: int = Field(foreign_key="layer.id", index=True)
     key: str
     name: str
     hypothesis: str
     unit_type: str
     traffic: int
     arms: list[dict[str, Any]] = Field(sa_type=JSON)
+    retired: list[str] = Field(default_factory=list, sa_type=JSON)
+    audience: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    overrides: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    sticky: bool = Field(default=False)
     metrics: list[dict[str, Any]] = Field(sa_type=JSON)
     version: int = Field(default=1)
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -36,7 +45,10 @@ class Experiment(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """An experiment's status in one environment. An environment without a row has it as a draft."""
+    """An experiment's status in one environment. An environment without a row has it as a draft.
+
+    `shipped` is the variant that was shipped, once one was.
+    """
 
     __tablename__ = "run"
     __table_args__ = (UniqueConstraint("experiment_id", "environment_id"),)
@@ -48,6 +60,8 @@ class Run(SQLModel, table=True):
     version: int = Field(default=1)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     stopped_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    archived_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    shipped: str | None = Field(default=None)
 
 
 class Revision(SQLModel, table=True):
@@ -65,3 +79,12 @@ class Revision(SQLModel, table=True):
     control: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class OverriddenUnit(SQLModel, table=True):
+    """A unit that had an override at any time in a revision, so that its analysis leaves it out."""
+
+    __tablename__ = "overridden_unit"
+
+    revision_id: int = Field(foreign_key="revision.id", primary_key=True)
+    unit: str = Field(primary_key=True)

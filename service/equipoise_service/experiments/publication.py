@@ -1,17 +1,23 @@
 """The experiments' part of the configuration document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
 from equipoise_service.experiments import repository
-from equipoise_service.experiments.lifecycle import Status
-from equipoise_service.experiments.models import Experiment, Revision, Run
-from equipoise_service.flags import repository as flags
-from equipoise_service.flags.models import Flag
+from equipoise_service.experiments.lifecycle import ENDED, Status
+from equipoise_service.experiments.repository import Definition, State
+from equipoise_service.holdouts import repository as holdouts
+from equipoise_service.holdouts.publication import holdout_documents
 from equipoise_service.layers import repository as layers
+
+ARCHIVED_FOR = timedelta(days=30)
+"""How long an archived experiment stays in the document, so that exposures that arrive late are taken."""
+
+_DRAFT = State(0, Status.DRAFT, None, None, None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,45 +28,70 @@ class ExperimentDocuments:
         documents: The members of `experiments`, by key.
         rules: The rule of each experiment that its flag may serve, by the flag's id and the experiment's
             key, oldest experiment first.
+        holdouts: The members of `holdouts`: those that an experiment names, by key.
     """
 
     documents: Mapping[str, dict[str, Any]]
     rules: Mapping[int, Mapping[str, dict[str, Any]]]
+    holdouts: Mapping[str, dict[str, Any]]
 
 
 def experiment_documents(session: Session, project_id: int, environment_id: int) -> ExperimentDocuments:
     """The experiments of a project as an environment's document shows them."""
-    runs = {run.experiment_id: run for run in repository.runs_of_environment(session, environment_id)}
-    latest = repository.latest_revisions(session, environment_id)
+    states = repository.states(session, environment_id)
     salts = layers.salts(session, project_id)
-    by_id = {flag.id: flag for flag in flags.flags(session, project_id)}
+    kept_out = holdouts.keys_by_experiment(session, project_id)
+    archived_since = datetime.now(UTC) - ARCHIVED_FOR
     documents: dict[str, dict[str, Any]] = {}
     rules: dict[int, dict[str, dict[str, Any]]] = {}
-    for experiment in repository.experiments(session, project_id):
-        run = runs.get(experiment.id or 0)
-        if run is not None and run.status == Status.ARCHIVED:
+    named: set[str] = set()
+    for experiment in repository.definitions(session, project_id):
+        state = states.get(experiment.id, _DRAFT)
+        if _left(state, archived_since):
             continue
-        revision = latest.get(run.id or 0) if run else None
-        documents[experiment.key] = _document(
-            experiment, by_id[experiment.flag_id], salts[experiment.layer_id], run, revision
-        )
-        rules.setdefault(experiment.flag_id, {})[experiment.key] = {"experiment": experiment.key}
-    return ExperimentDocuments(documents, rules)
+        keys = kept_out.get(experiment.id, ())
+        named.update(keys)
+        documents[experiment.key] = _document(experiment, state, salts[experiment.layer_id], keys)
+        if state.shipped is None:
+            # An archived experiment keeps its rule too, so that the flag made with it stays as long as it.
+            rules.setdefault(experiment.flag_id, {})[experiment.key] = _rule(experiment)
+    return ExperimentDocuments(documents, rules, holdout_documents(session, project_id, named))
+
+
+def _left(state: State, archived_since: datetime) -> bool:
+    """Whether an experiment is no longer in the document. No exposure can arrive of one never started."""
+    if state.status != Status.ARCHIVED:
+        return False
+    return state.revision is None or state.archived_at is None or state.archived_at < archived_since
+
+
+def _rule(experiment: Definition) -> dict[str, Any]:
+    rule: dict[str, Any] = {"experiment": experiment.key}
+    if experiment.audience is not None:
+        rule["audience"] = experiment.audience
+    return rule
 
 
 def _document(
-    experiment: Experiment, flag: Flag, layer_salt: str, run: Run | None, revision: Revision | None
+    experiment: Definition, state: State, layer_salt: str, holdouts: Sequence[str]
 ) -> dict[str, Any]:
-    return {
-        "status": run.status if run else Status.DRAFT,
+    document: dict[str, Any] = {
+        "status": Status.STOPPED if state.status in ENDED else state.status,
         "unit_type": experiment.unit_type,
-        "flag": flag.key,
-        # The flag still knows variants that were taken out, and so do the exposures that still arrive.
-        "variants": list(flag.values),
-        "control": flag.default_variant,
+        "flag": experiment.flag,
+        # Exposures of variants that were taken out still arrive.
+        "variants": [*(arm["key"] for arm in experiment.arms), *experiment.retired],
+        "control": next(arm["key"] for arm in experiment.arms if arm["control"]),
         "layer_salt": layer_salt,
-        "slots": revision.slots if revision else [],
-        "revision": revision.number if revision else None,
-        "salt": revision.salt if revision else None,
-        "ranges": revision.ranges if revision else [],
+        "slots": state.slots or [],
+        "revision": state.revision,
+        "salt": state.salt,
+        "ranges": state.ranges or [],
     }
+    if holdouts:
+        document["holdouts"] = list(holdouts)
+    if experiment.overrides:
+        document["overrides"] = experiment.overrides
+    if experiment.sticky:
+        document["sticky"] = True
+    return document

@@ -1,10 +1,43 @@
 """All queries on experiments, their runs and revisions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
+from sqlalchemy import func, insert
 from sqlmodel import Session, col, select
 
-from equipoise_service.experiments.models import Experiment, Revision, Run
+from equipoise_service.experiments.models import Experiment, OverriddenUnit, Revision, Run
+from equipoise_service.flags.models import Flag
+
+
+class Definition(NamedTuple):
+    """What the configuration document takes from an experiment's definition."""
+
+    id: int
+    key: str
+    flag_id: int
+    flag: str
+    layer_id: int
+    unit_type: str
+    arms: list[dict[str, Any]]
+    retired: list[str]
+    audience: dict[str, Any] | None
+    overrides: dict[str, str]
+    sticky: bool
+
+
+class State(NamedTuple):
+    """What the configuration document takes from an experiment's run; without a revision in a draft."""
+
+    experiment_id: int
+    status: str
+    archived_at: datetime | None
+    shipped: str | None
+    revision: int | None
+    salt: str | None
+    slots: list[list[int]] | None
+    ranges: list[list[Any]] | None
 
 
 def experiment_by_key(session: Session, project_id: int, key: str) -> Experiment | None:
@@ -25,10 +58,80 @@ def experiments_page(session: Session, project_id: int, after: int, limit: int) 
     return session.exec(statement).all()
 
 
-def experiments(session: Session, project_id: int) -> Sequence[Experiment]:
-    """All experiments of a project, oldest first."""
-    statement = select(Experiment).where(Experiment.project_id == project_id).order_by(col(Experiment.id))
+def experiments_of_flag(session: Session, flag_id: int) -> Sequence[Experiment]:
+    """The experiments that are attached to a flag, oldest first."""
+    statement = select(Experiment).where(Experiment.flag_id == flag_id).order_by(col(Experiment.id))
     return session.exec(statement).all()
+
+
+def keys_in_layer(session: Session, layer_id: int) -> list[str]:
+    """The keys of the experiments that are in a layer, oldest first."""
+    statement = select(Experiment.key).where(Experiment.layer_id == layer_id).order_by(col(Experiment.id))
+    return list(session.exec(statement).all())
+
+
+def other_unit_type_in_layer(
+    session: Session, layer_id: int, unit_type: str, *, besides: int | None
+) -> tuple[str, str] | None:
+    """Key and unit type of an experiment in a layer that randomises another unit type, if there is one."""
+    statement = (
+        select(Experiment.key, Experiment.unit_type)
+        .where(Experiment.layer_id == layer_id, Experiment.unit_type != unit_type, Experiment.id != besides)
+        .limit(1)
+    )
+    return session.exec(statement).first()
+
+
+def definitions(session: Session, project_id: int) -> list[Definition]:
+    """All experiments of a project, oldest first, as the configuration document needs them."""
+    statement = (
+        select(  # type: ignore[call-overload] # SQLModel types at most four columns
+            Experiment.id,
+            Experiment.key,
+            Experiment.flag_id,
+            Flag.key,
+            Experiment.layer_id,
+            Experiment.unit_type,
+            Experiment.arms,
+            Experiment.retired,
+            Experiment.audience,
+            Experiment.overrides,
+            Experiment.sticky,
+        )
+        .join(Flag, col(Flag.id) == col(Experiment.flag_id))
+        .where(Experiment.project_id == project_id)
+        .order_by(col(Experiment.id))
+    )
+    return [Definition(*row) for row in session.exec(statement)]
+
+
+def states(session: Session, environment_id: int) -> dict[int, State]:
+    """The state of every experiment that has a run in an environment, by the experiment's id."""
+    latest = (
+        select(Revision.run_id, func.max(Revision.number).label("number"))
+        .join(Run, col(Run.id) == col(Revision.run_id))
+        .where(Run.environment_id == environment_id)
+        .group_by(col(Revision.run_id))
+        .subquery()
+    )
+    statement = (
+        select(  # type: ignore[call-overload] # SQLModel types at most four columns
+            Run.experiment_id,
+            Run.status,
+            Run.archived_at,
+            Run.shipped,
+            Revision.number,
+            Revision.salt,
+            Revision.slots,
+            Revision.ranges,
+        )
+        .outerjoin(latest, latest.c.run_id == col(Run.id))
+        .outerjoin(
+            Revision, (col(Revision.run_id) == col(Run.id)) & (col(Revision.number) == latest.c.number)
+        )
+        .where(Run.environment_id == environment_id)
+    )
+    return {row[0]: State(*row) for row in session.exec(statement)}
 
 
 def run_of(session: Session, experiment_id: int, environment_id: int) -> Run | None:
@@ -43,9 +146,14 @@ def runs_of_experiment(session: Session, experiment_id: int) -> Sequence[Run]:
     return session.exec(select(Run).where(Run.experiment_id == experiment_id)).all()
 
 
-def runs_of_environment(session: Session, environment_id: int) -> Sequence[Run]:
-    """All runs in an environment."""
-    return session.exec(select(Run).where(Run.environment_id == environment_id)).all()
+def runs_by_experiment(
+    session: Session, experiment_ids: Collection[int], environment_id: int
+) -> dict[int, Run]:
+    """The runs of some experiments in an environment, by the experiment's id."""
+    statement = select(Run).where(
+        Run.environment_id == environment_id, col(Run.experiment_id).in_(experiment_ids)
+    )
+    return {run.experiment_id: run for run in session.exec(statement)}
 
 
 def revisions_of(session: Session, run_id: int) -> Sequence[Revision]:
@@ -55,12 +163,32 @@ def revisions_of(session: Session, run_id: int) -> Sequence[Revision]:
     ).all()
 
 
-def latest_revisions(session: Session, environment_id: int) -> dict[int, Revision]:
-    """The latest revision of each run in an environment, by the run's id."""
+def latest_revision(session: Session, run_id: int) -> Revision | None:
+    """A run's latest revision; absent before the first start."""
     statement = (
-        select(Revision)
-        .join(Run, col(Revision.run_id) == col(Run.id))
-        .where(Run.environment_id == environment_id)
-        .order_by(col(Revision.number))
+        select(Revision).where(Revision.run_id == run_id).order_by(col(Revision.number).desc()).limit(1)
     )
-    return {revision.run_id: revision for revision in session.exec(statement)}
+    return session.exec(statement).first()
+
+
+def latest_numbers(session: Session, run_ids: Collection[int]) -> dict[int, int]:
+    """The number of the latest revision of some runs, by the run's id."""
+    statement = (
+        select(Revision.run_id, func.max(Revision.number))
+        .where(col(Revision.run_id).in_(run_ids))
+        .group_by(col(Revision.run_id))
+    )
+    return dict(session.exec(statement).all())
+
+
+def overridden_units(session: Session, revision_id: int) -> list[str]:
+    """The units that had an override at any time in a revision."""
+    statement = select(OverriddenUnit.unit).where(OverriddenUnit.revision_id == revision_id)
+    return list(session.exec(statement.order_by(col(OverriddenUnit.unit))).all())
+
+
+def add_overridden_units(session: Session, revision_id: int, units: Iterable[str]) -> None:
+    """Note units that had an override in a revision and are not noted yet."""
+    rows = [{"revision_id": revision_id, "unit": unit} for unit in units]
+    if rows:
+        session.connection().execute(insert(OverriddenUnit), rows)

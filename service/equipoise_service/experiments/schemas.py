@@ -1,17 +1,19 @@
 """What goes over the wire about experiments."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from equipoise import BUCKETS
 from equipoise_service.experiments.allocation import equal_weights
 from equipoise_service.experiments.lifecycle import Move, Status
-from equipoise_service.flags.values import common_type
+from equipoise_service.flags.values import value_type
 from equipoise_service.keys import Key
 from equipoise_service.metrics.schemas import Metric
+from equipoise_service.nesting import depth
 
 _EXAMPLE: dict[str, Any] = {
     "key": "new-landing-page",
@@ -25,6 +27,10 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+# What is deeper cannot be a condition that the SDK reads, and reading it must not exhaust the stack.
+_MAX_AUDIENCE_DEPTH = 64
+
+
 class VariantIn(BaseModel):
     """One arm of an experiment."""
 
@@ -35,16 +41,16 @@ class VariantIn(BaseModel):
         None, ge=0, le=BUCKETS, description="Share in basis points; leave it out of all for equal shares."
     )
     value: JsonValue = Field(
-        None, description="What the flag is for units in this arm; absent: the variant's key."
+        None,
+        description="What the flag is for units in this arm; absent: the variant's key, or the flag's value "
+        "where the experiment is attached to an existing flag.",
     )
     control: bool = Field(False, description="Whether this is the arm that the others are compared with.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _value_is_key(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "value" not in data and "key" in data:
-            return {**data, "value": data["key"]}
-        return data
+    @property
+    def has_value(self) -> bool:
+        """Whether a value was given."""
+        return "value" in self.model_fields_set
 
 
 def _check_variants(variants: list[VariantIn]) -> list[VariantIn]:
@@ -54,7 +60,9 @@ def _check_variants(variants: list[VariantIn]) -> list[VariantIn]:
     controls = sum(variant.control for variant in variants)
     if controls != 1:
         raise ValueError(f"exactly one variant is the control; {controls} say that they are")
-    common_type(variant.value for variant in variants)
+    for variant in variants:
+        if variant.has_value:
+            value_type(variant.value)
     given = [variant.weight for variant in variants if variant.weight is not None]
     if not given:
         shares = equal_weights(len(variants))
@@ -74,6 +82,22 @@ def _check_metrics(metrics: list[Metric]) -> list[Metric]:
     return metrics
 
 
+def _check_nesting(audience: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if depth(audience) > _MAX_AUDIENCE_DEPTH:
+        raise ValueError(f"a condition may not nest deeper than {_MAX_AUDIENCE_DEPTH} levels of JSON")
+    try:
+        json.dumps(audience, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise ValueError("every number must be finite, and every string valid Unicode") from None
+    return audience
+
+
+def _check_distinct(keys: list[str]) -> list[str]:
+    if len(set(keys)) != len(keys):
+        raise ValueError("each holdout is named once")
+    return keys
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200, description="Name for people.")]
 Hypothesis = Annotated[
     str, Field(max_length=10_000, description="What you expect to happen, to which units, and why.")
@@ -83,6 +107,34 @@ Traffic = Annotated[
     int, Field(ge=0, le=BUCKETS, description="Share of units that take part, in basis points.")
 ]
 Metrics = Annotated[list[Metric], Field(max_length=200, description="What is measured.")]
+# NUL is refused because it cannot be stored: such a unit could be assigned and never be counted.
+UnitId = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
+Audience = Annotated[
+    dict[str, JsonValue],
+    Field(
+        max_length=10,
+        description="Who takes part: a condition on attributes; absent, everybody does.",
+        examples=[{"attribute": "country", "operator": "in", "value": ["DE", "FR"]}],
+    ),
+    AfterValidator(_check_nesting),
+]
+Holdouts = Annotated[
+    list[Key],
+    Field(max_length=20, description="Keys of the holdouts whose units are kept out."),
+    AfterValidator(_check_distinct),
+]
+Overrides = Annotated[
+    dict[UnitId, Key],
+    Field(
+        max_length=10_000,
+        description="Variant by unit, for units that get it whatever their bucket, while the experiment is a "
+        "draft or runs. They log no exposure and the analysis leaves them out.",
+        examples=[{"tester-1": "treatment"}],
+    ),
+]
+Sticky = Annotated[
+    bool, Field(description="Whether an SDK that has a store keeps a unit in the arm that it first met.")
+]
 
 
 class ExperimentIn(BaseModel):
@@ -93,9 +145,21 @@ class ExperimentIn(BaseModel):
     key: Key
     name: Name
     hypothesis: Hypothesis = ""
-    unit_type: Key = Field("user", description="What is randomised.")
+    flag: Key | None = Field(
+        None, description="Key of an existing flag; null: the flag of the same key is made with it."
+    )
+    layer: Key | None = Field(
+        None, description="Key of an existing layer; null: a layer of the same key is made for it alone."
+    )
+    unit_type: Key = Field(
+        "user", description="What is randomised; absent: what the existing flag is asked for, or `user`."
+    )
     variants: Variants
     traffic: Traffic = BUCKETS
+    audience: Audience | None = None
+    holdouts: Holdouts = []
+    overrides: Overrides = {}
+    sticky: Sticky = False
     metrics: Metrics = []
 
     _variants = field_validator("variants")(_check_variants)
@@ -112,8 +176,15 @@ class ExperimentPatch(BaseModel):
     unit_type: Key | SkipJsonSchema[None] = Field(
         None, description="What is randomised; only before the first start."
     )
+    layer: Key | SkipJsonSchema[None] = Field(
+        None, description="Key of an existing layer; only before the first start."
+    )
     variants: Variants | SkipJsonSchema[None] = None
     traffic: Traffic | SkipJsonSchema[None] = None
+    audience: Audience | None = Field(None, description="Who takes part; null: everybody.")
+    holdouts: Holdouts | SkipJsonSchema[None] = None
+    overrides: Overrides | SkipJsonSchema[None] = None
+    sticky: Sticky | SkipJsonSchema[None] = None
     metrics: Metrics | SkipJsonSchema[None] = None
 
     @field_validator("variants")
@@ -128,10 +199,18 @@ class ExperimentPatch(BaseModel):
 
     @model_validator(mode="after")
     def _no_nulls(self) -> Self:
-        for name in self.model_fields_set:
+        for name in self.model_fields_set - {"audience"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null; leave it out to keep it")
         return self
+
+
+class ShipIn(BaseModel):
+    """What to ship."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"variant": "treatment"}})
+
+    variant: Key = Field(description="The variant that everybody in the audience gets from now on.")
 
 
 class VariantOut(BaseModel):
@@ -154,6 +233,10 @@ class ExperimentOut(BaseModel):
     layer: str = Field(description="Key of the layer whose slots it owns.")
     variants: list[VariantOut]
     traffic: int
+    audience: dict[str, JsonValue] | None
+    holdouts: list[str]
+    overrides: dict[str, str]
+    sticky: bool
     metrics: list[Metric]
     environment: str
     status: Status
@@ -161,5 +244,6 @@ class ExperimentOut(BaseModel):
     revision: int | None = Field(description="Number of the latest revision; null before the first start.")
     started_at: datetime | None
     stopped_at: datetime | None
+    shipped: str | None = Field(description="The variant that was shipped; null unless one was.")
     created_at: datetime
     updated_at: datetime

@@ -1,8 +1,7 @@
-"""What happens to experiments: they are registered, changed, started, stopped."""
+"""What happens to the definition of an experiment: it is registered and changed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlmodel import Session
@@ -10,59 +9,70 @@ from sqlmodel import Session
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.experiments import repository
-from equipoise_service.experiments.allocation import ranges_for, slots_for
-from equipoise_service.experiments.lifecycle import Move, Status, allowed_moves, status_after
-from equipoise_service.experiments.models import Experiment, Revision, Run
-from equipoise_service.experiments.schemas import (
-    ExperimentIn,
-    ExperimentOut,
-    ExperimentPatch,
-    VariantIn,
-    VariantOut,
+from equipoise_service.experiments.lifecycle import LIVE, Status
+from equipoise_service.experiments.models import Experiment, Run
+from equipoise_service.experiments.runs import begin_revision, follow_traffic, note_overrides
+from equipoise_service.experiments.schemas import ExperimentIn, ExperimentPatch, VariantIn
+from equipoise_service.experiments.variants import (
+    arms_of,
+    check_attached,
+    check_overrides,
+    flag_fields,
+    invalid,
 )
 from equipoise_service.flags import repository as flags
 from equipoise_service.flags.models import Flag
-from equipoise_service.flags.values import common_type, exact_values
+from equipoise_service.holdouts import repository as holdouts
+from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
-from equipoise_service.layers.service import make_layer, make_salt
+from equipoise_service.layers.schemas import LayerIn
+from equipoise_service.layers.service import make_layer
 from equipoise_service.metrics.schemas import Metric
+from equipoise_service.segments.checking import check_audience
 
-_LIVE = (Status.RUNNING, Status.PAUSED)
 _metrics = TypeAdapter(list[Metric])
 
 
 def register(session: Session, principal: Principal, payload: ExperimentIn) -> Experiment:
-    """Register an experiment as a draft, with the flag of the same key and a layer of its own.
+    """Register an experiment as a draft.
+
+    Without a flag or a layer, those of the same key are made for it.
 
     Raises:
-        Conflict: The project has an experiment or a flag of that key.
+        Conflict: The project has an experiment of that key, or a flag or layer that would have to be made.
+        InvalidPayload: It names what does not exist, or its arms do not fit the flag.
     """
     project_id = principal.project_id
     if repository.experiment_by_key(session, project_id, payload.key) is not None:
         raise Conflict(f"There is an experiment {payload.key} already. Choose another key.")
-    if flags.flag_by_key(session, project_id, payload.key) is not None:
-        raise Conflict(f"There is a flag {payload.key} already. Choose another key.")
+    if payload.audience is not None:
+        check_audience(session, project_id, payload.audience, "/audience")
+    flag = _flag_for(session, project_id, payload)
+    asked_for = None if "unit_type" in payload.model_fields_set else flag.unit_type
     now = datetime.now(UTC)
-    layer = make_layer(session, project_id, payload.key)
-    flag = Flag(project_id=project_id, key=payload.key, created_at=now, **_flag_fields(payload.variants))
-    session.add(flag)
-    session.flush()
     experiment = Experiment(
         project_id=project_id,
         flag_id=_id(flag.id),
-        layer_id=_id(layer.id),
+        made_flag=payload.flag is None,
+        layer_id=_layer_for(session, project_id, payload),
         key=payload.key,
         name=payload.name,
         hypothesis=payload.hypothesis,
-        unit_type=payload.unit_type,
+        unit_type=asked_for or payload.unit_type,
         traffic=payload.traffic,
-        arms=_arms(payload.variants),
+        arms=arms_of(payload.variants),
+        audience=payload.audience,
+        overrides=payload.overrides,
+        sticky=payload.sticky,
         metrics=_metrics.dump_python(payload.metrics, mode="json"),
         created_at=now,
         updated_at=now,
     )
+    check_overrides(experiment, "/overrides")
+    _check_unit_type(session, experiment, "/layer")
     session.add(experiment)
     session.flush()
+    _name_holdouts(session, experiment, payload.holdouts)
     return experiment
 
 
@@ -82,98 +92,127 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
     """Change an experiment's definition, in every environment.
 
     Where it runs or is paused, other traffic moves the slots and leaves every unit in its arm; other
-    variants begin a new revision.
+    variants, another audience and other holdouts begin a new revision, because who is compared changes.
 
     Raises:
-        Conflict: The experiment's status does not allow the change.
+        Conflict: The experiment's status does not allow the change, or the layer has not enough free slots.
+        InvalidPayload: It names what does not exist, or does not fit the flag.
     """
     runs = repository.runs_of_experiment(session, _id(experiment.id))
     _check_change(principal, runs, payload)
     fields = payload.model_fields_set
-    for name in fields & {"name", "hypothesis", "unit_type", "traffic"}:
+    for name in fields & {"name", "hypothesis", "unit_type", "traffic", "sticky", "overrides"}:
         setattr(experiment, name, getattr(payload, name))
     if payload.metrics is not None:
         experiment.metrics = _metrics.dump_python(payload.metrics, mode="json")
-    new_revision = payload.variants is not None and _change_variants(
-        session, experiment, payload.variants, started=bool(runs)
-    )
-    live = [run for run in runs if run.status in _LIVE]
-    for run in live:
+    if payload.layer is not None:
+        experiment.layer_id = _existing_layer(session, principal.project_id, payload.layer)
+    if fields & {"unit_type", "layer"}:
+        _check_unit_type(session, experiment, "/unit_type" if "unit_type" in fields else "/layer")
+    new_revision = _change_who_is_compared(session, experiment, payload, started=bool(runs))
+    if fields & {"overrides", "variants"}:
+        check_overrides(experiment, "/overrides" if "overrides" in fields else "/variants")
+    for run in (run for run in runs if run.status in LIVE):
         if new_revision:
-            _begin_revision(session, experiment, run)
+            begin_revision(session, experiment, run)
         elif "traffic" in fields:
-            _change_slots(session, experiment, run)
+            follow_traffic(session, experiment, run)
+        if "overrides" in fields:
+            note_overrides(session, experiment, run)
     experiment.version += 1
     experiment.updated_at = datetime.now(UTC)
     session.add(experiment)
 
 
-def move(session: Session, principal: Principal, experiment: Experiment, move: Move) -> None:
-    """Move an experiment to another status in the principal's environment.
-
-    A start begins a new revision; a pause and a resume keep it.
-
-    Raises:
-        Conflict: The present status does not allow the move.
-    """
-    now = datetime.now(UTC)
-    run = repository.run_of(session, _id(experiment.id), principal.environment_id)
-    before = Status(run.status) if run else Status.DRAFT
-    after = status_after(move, before)
-    if run is None:
-        run = Run(experiment_id=_id(experiment.id), environment_id=principal.environment_id, status=after)
-        session.add(run)
-        session.flush()
-    run.status = after
-    run.version += 1
-    if move is Move.START:
-        run.started_at, run.stopped_at = now, None
-        _begin_revision(session, experiment, run)
-    if move is Move.STOP:
-        run.stopped_at = now
-        _end_revision(session, run, now)
-    session.add(run)
-
-
-def present(session: Session, principal: Principal, experiment: Experiment) -> tuple[ExperimentOut, str]:
-    """The experiment's representation in the principal's environment, and its ETag."""
-    flag = session.get_one(Flag, experiment.flag_id)
-    layer = session.get_one(Layer, experiment.layer_id)
-    run = repository.run_of(session, _id(experiment.id), principal.environment_id)
-    status = Status(run.status) if run else Status.DRAFT
-    revisions = repository.revisions_of(session, _id(run.id)) if run else []
-    shown = ExperimentOut(
-        key=experiment.key,
-        name=experiment.name,
-        hypothesis=experiment.hypothesis,
-        unit_type=experiment.unit_type,
-        flag=flag.key,
-        layer=layer.key,
-        variants=[VariantOut(value=flag.values[arm["key"]], **arm) for arm in experiment.arms],
-        traffic=experiment.traffic,
-        metrics=_metrics.validate_python(experiment.metrics),
-        environment=principal.environment,
-        status=status,
-        allowed=allowed_moves(status),
-        revision=revisions[-1].number if revisions else None,
-        started_at=run.started_at if run else None,
-        stopped_at=run.stopped_at if run else None,
-        created_at=experiment.created_at,
-        updated_at=experiment.updated_at,
+def _flag_for(session: Session, project_id: int, payload: ExperimentIn) -> Flag:
+    flag = flags.flag_by_key(session, project_id, payload.flag or payload.key)
+    if payload.flag is not None:
+        if flag is None:
+            raise invalid("/flag", f"there is no flag {payload.flag}")
+        check_attached(flag, payload.variants)
+        return flag
+    if flag is not None:
+        raise Conflict(
+            f"There is a flag {payload.key} already. Name it as the experiment's flag, or choose another key."
+        )
+    made = Flag(
+        project_id=project_id,
+        key=payload.key,
+        created_at=datetime.now(UTC),
+        **flag_fields(payload.variants),
     )
-    return shown, f'"{experiment.id}-{experiment.version}-{run.version if run else 0}"'
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _layer_for(session: Session, project_id: int, payload: ExperimentIn) -> int:
+    if payload.layer is not None:
+        return _existing_layer(session, project_id, payload.layer)
+    return _id(make_layer(session, project_id, LayerIn(key=payload.key, name=payload.name)).id)
+
+
+def _existing_layer(session: Session, project_id: int, key: str) -> int:
+    layer = layers.layer_by_key(session, project_id, key)
+    if layer is None:
+        raise invalid("/layer", f"there is no layer {key}")
+    return _id(layer.id)
+
+
+def _check_unit_type(session: Session, experiment: Experiment, pointer: str) -> None:
+    other = repository.other_unit_type_in_layer(
+        session, experiment.layer_id, experiment.unit_type, besides=experiment.id
+    )
+    if other is not None:
+        layer = session.get_one(Layer, experiment.layer_id)
+        raise invalid(
+            pointer,
+            f"the layer {layer.key} holds {other[0]}, which randomises {other[1]!r} and not "
+            f"{experiment.unit_type!r}; only experiments on one unit type can exclude each other",
+        )
+
+
+def _name_holdouts(session: Session, experiment: Experiment, keys: Sequence[str]) -> bool:
+    """Make an experiment name these holdouts; whether they differ from those before."""
+    found = {each.key: _id(each.id) for each in holdouts.holdouts(session, experiment.project_id)}
+    for index, key in enumerate(keys):
+        if key not in found:
+            raise invalid(f"/holdouts/{index}", f"there is no holdout {key}")
+    before = holdouts.keys_by_experiment(session, experiment.project_id, [_id(experiment.id)])
+    if set(before.get(_id(experiment.id), ())) == set(keys):
+        return False
+    holdouts.name_holdouts(session, _id(experiment.id), [found[key] for key in keys])
+    return True
 
 
 def _check_change(principal: Principal, runs: Sequence[Run], payload: ExperimentPatch) -> None:
     here = next((run for run in runs if run.environment_id == principal.environment_id), None)
     if here is not None and here.status == Status.ARCHIVED:
         raise Conflict("An archived experiment cannot be changed.", type="frozen-field")
-    if payload.unit_type is not None and runs:
-        raise Conflict(
-            "The unit type cannot be changed after the first start: units would be counted twice. "
-            "Register another experiment.",
-            type="frozen-field",
-        )
+    for name, why in (("unit_type", "units would be counted twice"), ("layer", "its slots are of the other")):
+        if name in payload.model_fields_set and runs:
+            raise Conflict(
+                f"The {name.replace('_', ' ')} cannot be changed after the first start: {why}. "
+                "Register another experiment.",
+                type="frozen-field",
+            )
+
+
+def _change_who_is_compared(
+    session: Session, experiment: Experiment, payload: ExperimentPatch, *, started: bool
+) -> bool:
+    """Take over other variants, another audience, other holdouts; whether anything differs at all."""
+    differs = False
+    if payload.variants is not None:
+        differs = _change_variants(session, experiment, payload.variants, started=started)
+    if "audience" in payload.model_fields_set and payload.audience != experiment.audience:
+        if payload.audience is not None:
+            check_audience(session, experiment.project_id, payload.audience, "/audience")
+        experiment.audience = payload.audience
+        differs = True
+    if payload.holdouts is not None:
+        differs |= _name_holdouts(session, experiment, payload.holdouts)
+    return differs
 
 
 def _change_variants(
@@ -181,10 +220,27 @@ def _change_variants(
 ) -> bool:
     """Take over other variants; whether they differ at all.
 
-    Once started, the flag keeps the values of variants that are taken out: their exposures still arrive.
+    Once started, the variants that are taken out are remembered: their exposures still arrive.
     """
     flag = session.get_one(Flag, experiment.flag_id)
-    fields = _flag_fields(variants)
+    own = experiment.made_flag and len(repository.experiments_of_flag(session, _id(flag.id))) == 1
+    if not own:
+        check_attached(flag, variants)
+    differs = own and _change_flag(session, flag, variants, started=started)
+    arms = arms_of(variants)
+    if arms == experiment.arms:
+        return differs
+    if started:
+        present = {arm["key"] for arm in arms}
+        known = dict.fromkeys([*experiment.retired, *(arm["key"] for arm in experiment.arms)])
+        experiment.retired = [key for key in known if key not in present]
+    experiment.arms = arms
+    return True
+
+
+def _change_flag(session: Session, flag: Flag, variants: list[VariantIn], *, started: bool) -> bool:
+    """Make the flag that belongs to an experiment alone follow its arms; whether it differs at all."""
+    fields = flag_fields(variants)
     if started and fields["type"] != flag.type:
         raise Conflict(
             f"The flag's type is {flag.type} and code asks for it; after the first start it cannot become "
@@ -193,67 +249,12 @@ def _change_variants(
         )
     if started:
         fields["values"] = {**flag.values, **fields["values"]}
-    arms = _arms(variants)
-    same_flag = all(getattr(flag, name) == value for name, value in fields.items())
-    if same_flag and experiment.arms == arms:
+    if all(getattr(flag, name) == value for name, value in fields.items()):
         return False
     for name, value in fields.items():
         setattr(flag, name, value)
-    experiment.arms = arms
     session.add(flag)
     return True
-
-
-def _begin_revision(session: Session, experiment: Experiment, run: Run) -> None:
-    now = datetime.now(UTC)
-    before = _end_revision(session, run, now)
-    session.add(
-        Revision(
-            run_id=_id(run.id),
-            number=before + 1,
-            salt=make_salt(),
-            slots=slots_for(experiment.traffic),
-            ranges=ranges_for([(arm["key"], arm["weight"]) for arm in experiment.arms]),
-            control=next(arm["key"] for arm in experiment.arms if arm["control"]),
-            started_at=now,
-        )
-    )
-    run.version += 1
-    session.add(run)
-    session.flush()
-
-
-def _end_revision(session: Session, run: Run, now: datetime) -> int:
-    """End the latest revision; its number, or 0 when there is none."""
-    revisions = repository.revisions_of(session, _id(run.id))
-    if not revisions:
-        return 0
-    latest = revisions[-1]
-    latest.ended_at = latest.ended_at or now
-    session.add(latest)
-    return latest.number
-
-
-def _change_slots(session: Session, experiment: Experiment, run: Run) -> None:
-    latest = repository.revisions_of(session, _id(run.id))[-1]
-    latest.slots = slots_for(experiment.traffic)
-    session.add(latest)
-
-
-def _flag_fields(variants: list[VariantIn]) -> dict[str, Any]:
-    values = {variant.key: variant.value for variant in variants}
-    flag_type = common_type(values.values())
-    return {
-        "type": flag_type.value,
-        "values": exact_values(values, flag_type),
-        "default_variant": next(variant.key for variant in variants if variant.control),
-    }
-
-
-def _arms(variants: list[VariantIn]) -> list[dict[str, Any]]:
-    return [
-        {"key": variant.key, "weight": variant.weight, "control": variant.control} for variant in variants
-    ]
 
 
 def _id(value: int | None) -> int:

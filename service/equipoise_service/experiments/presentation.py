@@ -1,0 +1,66 @@
+"""How experiments are shown, as they stand in an environment."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from equipoise_service.accounts.principals import Principal
+from equipoise_service.experiments import repository
+from equipoise_service.experiments.lifecycle import Status, allowed_moves
+from equipoise_service.experiments.models import Experiment
+from equipoise_service.experiments.schemas import ExperimentOut, VariantOut
+from equipoise_service.flags import repository as flags
+from equipoise_service.holdouts import repository as holdouts
+from equipoise_service.layers import repository as layers
+from equipoise_service.metrics.schemas import Metric
+
+_metrics = TypeAdapter(list[Metric])
+
+
+def present(session: Session, principal: Principal, experiment: Experiment) -> tuple[ExperimentOut, str]:
+    """The experiment's representation in the principal's environment, and its ETag."""
+    return present_all(session, principal, [experiment])[0]
+
+
+def present_all(
+    session: Session, principal: Principal, experiments: Sequence[Experiment]
+) -> list[tuple[ExperimentOut, str]]:
+    """The representations and ETags of several experiments: the same few queries, however many there are."""
+    ids = [each.id or 0 for each in experiments]
+    by_id = flags.flags_by_id(session, {each.flag_id for each in experiments})
+    layer_keys = layers.keys(session, {each.layer_id for each in experiments})
+    kept_out = holdouts.keys_by_experiment(session, principal.project_id, ids)
+    runs = repository.runs_by_experiment(session, ids, principal.environment_id)
+    numbers = repository.latest_numbers(session, [run.id or 0 for run in runs.values()])
+    shown = []
+    for experiment in experiments:
+        run = runs.get(experiment.id or 0)
+        status = Status(run.status) if run else Status.DRAFT
+        flag = by_id[experiment.flag_id]
+        out = ExperimentOut(
+            key=experiment.key,
+            name=experiment.name,
+            hypothesis=experiment.hypothesis,
+            unit_type=experiment.unit_type,
+            flag=flag.key,
+            layer=layer_keys[experiment.layer_id],
+            variants=[VariantOut(value=flag.values[arm["key"]], **arm) for arm in experiment.arms],
+            traffic=experiment.traffic,
+            audience=experiment.audience,
+            holdouts=kept_out.get(experiment.id or 0, []),
+            overrides=experiment.overrides,
+            sticky=experiment.sticky,
+            metrics=_metrics.validate_python(experiment.metrics),
+            environment=principal.environment,
+            status=status,
+            allowed=allowed_moves(status),
+            revision=numbers.get(run.id or 0) if run else None,
+            started_at=run.started_at if run else None,
+            stopped_at=run.stopped_at if run else None,
+            shipped=run.shipped if run else None,
+            created_at=experiment.created_at,
+            updated_at=experiment.updated_at,
+        )
+        shown.append((out, f'"{experiment.id}-{experiment.version}-{run.version if run else 0}"'))
+    return shown

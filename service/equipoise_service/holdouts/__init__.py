@@ -1,0 +1,1 @@
+"""Holdouts: shares of units that are kept out of a set of experiments."""
