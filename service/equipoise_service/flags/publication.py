@@ -6,16 +6,24 @@ from typing import Any
 from sqlmodel import Session
 
 from equipoise_service.flags import repository
-from equipoise_service.flags.models import Flag
+from equipoise_service.flags.repository import UNCHANGED
+from equipoise_service.flags.states import effective_rules
+from equipoise_service.rollouts import repository as rollouts
+from equipoise_service.rollouts.models import Rollout
+from equipoise_service.rollouts.publication import published_rollout
+from equipoise_service.segments.publication import segment_documents
 
 
 def flag_documents(
     session: Session,
     project_id: int,
-    environment_id: int,  # noqa: ARG001 - the rules of an environment will differ from another's
+    environment_id: int,
     experiment_rules: Mapping[int, Mapping[str, dict[str, Any]]],
 ) -> dict[str, Any]:
     """The members of an environment's document that flags make: `flags`, and what their rules refer to.
+
+    An archived flag is left out. So is one that was made by registering an experiment, where nothing is left
+    of it: no rule, and no experiment that was started there, whose exposures may still arrive.
 
     Args:
         session: The transaction that publishes.
@@ -23,21 +31,39 @@ def flag_documents(
         environment_id: Where.
         experiment_rules: The rule of each experiment that is attached to a flag, by the flag's id and the
             experiment's key, oldest experiment first. A flag's own rules may place them; those that they do
-            not place come last, in this order. A rule that names an experiment not given here is left out.
+            not place come in this order before the first rule that leaves them nothing, or last. A rule that
+            names an experiment not given here is left out.
     """
-    return {
-        "flags": {
-            flag.key: _flag(flag, experiment_rules[flag.id])
-            for flag in repository.flags(session, project_id)
-            if flag.id in experiment_rules
-        }
-    }
+    states = repository.states_of_environment(session, environment_id)
+    progressive = rollouts.rollouts_of_environment(session, environment_id)
+    unit_types, started = repository.made_flags(session, project_id, environment_id)
+    documents: dict[str, Any] = {}
+    for flag in repository.definitions(session, project_id):
+        state = states.get(flag.id, UNCHANGED)
+        experiments = experiment_rules.get(flag.id, {})
+        rules = [
+            _rule(rule, experiments, progressive.get(flag.id, {}))
+            for rule in effective_rules(state.rules, list(experiments))
+        ]
+        if flag.unit_type or rules or flag.id in started:
+            documents[flag.key] = {
+                "type": flag.type,
+                "unit_type": flag.unit_type or unit_types[flag.id],
+                "enabled": state.enabled,
+                "variants": flag.variants,
+                "default": flag.default,
+                "prerequisites": state.prerequisites,
+                "rules": rules,
+            }
+    segments = segment_documents(session, project_id, documents.values())
+    return {**({"segments": segments} if segments else {}), "flags": documents}
 
 
-def _flag(flag: Flag, rules: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "type": flag.type,
-        "variants": flag.values,
-        "default": flag.default_variant,
-        "rules": list(rules.values()),
-    }
+def _rule(
+    rule: dict[str, Any], experiments: Mapping[str, dict[str, Any]], rollouts: Mapping[str, Rollout]
+) -> dict[str, Any]:
+    if "experiment" in rule:
+        return {"key": rule["key"], **experiments[rule["experiment"]]}
+    if "progressive_rollout" in rule:
+        return {"key": rule["key"], **published_rollout(rollouts[rule["progressive_rollout"]])}
+    return rule

@@ -73,3 +73,17 @@ def exact_values(values: Mapping[str, Any], flag_type: FlagType) -> dict[str, An
     if flag_type is not FlagType.NUMBER:
         return dict(values)
     return {variant: float(value) for variant, value in values.items()}
+
+
+def value_of_type(value: object, flag_type: FlagType) -> Any:
+    """A value in exactly a flag's type; an integer of a number flag becomes a float.
+
+    Raises:
+        ValueError: It is of another type, or no value that a flag can have.
+    """
+    found = value_type(value)
+    if found is FlagType.INTEGER and flag_type is FlagType.NUMBER:
+        return float(value)  # type: ignore[arg-type] # the line above says that it is an integer
+    if found is not flag_type:
+        raise ValueError(f"the flag's type is {flag_type}; this value is of type {found}")
+    return value

@@ -1,8 +1,10 @@
 """Updates that cannot overwrite each other: ETag and If-Match (RFC 9110)."""
 
+import hashlib
 from typing import Annotated
 
 from fastapi import Header
+from pydantic import BaseModel
 
 from equipoise_service.errors import PreconditionFailed, PreconditionRequired
 
@@ -41,3 +43,8 @@ def matches_none(if_none_match: str | None, etag: str) -> bool:
     if if_none_match == etag:
         return True
     return any(each.strip().removeprefix("W/") in (etag, "*") for each in if_none_match.split(","))
+
+
+def etag_of(entity: BaseModel) -> str:
+    """A strong ETag of an entity's representation: it changes with whatever the representation shows."""
+    return f'"{hashlib.sha256(entity.model_dump_json().encode()).hexdigest()[:32]}"'

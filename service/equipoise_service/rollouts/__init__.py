@@ -1,0 +1,1 @@
+"""Progressive rollouts: a flag goes from one variant to another in steps on a schedule."""

@@ -1,0 +1,1 @@
+"""Segments: reusable, named audiences, either a condition or a list of ids."""
