@@ -18,6 +18,10 @@ from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.problems import Problem, install, problems
+from equipoise_service.ofrep import documentation as ofrep_documentation
+from equipoise_service.ofrep import endpoints as ofrep
+from equipoise_service.ofrep import failures as ofrep_failures
+from equipoise_service.ofrep.origins import PageOrigins
 from equipoise_service.readouts import endpoints as readouts
 from equipoise_service.resources import Resources, open_resources
 from equipoise_service.settings import Settings, load_settings
@@ -41,11 +45,13 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         with nullcontext(resources) if resources else open_resources(settings) as opened:
             app.state.database = opened.database
             app.state.event_store = opened.event_store
+            app.state.changes = opened.changes
             app.state.configurations = opened.configurations
             app.state.principals = opened.principals
             ended = asyncio.Event()
             watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds, ended))
             yield
+            opened.changes.close()
             # Not cancelled: its thread would go on with a database that is closed.
             ended.set()
             await watcher
@@ -61,8 +67,10 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     )
     app.state.settings = settings
     app.add_middleware(BoundedBodies, limit=settings.max_body_bytes)
-    install(app)
-    for routes in (experiments, evaluation, events, readouts, accounts):
+    if origins := settings.cors_origins.split():
+        app.add_middleware(PageOrigins, origins=origins)
+    install(app, {ofrep_failures.PREFIX: ofrep_failures.failure_response})
+    for routes in (experiments, evaluation, ofrep, events, readouts, accounts):
         app.include_router(routes.router)
     _add_health(app)
     _describe(app)
@@ -124,7 +132,12 @@ def _describe(app: FastAPI) -> None:
                 schemas.pop(unused, None)
             schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schemas["Problem"].pop("$defs", {}))
-            schemas.update(payloads.components(*evaluation.OPENAPI_TYPES, *events.OPENAPI_TYPES))
+            decoded = (
+                *evaluation.OPENAPI_TYPES,
+                *ofrep_documentation.OPENAPI_TYPES,
+                *events.OPENAPI_TYPES,
+            )
+            schemas.update(payloads.components(*decoded))
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -25,6 +25,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "unsupported-encoding": "The body's Content-Encoding is neither gzip nor identity.",
     "invalid-payload": "The payload does not validate; `errors` lists each place.",
     "precondition-required": "An update needs If-Match with the entity's ETag.",
+    "too-many-requests": "This is limited, and the limit is reached; try again after Retry-After seconds.",
     "internal": "The service failed; its log has the details under the given instance.",
     "busy": "The service cannot take more at the moment; try again after Retry-After seconds.",
 }
@@ -177,6 +178,17 @@ class PreconditionRequired(ServiceError):
     status = 428
     title = "Precondition Required"
     default_type = "precondition-required"
+
+
+class TooManyRequests(ServiceError):
+    """429: a limit is reached; the header Retry-After says when to try again, in whole seconds."""
+
+    status = 429
+    title = "Too Many Requests"
+    default_type = "too-many-requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class Unavailable(ServiceError):

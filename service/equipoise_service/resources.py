@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from equipoise_service.accounts.principals import Principals
 from equipoise_service.accounts.service import make_first_key
 from equipoise_service.database import Database
+from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.evaluation.publication import publish
 from equipoise_service.events.store import EventStore
@@ -23,6 +24,7 @@ class Resources:
 
     database: Database
     event_store: EventStore
+    changes: Changes
     configurations: Configurations
     principals: Principals
 
@@ -47,7 +49,9 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
     with EventStore(settings) as event_store, open_database(settings) as database:
-        resources = Resources(database, event_store, Configurations(database), Principals(database))
+        changes = Changes(settings.stream_subscribers)
+        configurations = Configurations(database, changes)
+        resources = Resources(database, event_store, changes, configurations, Principals(database))
         database.after_commit.append(resources.refresh)
         _show_first_key(database)
         resources.refresh()

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,9 @@ PREFIX = "EQUIPOISE_"
 # Read by tests, by the demo's child processes and by the SDK's users: not settings of the service.
 _NOT_SETTINGS = frozenset({"EQUIPOISE_URL", "EQUIPOISE_KEY"})
 _NOT_SETTINGS_PREFIX = "EQUIPOISE_TEST_"
+
+# What a browser sends in the header Origin, to be compared letter by letter.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class SettingsError(ValueError):
@@ -50,6 +54,14 @@ class Settings(BaseSettings):
         10_000,
         description="Most exposures and events in one batch, and most units in one request for assignments.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may ask the OFREP routes and send events, separated by spaces; `*` "
+        "is all. Empty: none.",
+    )
+    stream_subscribers: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        500, description="Most streams of changes at once; past that, a stream is answered 429."
+    )
     event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
         4.0, description="How long the event store gathers batches before it commits them together."
     )
@@ -74,6 +86,13 @@ class Settings(BaseSettings):
             raise ValueError("only sqlite:///PATH is supported in this release")
         if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("the database needs a file: sqlite:///PATH")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, value: str) -> str:
+        if not all(each == "*" or _ORIGIN.fullmatch(each) for each in value.split()):
+            raise ValueError("an origin is https://HOST or https://HOST:PORT, without a path; or http, or *")
         return value
 
     @property

@@ -97,7 +97,17 @@ class Principals:
             raise Unauthenticated
         if not secrets.same_hash(found.secret_hash, secrets.hash_secret(parts[1])):
             raise Unauthenticated
-        if found.expires_at <= time.time():
+        return self.admit(found.public_id, scope)
+
+    def admit(self, public_id: str, scope: Scope) -> Principal:
+        """The principal of a key that was proven already: whether it is still valid, and has the scope.
+
+        Raises:
+            Unauthenticated: There is no such key any more.
+            Forbidden: The key has not the scope.
+        """
+        found = self._by_id.get(public_id)
+        if found is None or found.expires_at <= time.time():
             raise Unauthenticated
         if scope not in found.scopes:
             raise Forbidden

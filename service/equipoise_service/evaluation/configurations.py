@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from equipoise.configuration import Configuration, load
 from equipoise_service.database import Database
 from equipoise_service.evaluation import repository
+from equipoise_service.evaluation.changes import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,23 @@ class Served:
     etag: str
     configuration: Configuration
 
+    @property
+    def digest(self) -> str:
+        """The ETag without its quotes."""
+        return self.etag.strip('"')
+
 
 class Configurations:
-    """The present configurations; `refresh` swaps in a new table at once."""
+    """The present configurations; `refresh` swaps in a new table at once.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are published.
+        changes: Told of every environment whose configuration was swapped.
+    """
+
+    def __init__(self, database: Database, changes: Changes) -> None:
         self._database = database
+        self._changes = changes
         self._by_environment: Mapping[int, Served] = {}
         # One refresh at a time, or what one read earlier could replace what another read later.
         self._refreshing = threading.Lock()
@@ -40,6 +52,7 @@ class Configurations:
         """Read the configurations that have a new version."""
         with self._refreshing:
             present = dict(self._by_environment)
+            swapped = []
             with self._database.read() as session:
                 for environment_id, version in repository.latest_versions(session):
                     if environment_id in present and present[environment_id].version == version:
@@ -47,7 +60,9 @@ class Configurations:
                     latest = repository.latest(session, environment_id)
                     if latest is not None:
                         present[environment_id] = _serve(latest.version, latest.document)
+                        swapped.append(environment_id)
             self._by_environment = present
+        self._changes.announce(swapped)
 
     def served(self, environment_id: int) -> Served:
         """An environment's configuration, with its bytes."""

@@ -1,5 +1,8 @@
 """Routes of evaluation. They touch no database: keys and configuration are in memory."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from fastapi import APIRouter, Request, Response
 
@@ -7,8 +10,9 @@ from equipoise.configuration import Configuration
 from equipoise.evaluation import evaluate
 from equipoise_service.accounts.principals import SECURITY, Principals, Scope
 from equipoise_service.errors import InvalidPayload, NotFound
-from equipoise_service.evaluation.configurations import Configurations
+from equipoise_service.evaluation.configurations import Configurations, Served
 from equipoise_service.evaluation.schemas import AssignmentOut, AssignmentsIn, AssignmentsOut
+from equipoise_service.evaluation.streams import ChangeStream
 from equipoise_service.http import payloads
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import problems
@@ -20,7 +24,11 @@ _encoder = msgspec.json.Encoder()
 
 OPENAPI_TYPES = (AssignmentsIn, AssignmentsOut)
 
-_EXAMPLE_IN = {"flag": "new-landing-page", "units": ["user-1", "user-2"]}
+_EXAMPLE_IN = {
+    "flag": "new-landing-page",
+    "units": ["user-1", "user-2"],
+    "attributes": {"country": "FR", "plan": "pro"},
+}
 _EXAMPLE_OUT = {
     "flag": "new-landing-page",
     "version": 3,
@@ -76,6 +84,45 @@ async def config(request: Request) -> Response:
     return Response(served.document, media_type="application/json", headers=headers)
 
 
+@router.get(
+    "/v1/config/stream",
+    summary="Hear of a new configuration",
+    response_class=Response,
+    openapi_extra={
+        "security": SECURITY,
+        "parameters": [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "Id of the last event that came.",
+            }
+        ],
+    },
+    responses={
+        200: {
+            "description": 'Events `config` of data `{"version": …, "etag": …}`, until one side ends.',
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(401, 403, 429),
+    },
+)
+async def stream(request: Request) -> Response:
+    """Server-sent events that say that `GET /v1/config` has another document, and which.
+
+    One comes at once, unless `Last-Event-ID` names the present document. Between them come comments, every 15
+    seconds; a reader that hears nothing for longer opens the stream again.
+    """
+    principals: Principals = request.app.state.principals
+    principal = principals.authenticate(request, Scope.EVALUATE)
+    return ChangeStream(request, principal, _new_document, request.headers.get("last-event-id"))
+
+
+def _new_document(served: Served) -> tuple[str, bytes]:
+    return "config", _encoder.encode({"version": served.version, "etag": served.etag})
+
+
 @router.post(
     "/v1/assignments",
     summary="Assign units",
@@ -90,7 +137,7 @@ async def config(request: Request) -> Response:
     },
 )
 async def assignments(request: Request) -> Response:
-    """Assign one unit or several to the variants of a flag's experiment.
+    """Assign one unit or several to the variants of a flag.
 
     An assignment is not an exposure: send an exposure when the unit meets its variant.
     """
@@ -106,7 +153,7 @@ async def assignments(request: Request) -> Response:
     answer = AssignmentsOut(
         flag=asked.flag,
         version=configuration.version,
-        assignments=[_assign(configuration, asked.flag, unit) for unit in units],
+        assignments=[_assign(configuration, asked.flag, unit, asked.attributes) for unit in units],
     )
     return Response(_encoder.encode(answer), media_type="application/json")
 
@@ -123,8 +170,10 @@ def _units(asked: AssignmentsIn, limit: int) -> list[str]:
     return units
 
 
-def _assign(configuration: Configuration, flag: str, unit: str) -> AssignmentOut:
-    assigned = evaluate(configuration, flag, unit)
+def _assign(
+    configuration: Configuration, flag: str, unit: str, attributes: Mapping[str, Any]
+) -> AssignmentOut:
+    assigned = evaluate(configuration, flag, unit, attributes=attributes)
     return AssignmentOut(
         unit=unit,
         experiment=assigned.experiment,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+Flag = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 # NUL is refused because it cannot be stored: such a unit could be assigned and never be counted.
 Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
@@ -15,11 +16,14 @@ class AssignmentsIn(msgspec.Struct, forbid_unknown_fields=True):
         flag: Key of the flag, which is the experiment's own key unless it was attached to another.
         unit: One unit id.
         units: Several unit ids; instead of `unit`.
+        attributes: What conditions of audiences are about: scalars and lists of them, by name; the same for
+            all units. A rule of another unit type finds its id here, under the unit type's name.
     """
 
-    flag: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    flag: Flag
     unit: Unit | None = None
     units: list[Unit] | None = None
+    attributes: dict[str, Any] = {}
 
 
 class AssignmentOut(msgspec.Struct):
@@ -30,8 +34,9 @@ class AssignmentOut(msgspec.Struct):
         experiment: Key of the experiment that the unit is in; null when it is in none.
         variant: Key of the variant.
         value: The flag's value for this unit.
-        reason: SPLIT when the unit is in the experiment; DEFAULT when it is outside its traffic; DISABLED
-            when the experiment does not run.
+        reason: SPLIT where the unit was randomised, TARGETING_MATCH where a rule's audience has it, STATIC
+            where everyone gets the same, DEFAULT where no rule matched, DISABLED where the flag is off or
+            none of its experiments runs.
         revision: Number of the experiment's revision, to send with the exposure.
     """
 

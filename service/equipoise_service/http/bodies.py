@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from equipoise_service.errors import BadRequest, ContentTooLarge, ServiceError, UnsupportedMediaType
-from equipoise_service.http.problems import problem_response
+from equipoise_service.http.problems import error_response
 
 _GZIP = 16 + zlib.MAX_WBITS
 # Each member copies what follows it, so that a body of empty ones would keep the process busy for minutes.
@@ -32,7 +32,7 @@ class BoundedBodies:
         try:
             body = await self._read(scope, receive)
         except ServiceError as error:
-            await problem_response(error)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         if body is None:
             return

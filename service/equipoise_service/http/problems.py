@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,12 +13,16 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from equipoise_service import errors
 
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+Shape = Callable[[errors.ServiceError, str], Response]
+"""Makes the response that carries an error, for a request of some path."""
 
 
 class ErrorPlace(BaseModel):
@@ -54,6 +58,7 @@ _CLASSES: dict[int, type[errors.ServiceError]] = {
         errors.UnsupportedMediaType,
         errors.InvalidPayload,
         errors.PreconditionRequired,
+        errors.TooManyRequests,
         errors.Unavailable,
     )
 }
@@ -90,42 +95,56 @@ def problem_response(error: errors.ServiceError) -> Response:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem document."""
+def error_response(error: errors.ServiceError, scope: Scope) -> Response:
+    """The response that carries an error, as the routes below the request's path have it."""
+    shapes: Mapping[str, Shape] = scope["app"].state.error_shapes
+    path: str = scope["path"]
+    for prefix, shape in shapes.items():
+        if path.startswith(prefix):
+            return shape(error, path)
+    return problem_response(error)
+
+
+def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
+    """Make the application answer every error with a problem document.
+
+    Args:
+        app: The application.
+        shapes: How routes answer that have another shape for errors, by the beginning of their paths.
+    """
+    app.state.error_shapes = shapes
 
     @app.exception_handler(errors.ServiceError)
-    async def service_error(_request: Request, error: errors.ServiceError) -> Response:
-        return problem_response(error)
+    async def service_error(request: Request, error: errors.ServiceError) -> Response:
+        return error_response(error, request.scope)
 
     @app.exception_handler(RequestValidationError)
-    async def validation_error(_request: Request, error: RequestValidationError) -> Response:
-        return problem_response(payload_error(error.errors()))
+    async def validation_error(request: Request, error: RequestValidationError) -> Response:
+        return error_response(payload_error(error.errors()), request.scope)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return problem_response(_routing_error(request, error))
+        return error_response(_routing_error(request, error), request.scope)
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeoutError)
-    async def database_unavailable(_request: Request, error: Exception) -> Response:
+    async def database_unavailable(request: Request, error: Exception) -> Response:
         _log.error("the metadata database cannot be used", exc_info=error)
-        return problem_response(
-            errors.Unavailable(
-                "The metadata database cannot be used now, or others hold it; the service's log says why. "
-                "Send the request again.",
-                retry_after=5,
-            )
+        unavailable = errors.Unavailable(
+            "The metadata database cannot be used now, or others hold it; the service's log says why. "
+            "Send the request again.",
+            retry_after=5,
         )
+        return error_response(unavailable, request.scope)
 
     @app.exception_handler(Exception)
-    async def unexpected(_request: Request, error: Exception) -> Response:
+    async def unexpected(request: Request, error: Exception) -> Response:
         instance = f"urn:uuid:{uuid.uuid4()}"
         _log.error("request failed, %s", instance, exc_info=error)
-        return problem_response(
-            errors.ServiceError(
-                f"The service failed. Its log has the details: {instance}.", instance=instance
-            )
+        failed = errors.ServiceError(
+            f"The service failed. Its log has the details: {instance}.", instance=instance
         )
+        return error_response(failed, request.scope)
 
 
 def payload_error(found: Sequence[Any]) -> errors.ServiceError:

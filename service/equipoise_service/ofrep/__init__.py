@@ -1,0 +1,1 @@
+"""OpenFeature's remote evaluation protocol (OFREP): evaluation for every OpenFeature client."""
