@@ -2,14 +2,15 @@
 
 Boschloo orders all tables of these arm sizes by Fisher's one-sided p-value; the p-value is the greatest
 probability, over all proportions that the null value allows, of a table as extreme as the one observed. The
-same ordering is kept for every null value (Buehler's construction), so one-sided p-values only grow with the
+ordering does not follow the null value (Buehler's construction), so one-sided p-values only grow with the
 difference or ratio that is tested, and the intervals are exactly the values that are not rejected.
 
 Any ordering is valid as long as one more success in the first arm, or one less in the second, never makes a
-table less extreme. Fisher's p-value orders well the tables that speak for a difference in its direction. The
-others come after them in the order of their 95 % score limits (Mee's for the difference, Koopman's for the
-ratio), or the interval's far end would be of no use. That leaves Boschloo's p-value in the direction of the
-observed difference as it is, and with it the two-sided one.
+table less extreme. Fisher's p-value orders well the tables that speak for a difference in its direction. It
+puts tables without successes, or without failures, last of all, and an interval's far end would be of no use.
+So, for null values on that far side, the tables that speak against the direction come after the others in the
+order of their 95 % score limits (Mee's for the difference, Koopman's for the ratio). The p-value of no
+effect is Boschloo's for every table; for these it is 1/2 or more, so that no level below 1/2 sees the change.
 """
 
 import math
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from equipoise_stats.counts import Counts
 from equipoise_stats.inference.comparison import Alternative, Comparison, HypothesisTest, Scale
 from equipoise_stats.proportions.answer import Question, answer, refuse, too_few
-from equipoise_stats.proportions.tables import Region, by_difference, by_ratio
+from equipoise_stats.proportions.tables import Extremes, by_difference, by_ratio
 from equipoise_stats.results import Status
 
 MOST_TABLES = 40_000
@@ -111,12 +112,12 @@ def _test(t: Counts, c: Counts, question: Question) -> HypothesisTest:
     )
 
 
-def _lower_difference(region: Region, tail: float) -> float:
-    return _limit(region.p_of_difference, -1.0, tail)
+def _lower_difference(tables: Extremes, tail: float) -> float:
+    return _limit(tables.p_of_difference, -1.0, tail)
 
 
-def _lower_ratio(region: Region, tail: float) -> float:
-    share = _limit(region.p_of_ratio, 0.0, tail)
+def _lower_ratio(tables: Extremes, tail: float) -> float:
+    share = _limit(tables.p_of_ratio, 0.0, tail)
     return share / (1 - share)
 
 

@@ -14,6 +14,8 @@ from equipoise_stats.proportions.constrained import variance_at_difference, vari
 from equipoise_stats.proportions.score import lower_difference, lower_ratio
 
 Floats = npt.NDArray[np.float64]
+PValue = tuple[int, int, int]
+"""A conditional p-value as counts of arrangements: at least as many successes, out of, exactly as many."""
 
 _Z = normal_upper_quantile(0.025)
 _TIE = 1e-12
@@ -82,16 +84,56 @@ class Region:
         return max([best, *(_refined(probability, float(angles[k]), float(angles[1])) for k in peaks)])
 
 
-def by_difference(first: Counts, second: Counts) -> Region:
-    """The region in the order of Fisher's p-values, and of the difference's lower limits beyond them.
+@dataclass(frozen=True, slots=True, eq=False)
+class Extremes:
+    """The tables at least as extreme as an observed one, which depend on the null value for some.
+
+    Attributes:
+        fisher: Those whose Fisher p-value is at most the observed one's: Boschloo's test.
+        farther: Those for null values below no effect: the same, unless the observed table speaks against
+            this direction more than Fisher's order can tell.
+    """
+
+    fisher: Region
+    farther: Region
+
+    def p_of_difference(self, difference: float) -> float:
+        """The p-value when first proportion − second proportion is `difference`; it never falls with it.
+
+        Args:
+            difference: Between −1 and 1.
+        """
+        return self._p(Region.p_of_difference, difference, 0.0)
+
+    def p_of_ratio(self, share: float) -> float:
+        """The p-value when the two proportions are as share : 1 − share; it never falls with the share.
+
+        Args:
+            share: Ratio / (1 + ratio), between 0 and 1.
+        """
+        return self._p(Region.p_of_ratio, share, 0.5)
+
+    def _p(self, p: Callable[[Region, float], float], null: float, no_effect: float) -> float:
+        if null >= no_effect or self.farther is self.fisher:
+            return p(self.fisher, null)
+        far = p(self.farther, null)
+        # Where the two differ, both regions hold all tables that speak for this direction, and the observed
+        # one. At p = 1/2 as many speak for the other (swap successes and failures), so that the p-value of
+        # no effect is 1/2 or more, which no level is. Up there the second term keeps p-values from falling,
+        # at the price of being slightly too small.
+        return far if far < 0.5 else min(far, p(self.fisher, no_effect))
+
+
+def by_difference(first: Counts, second: Counts) -> Extremes:
+    """The extremes in the order of Fisher's p-values, and of the difference's lower limits beyond them.
 
     Args:
         first: Observed counts of the first arm.
         second: Observed counts of the second arm.
 
     Example:
-        >>> region = by_difference(Counts(2, 2), Counts(2, 0))
-        >>> region.x.tolist(), region.most.tolist(), region.p_of_difference(0.0)
+        >>> tables = by_difference(Counts(2, 2), Counts(2, 0))
+        >>> tables.fisher.x.tolist(), tables.fisher.most.tolist(), tables.p_of_difference(0.0)
         ([2], [0], 0.0625)
     """
 
@@ -99,11 +141,11 @@ def by_difference(first: Counts, second: Counts) -> Region:
         spread = _Z * math.sqrt(variance_at_difference(x, first.n, y, second.n, limit))
         return x / first.n - y / second.n - limit >= spread - _TIE
 
-    return _region(first, second, lower_difference(first, second, _Z), -1.0, beyond)
+    return _extremes(first, second, lower_difference(first, second, _Z), -1.0, beyond)
 
 
-def by_ratio(first: Counts, second: Counts) -> Region:
-    """The region in the order of Fisher's p-values, and of the ratio's lower limits beyond them.
+def by_ratio(first: Counts, second: Counts) -> Extremes:
+    """The extremes in the order of Fisher's p-values, and of the ratio's lower limits beyond them.
 
     Args:
         first: Observed counts of the first arm.
@@ -114,67 +156,77 @@ def by_ratio(first: Counts, second: Counts) -> Region:
         spread = _Z * math.sqrt(variance_at_ratio(x, first.n, y, second.n, limit))
         return x > 0 and x / first.n - limit * y / second.n >= spread - _TIE
 
-    return _region(first, second, lower_ratio(first, second, _Z), 0.0, beyond)
+    return _extremes(first, second, lower_ratio(first, second, _Z), 0.0, beyond)
 
 
-def _region(
+def _extremes(
     first: Counts,
     second: Counts,
     limit: float,
     smallest: float,
     beyond: Callable[[int, int, float], bool],
-) -> Region:
+) -> Extremes:
     n, m = first.n, second.n
-    most, speaks = _at_most_fisher(first, second)
-    if not speaks:
-        j = -1
-        for i in range(n + 1):
-            while j < m and (limit <= smallest or beyond(i, j + 1, limit)):
-                j += 1
-            most[i] = max(most[i], j)
+    p_values = _fisher(n, m)
+    observed = p_values[first.successes + second.successes][first.successes]
+    most = _at_most(p_values, n, observed)
+    fisher = _region(n, m, most)
+    if _speaks(observed):
+        return Extremes(fisher, fisher)
+    farthest = _farthest(p_values)
+    if _below(observed, farthest):
+        return Extremes(fisher, fisher)
+    most = _at_most(p_values, n, farthest)
+    j = -1
+    for i in range(n + 1):
+        while j < m and (limit <= smallest or beyond(i, j + 1, limit)):
+            j += 1
+        most[i] = max(most[i], j)
+    return Extremes(fisher, _region(n, m, most))
+
+
+def _region(n: int, m: int, most: npt.NDArray[np.int64]) -> Region:
     x = np.flatnonzero(most >= 0)
     return Region(n, m, x, most[x])
 
 
-def _at_most_fisher(first: Counts, second: Counts) -> tuple[npt.NDArray[np.int64], bool]:
-    """Tables whose Fisher p-value in this direction is at most the observed one's.
-
-    Where the observed table speaks for the other direction: at most that of any table that does not.
-    Everything is in whole numbers, so that ties are ties.
+def _at_most(p_values: list[dict[int, PValue]], n: int, bound: PValue) -> npt.NDArray[np.int64]:
+    """The tables whose Fisher p-value in this direction is at most a bound.
 
     Returns:
-        For each number of successes of the first arm the largest of the second, −1 where there is none; and
-        whether the observed table speaks for this direction.
+        For each number of successes of the first arm the largest of the second, −1 where there is none.
     """
-    n, m = first.n, second.n
-    p_values = _fisher(n, m)
-    bound, out_of, one = p_values[first.successes + second.successes][first.successes]
-    speaks = _speaks(bound, out_of, one)
-    if not speaks:
-        bound, out_of = 0, 1
-        for of_total in p_values:
-            for p, ways, chance in of_total.values():
-                if _speaks(p, ways, chance) and p * out_of > bound * ways:
-                    bound, out_of = p, ways
     most = np.full(n + 1, -1, dtype=np.int64)
     for total, of_total in enumerate(p_values):
-        for x, (p, ways, _) in of_total.items():
-            if p * out_of <= bound * ways:
+        for x, p_value in of_total.items():
+            if _below(p_value, bound):
                 most[x] = max(most[x], total - x)
-    return most, speaks
+    return most
 
 
-def _speaks(p: int, ways: int, chance: int) -> bool:
+def _farthest(p_values: list[dict[int, PValue]]) -> PValue:
+    """The largest p-value of a table that speaks for this direction."""
+    farthest = (0, 1, 0)
+    for of_total in p_values:
+        for p_value in of_total.values():
+            if _speaks(p_value) and not _below(p_value, farthest):
+                farthest = p_value
+    return farthest
+
+
+def _below(p_value: PValue, bound: PValue) -> bool:
+    """Whether a p-value is at most another, in whole numbers, so that ties are ties."""
+    return p_value[0] * bound[1] <= bound[0] * p_value[1]
+
+
+def _speaks(p_value: PValue) -> bool:
     """Whether Fisher's p-value in this direction is at most that in the other, and below 1."""
+    p, ways, chance = p_value
     return p < ways and 2 * p <= ways + chance
 
 
-def _fisher(n: int, m: int) -> list[dict[int, tuple[int, int, int]]]:
-    """Fisher's p-values of all tables, by total and the first arm's successes, as counts of arrangements.
-
-    Returns:
-        P(at least as many), out of, P(exactly as many).
-    """
+def _fisher(n: int, m: int) -> list[dict[int, PValue]]:
+    """Fisher's p-values of all tables, by total and the first arm's successes."""
     ways_n = [math.comb(n, i) for i in range(n + 1)]
     ways_m = [math.comb(m, j) for j in range(m + 1)]
     found = []
