@@ -1,5 +1,7 @@
 """What an answer repeats of its question and its estimate, above all where there is no number to give."""
 
+import math
+
 import pytest
 
 from equipoise_stats import (
@@ -17,7 +19,12 @@ from equipoise_stats import (
     confidence_sequence,
     fixed_horizon,
 )
-from equipoise_stats.inference.group_sequential.bounds import last_critical
+from equipoise_stats.inference.group_sequential.bounds import (
+    Walk,
+    last_critical,
+    least_increment,
+    spending_critical,
+)
 from equipoise_stats.inference.group_sequential.spending import Spending
 from equipoise_stats.inference.intervals import difference_effect
 
@@ -131,7 +138,37 @@ def test_two_covariates_need_twice_the_units(n: int, warned: bool) -> None:
     assert [one.code for one in answer.warnings] == ["few_units_for_adjustment"] * warned
 
 
-def test_what_is_too_little_to_spend_is_carried_forward_at_any_level() -> None:
-    # The first look has next to nothing to spend: with it or without it, the second is the same.
-    with_it = last_critical(Spending(), -3.7, [0.01, 1.0], [0.01, 1.0], True)
-    assert with_it == last_critical(Spending(), -3.7, [1.0], [1.0], True)
+@pytest.mark.parametrize("log_tail", [-3.7, -20.0, -1000.0, -5000.0])
+def test_what_is_too_little_to_spend_is_carried_forward_at_any_level(log_tail: float) -> None:
+    # A share of 3e-22 of the error rate, whatever the error rate.
+    def critical(share: float) -> float:
+        target = log_tail + math.log(share)
+        return spending_critical(Walk(), None, 0.5, target, least=least_increment(log_tail))
+
+    assert math.isinf(critical(2.9e-22))
+    assert math.isfinite(critical(3.1e-22))
+
+
+@pytest.mark.parametrize(
+    ("log_tail", "spending", "first"),
+    [
+        (-3.7, Spending(), 0.001),
+        (-3.7, Spending("power", 20.0), 0.05),
+        (-20.0, Spending(), 0.02),
+        (-20.0, Spending("pocock"), 1e-25),
+        (-1000.0, Spending("power", 20.0), 0.05),
+        (-5000.0, Spending(), 0.05),
+    ],
+)
+def test_a_look_that_spends_nothing_leaves_the_last_as_it_was(
+    log_tail: float, spending: Spending, first: float
+) -> None:
+    # To the last digit: a look that spent next to nothing would leave the rounding of its quadrature behind.
+    with_it = last_critical(spending, log_tail, [first, 1.0], [first, 1.0], True)
+    assert with_it == last_critical(spending, log_tail, [1.0], [1.0], True)
+
+
+def test_a_look_that_spends_raises_the_last() -> None:
+    # O'Brien-Fleming type spending, two looks, one-sided 0.025: 2.9626 and 1.9686, as gsDesign gives them.
+    last = last_critical(Spending(), math.log(0.025), [0.5, 1.0], [0.5, 1.0], True)
+    assert last == pytest.approx(1.9686, abs=5e-5)
