@@ -161,7 +161,7 @@ class Client(Evaluator):
     @property
     def counters(self) -> Counters:
         """Where every exposure and event handed to this client has ended so far."""
-        return self._worker.ledger.counters()
+        return self._worker.counters()
 
     def track(
         self,
@@ -186,7 +186,7 @@ class Client(Evaluator):
         try:
             item = _items.event(name, unit, value, properties, unit_type, time)
         except InvalidItemError as error:
-            self._refuse(error.reason, f"track({name!r:.100}): {error}")
+            self._worker.refuse(error.reason, f"track({name!r:.100}): {error}")
             return
         self._worker.offer(item)
 
@@ -197,9 +197,9 @@ class Client(Evaluator):
     def flush(self, timeout: float = 5.0) -> DeliveryReport:
         """Send what is queued now and wait at most `timeout` seconds; return what happened meanwhile."""
         worker = self._worker
-        before = worker.ledger.counters()
+        before = worker.counters()
         worker.flush(timeout)
-        return report_between(before, worker.ledger.counters())
+        return report_between(before, worker.counters())
 
     async def aflush(self, timeout: float = 5.0) -> DeliveryReport:
         """Do what `flush` does, without blocking the event loop."""
@@ -214,9 +214,9 @@ class Client(Evaluator):
         Closing again is harmless.
         """
         worker = self._worker
-        before = worker.ledger.counters()
+        before = worker.counters()
         worker.close(timeout)
-        return report_between(before, worker.ledger.counters())
+        return report_between(before, worker.counters())
 
     async def aclose(self, timeout: float = _CLOSE_SECONDS) -> DeliveryReport:
         """Do what `close` does, without blocking the event loop."""
@@ -233,7 +233,6 @@ class Client(Evaluator):
         """Use this worker; it retires by itself when the client is collected without being closed."""
         self._worker = worker
         self._snapshot = worker.snapshot
-        self._is_first = worker.exposures.is_first
         self._retirement = weakref.finalize(self, _retire, worker)
         self._retirement.atexit = False
 

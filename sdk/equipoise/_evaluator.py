@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from equipoise import _sticking
-from equipoise._items import InvalidItemError
 from equipoise.assignment import Assignment, Reason
 from equipoise.evaluation import unanswerable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from equipoise._exposures import ExposureKey
-    from equipoise._ledger import DropReason
+    from equipoise._exposures import Arm
     from equipoise._offline import Offline
     from equipoise._snapshot import Snapshot, View
     from equipoise._worker import Worker
@@ -33,7 +29,6 @@ class Evaluator:
 
     _worker: "Worker | Offline"
     _snapshot: "Snapshot"
-    _is_first: "Callable[[ExposureKey], bool]"
     _sticky: "StickyStore | None"
 
     def assign(
@@ -66,11 +61,10 @@ class Evaluator:
             assignment = self._answer(flag, unit, default, attributes)
             self.expose(assignment, unit, attributes)
             return assignment
-        experiment = assignment.experiment
-        if experiment is not None:
-            key = (unit, experiment, assignment.revision, assignment.variant)
-            if self._is_first(key):
-                self._log_exposure(key)
+        if assignment.experiment is not None:
+            arm = view.arms.get(id(assignment)) or self._arm(view, assignment)  # type: ignore[union-attr, arg-type]
+            if unit not in arm.generations[0] and arm.is_first(unit):
+                self._worker.expose(arm, unit)
         return assignment
 
     def boolean(
@@ -116,7 +110,7 @@ class Evaluator:
                 type than the flag's, as the exposure is of the id that was randomised.
         """
         if not isinstance(assignment, Assignment):
-            self._refuse("invalid", f"expose: expected an Assignment, got {type(assignment).__name__}")
+            self._worker.refuse("invalid", f"expose: expected an Assignment, got {type(assignment).__name__}")
             return
         experiment = assignment.experiment
         if assignment.reason is not Reason.SPLIT or experiment is None:
@@ -128,13 +122,16 @@ class Evaluator:
             return
         randomised = _sticking.randomised_id(view.configuration, known, unit, attributes)
         if not randomised:
-            self._refuse(
+            self._worker.refuse(
                 "invalid", f"expose: there is no id (a non-empty string) of unit type {known.unit_type!r}"
             )
             return
-        key = (randomised, experiment, assignment.revision, assignment.variant)
-        if self._is_first(key):
-            self._log_exposure(key)
+        revision, variant = assignment.revision, assignment.variant
+        if revision is None or variant is None:
+            return
+        arm = self._worker.exposures.arm(known.unit_type, experiment, revision, variant)
+        if randomised not in arm.generations[0] and arm.is_first(randomised):
+            self._worker.expose(arm, randomised)
 
     def _typed(
         self, kind: str, flag: str, unit: str, default: Any, attributes: Attributes | None
@@ -155,9 +152,9 @@ class Evaluator:
         except Exception:
             return unanswerable(flag, default)
         if assignment.experiment is not None:
-            key = (unit, assignment.experiment, assignment.revision, assignment.variant)
-            if self._is_first(key):
-                self._log_exposure(key)
+            arm = view.arms.get(id(assignment)) or self._arm(view, assignment)
+            if unit not in arm.generations[0] and arm.is_first(unit):
+                self._worker.expose(arm, unit)
         return assignment
 
     def _answer(self, flag: str, unit: str, default: Any, attributes: Attributes | None) -> Assignment[Any]:
@@ -183,33 +180,26 @@ class Evaluator:
             )
             return assignment
 
-    def _log_exposure(self, key: "ExposureKey") -> None:
-        """Hand over an exposure that is new."""
-        worker = self._worker
-        unit, experiment, revision, variant = key
-        view = worker.snapshot.view
-        known = view.configuration.experiments.get(experiment) if view else None
-        if known is None or revision is None or variant is None:
-            self._refuse_unknown(experiment)
-        else:
-            try:
-                if worker.expose(known.unit_type, unit, experiment, variant, revision):
-                    return
-            except InvalidItemError as error:
-                self._refuse(error.reason, f"expose: {error}")
-        worker.exposures.forget(key)
+    def _arm(self, view: "View", assignment: Assignment[Any]) -> "Arm":
+        """Return what remembers the exposures to an assignment that a plan of this view has made."""
+        experiment = view.configuration.experiments[assignment.experiment]  # type: ignore[index]
+        arm = self._worker.exposures.arm(
+            experiment.unit_type,
+            experiment.key,
+            assignment.revision,  # type: ignore[arg-type] # an experiment's has both
+            assignment.variant,  # type: ignore[arg-type]
+        )
+        # The plan keeps its finished assignments as long as the view lives, so that no other object gets
+        # their identity; those of object flags are copies, made for one caller each.
+        if view.configuration.flags[experiment.flag].type != "object":
+            view.arms[id(assignment)] = arm
+        return arm
 
     def _refuse_unknown(self, experiment: str) -> None:
-        self._refuse(
+        self._worker.refuse(
             "unknown_experiment",
             f"expose: the configuration has no experiment {experiment!r:.200} any more",
         )
-
-    def _refuse(self, reason: "DropReason", problem: str) -> None:
-        """Count an exposure or event that cannot be sent; say so once a reason."""
-        worker = self._worker
-        worker.ledger.lose(reason)
-        worker.notices.warning(reason, "An exposure or event was dropped (%s): %s", reason, problem)
 
     def _begin(self) -> "View | None":
         """Start what brings configurations; return what there is."""

@@ -1,14 +1,13 @@
 """Which exposures have been logged, so that a unit's exposure to a revision is logged once."""
 
 import threading
+from collections import deque
+from itertools import count
 from time import monotonic
 from typing import Final
 
-ExposureKey = tuple[str, str, int | None, str | None]
-"""(unit, experiment, revision, variant); with the variant, so that a crossover is never hidden."""
-
 MAX_REMEMBERED: Final = 65_536
-"""How many exposures are remembered at most."""
+"""How many exposures are remembered at most, of all arms together."""
 
 LIFETIME_SECONDS: Final = 3600.0
 """How long an exposure is remembered; one that lasts longer is logged again, which analysis expects."""
@@ -16,64 +15,114 @@ LIFETIME_SECONDS: Final = 3600.0
 _TIDIES_A_LIFETIME: Final = 12
 
 
-class Exposures:
-    """Remembers recent exposures in bounded memory, and takes no lock to do so.
+class Arm:
+    """The units that lately met one variant of one revision; with the variant, a crossover is never hidden.
 
-    Two generations approximate least-recently-used order: a key found in the older one moves to the recent
-    one, and a full recent one becomes the older. A key is kept with the moment it was first seen, a float
-    object of its own; `dict.setdefault` is one atomic step, so of many threads that insert a key, the one
-    whose object is in the dictionary afterwards was the first.
-
-    Only `tidy` looks at the time, so that an exposure seen before costs its caller one lookup and no clock.
+    Two generations approximate least-recently-used order: a unit found in the older one moves to the recent
+    one, and now and then the recent one becomes the older. A unit is kept with a serial number of its own;
+    `dict.setdefault` is one atomic step, so of many threads that insert a unit, the one whose number is in
+    the dictionary afterwards was the first. No lock is taken for that.
 
     Attributes:
+        unit_type: what is randomised.
+        experiment: the experiment's key.
+        revision: the revision that assigned the units.
+        variant: the variant's key.
+        generations: the recent and the older one; in one tuple, so that a thread sees both of one moment.
+    """
+
+    __slots__ = ("_exposures", "experiment", "generations", "revision", "unit_type", "variant")
+
+    def __init__(
+        self, exposures: "Exposures", unit_type: str, experiment: str, revision: int, variant: str
+    ) -> None:
+        self._exposures = exposures
+        self.unit_type = unit_type
+        self.experiment = experiment
+        self.revision = revision
+        self.variant = variant
+        self.generations: tuple[dict[str, int], dict[str, int]] = ({}, {})
+
+    def is_first(self, unit: str) -> bool:
+        """Remember the unit; return whether it was not remembered before. One caller gets True.
+
+        Whoever cares for speed looks into `generations[0]` before.
+        """
+        exposures = self._exposures
+        serial = next(exposures.serials)  # one atomic step
+        recent, older = self.generations
+        moved = older.get(unit)
+        mine = serial if moved is None else moved
+        found = recent.setdefault(unit, mine)
+        if self.generations[0] is not recent:
+            # Turned or tidied meanwhile: others may have looked before the unit was in, and now look into
+            # the present generation. There it is decided.
+            with exposures.turning:
+                found = self.generations[0].setdefault(unit, found)
+        if serial % exposures.generation_size == 0:
+            exposures.turn()
+        return found == serial
+
+    def forget(self, unit: str) -> None:
+        """Let the unit count as new again: its exposure could not be queued."""
+        with self._exposures.turning:
+            for generation in self.generations:
+                generation.pop(unit, None)
+
+
+class Exposures:
+    """All arms, in bounded memory together.
+
+    Only `tidy` looks at the time, so that an exposure costs its caller no clock.
+
+    Attributes:
+        generation_size: after how many units the generations are turned.
+        serials: numbers what enters a generation.
+        turning: held while generations are exchanged.
         tidy_at: the monotonic time at which `tidy` should be called.
     """
 
     def __init__(self, capacity: int = MAX_REMEMBERED, lifetime: float = LIFETIME_SECONDS) -> None:
-        self._generation_size = max(1, capacity // 2)
-        self._lifetime = lifetime
-        self._turning = threading.RLock()  # a signal handler may expose while its own thread turns
-        # One tuple, so that a thread sees both generations of one moment: the recent and the older one.
-        self._generations: tuple[dict[ExposureKey, float], dict[ExposureKey, float]] = ({}, {})
+        self.generation_size = max(1, capacity // 2)
+        self.serials = count(1)
+        self.turning = threading.RLock()  # a signal handler may expose while its own thread turns
         self.tidy_at = monotonic() + lifetime / _TIDIES_A_LIFETIME
+        self._lifetime = lifetime
+        self._arms: dict[tuple[str, str, int, str], Arm] = {}
+        self._marks: deque[tuple[float, int]] = deque([(monotonic(), 0)])
 
-    def is_first(self, key: ExposureKey) -> bool:
-        """Remember the exposure; return whether it was not remembered before. One caller gets True."""
-        recent, older = self._generations
-        if key in recent:
-            return False
-        moved = older.get(key)
-        mine = monotonic() if moved is None else moved
-        found = recent.setdefault(key, mine)
-        if self._generations[0] is not recent:
-            # Turned or tidied meanwhile: others may have looked before the key was in, and now look into the
-            # present generation. There it is decided.
-            with self._turning:
-                found = self._generations[0].setdefault(key, found)
-        elif len(recent) >= self._generation_size:
-            self._turn(recent)
-        return moved is None and found is mine
+    def arm(self, unit_type: str, experiment: str, revision: int, variant: str) -> Arm:
+        """Return the arm of these, always the same one."""
+        key = (unit_type, experiment, revision, variant)
+        arm = self._arms.get(key)
+        return self._arms.setdefault(key, Arm(self, *key)) if arm is None else arm
 
-    def forget(self, key: ExposureKey) -> None:
-        """Let the exposure count as new again: it could not be queued."""
-        with self._turning:
-            for generation in self._generations:
-                generation.pop(key, None)
+    def turn(self) -> None:
+        """Make the recent generations the older ones."""
+        with self.turning:
+            for arm in list(self._arms.values()):
+                arm.generations = ({}, arm.generations[0])
 
     def tidy(self) -> None:
-        """Forget what has been remembered for its whole lifetime."""
-        with self._turning:
-            oldest = monotonic() - self._lifetime
-            # Copied first, in one atomic step: other threads insert meanwhile.
-            recent, older = (
-                {key: since for key, since in generation.copy().items() if since > oldest}
-                for generation in self._generations
-            )
-            self._generations = (recent, older)
-            self.tidy_at = monotonic() + self._lifetime / _TIDIES_A_LIFETIME
+        """Forget what was remembered a whole lifetime ago, or up to a twelfth longer."""
+        with self.turning:
+            now = monotonic()
+            self._marks.append((now, next(self.serials)))
+            oldest = 0
+            while self._marks[0][0] <= now - self._lifetime:
+                oldest = self._marks.popleft()[1]
+            for arm in list(self._arms.values()) if oldest else ():
+                # Copied first, in one atomic step: other threads insert meanwhile.
+                recent, older = (
+                    {unit: serial for unit, serial in generation.copy().items() if serial > oldest}
+                    for generation in arm.generations
+                )
+                arm.generations = (recent, older)
+            self.tidy_at = now + self._lifetime / _TIDIES_A_LIFETIME
 
-    def _turn(self, full: dict[ExposureKey, float]) -> None:
-        with self._turning:
-            if self._generations[0] is full:
-                self._generations = ({}, full)
+    def prune(self) -> None:
+        """Let go of arms without units; when another configuration comes, so that old revisions go."""
+        with self.turning:
+            for key, arm in list(self._arms.items()):
+                if not any(arm.generations):
+                    del self._arms[key]

@@ -1,7 +1,11 @@
 """What stands in for the worker in a client of `Client.from_config`: no thread, no I/O, nothing is sent."""
 
+import threading
+from itertools import count
+from types import MappingProxyType
+
 from equipoise._exposures import Exposures
-from equipoise._ledger import Ledger
+from equipoise._ledger import Counters, DropReason, Ledger
 from equipoise._notices import Notices
 from equipoise._snapshot import Snapshot, View
 from equipoise.configuration import Configuration
@@ -18,6 +22,9 @@ class Offline:
         self.exposures = Exposures()
         self.ledger = Ledger()
         self.notices = Notices()
+        self._exposed = count()
+        self._reading = threading.RLock()
+        self._readings = 0
 
     def successor(self) -> "Offline":
         """Return what a forked child goes on with."""
@@ -31,10 +38,25 @@ class Offline:
         """Return True: the configuration was there from the beginning."""
         return True
 
-    def expose(self, *_: object) -> bool:
-        """Count an exposure."""
-        self.ledger.lose("offline")
-        return True
+    def expose(self, *_: object) -> None:
+        """Count an exposure: one atomic step, without the ledger's lock."""
+        next(self._exposed)
+
+    def refuse(self, reason: DropReason, problem: str) -> None:
+        """Count an exposure or event that could not have been sent; say so once a reason."""
+        self.ledger.lose(reason)
+        self.notices.warning(reason, "An exposure or event was dropped (%s): %s", reason, problem)
+
+    def counters(self) -> Counters:
+        """Return a snapshot; exposures and events went nowhere."""
+        with self._reading:
+            exposed = next(self._exposed) - self._readings
+            self._readings += 1
+        counters = self.ledger.counters()
+        dropped = dict(counters.dropped)
+        if exposed:
+            dropped["offline"] = dropped.get("offline", 0) + exposed
+        return counters._replace(logged=counters.logged + exposed, dropped=MappingProxyType(dropped))
 
     def offer(self, *_: object) -> bool:
         """Count an item."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from equipoise._exposures import Arm
     from equipoise._plans import Plan
     from equipoise.configuration import Configuration
 
@@ -13,14 +14,16 @@ class View:
     Attributes:
         configuration: as it was read.
         plans: its plans by flag.
+        arms: what remembers exposures, by the identity of a plan's finished assignment; filled as they come.
         special: the keys of the flags that need more than their plan: they have an experiment that is sticky
             or randomises another unit type than the flag's.
     """
 
-    __slots__ = ("configuration", "plans", "special")
+    __slots__ = ("arms", "configuration", "plans", "special")
 
     def __init__(self, configuration: "Configuration") -> None:
         self.configuration = configuration
+        self.arms: dict[int, Arm] = {}
         self.plans: dict[str, Plan] = dict(configuration.plans)
         self.special = frozenset(
             experiment.flag

@@ -7,10 +7,10 @@ from typing import Final
 
 from equipoise import _lifecycle
 from equipoise._delivery import Delivery
-from equipoise._exposures import Exposures
-from equipoise._items import Item, exposure
+from equipoise._exposures import Arm, Exposures
+from equipoise._items import InvalidItemError, Item, exposure
 from equipoise._keeping import Keeping
-from equipoise._ledger import Ledger
+from equipoise._ledger import Counters, DropReason, Ledger
 from equipoise._notices import Notices
 from equipoise._polling import Polling
 from equipoise._queue import Queue
@@ -107,9 +107,21 @@ class Worker:
         self.start()
         return self._polling.ready.wait(timeout)
 
-    def expose(self, unit_type: str, unit: str, experiment: str, variant: str, revision: int) -> bool:
-        """Queue an exposure that happens now; return whether it was. Raises `InvalidItemError`."""
-        return self.offer(exposure(unit_type, unit, experiment, variant, revision))
+    def expose(self, arm: Arm, unit: str) -> None:
+        """Queue an exposure that happens now; where it cannot be, let it count as new again."""
+        try:
+            item = exposure(arm.unit_type, unit, arm.experiment, arm.variant, arm.revision)
+        except InvalidItemError as error:
+            self.refuse(error.reason, f"expose: {error}")
+            arm.forget(unit)
+            return
+        if not self.offer(item):
+            arm.forget(unit)
+
+    def refuse(self, reason: DropReason, problem: str) -> None:
+        """Count an exposure or event that cannot be sent; say so once a reason."""
+        self.ledger.lose(reason)
+        self.notices.warning(reason, "An exposure or event was dropped (%s): %s", reason, problem)
 
     def offer(self, item: Item) -> bool:
         """Queue an item for sending; where it cannot be, count it as dropped and return False."""
@@ -133,6 +145,10 @@ class Worker:
         if queued and not self.started:
             self.start()
         return queued
+
+    def counters(self) -> Counters:
+        """Return a snapshot of where everything handed in has ended."""
+        return self.ledger.counters()
 
     def flush(self, timeout: float) -> None:
         """Wait until everything queued now has met its end, at most `timeout` seconds."""
@@ -208,7 +224,10 @@ class Worker:
         return False
 
     def _poll(self) -> None:
+        view = self.snapshot.view
         self._polling.step()
+        if self.snapshot.view is not view:
+            self.exposures.prune()
         if self._streaming is not None and self._polling.arrived:
             self._streaming.start()
 

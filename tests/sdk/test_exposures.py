@@ -6,66 +6,83 @@ import threading
 import pytest
 
 from equipoise import _exposures
-from equipoise._exposures import ExposureKey, Exposures
+from equipoise._exposures import Arm, Exposures
 
 
-def key(n: int) -> ExposureKey:
-    return (f"user-{n}", "e", 1, "control")
+def one_arm(exposures: Exposures) -> Arm:
+    return exposures.arm("user", "e", 1, "control")
+
+
+def remembered(exposures: Exposures) -> int:
+    return sum(len(generation) for arm in exposures._arms.values() for generation in arm.generations)
 
 
 def test_once() -> None:
     exposures = Exposures()
-    assert [exposures.is_first(key(1)) for _ in range(3)] == [True, False, False]
-    assert exposures.is_first(("user-1", "e", 2, "control"))
-    assert exposures.is_first(("user-1", "e", 1, "treatment"))
-    assert exposures.is_first(("user-1", "other", 1, "control"))
+    arm = one_arm(exposures)
+    assert [arm.is_first("user-1") for _ in range(3)] == [True, False, False]
+    assert exposures.arm("user", "e", 2, "control").is_first("user-1")
+    assert exposures.arm("user", "e", 1, "treatment").is_first("user-1")
+    assert exposures.arm("user", "other", 1, "control").is_first("user-1")
+    assert exposures.arm("user", "e", 1, "control") is arm
 
 
 def test_forgotten_ones_are_new() -> None:
-    exposures = Exposures(capacity=4)
+    arm = one_arm(Exposures(capacity=4))
     for n in range(3):
-        exposures.is_first(key(n))
+        arm.is_first(f"user-{n}")
     for n in range(3):
-        exposures.forget(key(n))
-    assert all(exposures.is_first(key(n)) for n in range(3))
+        arm.forget(f"user-{n}")
+    assert all(arm.is_first(f"user-{n}") for n in range(3))
 
 
 def test_memory_is_bounded_and_keeps_the_recently_used() -> None:
     exposures = Exposures(capacity=100)
-    exposures.is_first(key(0))
+    arms = [exposures.arm("user", f"e{n}", 1, "control") for n in range(7)]
+    arms[0].is_first("steady")
     for n in range(1, 10_000):
-        assert exposures.is_first(key(n))
-        assert not exposures.is_first(key(0)), "in steady use, and never forgotten"
-        assert sum(map(len, exposures._generations)) <= 101
+        assert arms[n % 7].is_first(f"user-{n}")
+        assert not arms[0].is_first("steady"), "in steady use, and never forgotten"
+        assert remembered(exposures) <= 101
+
+
+def test_arms_without_units_go_with_their_configuration() -> None:
+    exposures = Exposures(capacity=4)
+    for revision in range(1, 100):
+        exposures.arm("user", "e", revision, "control").is_first("user-1")
+        exposures.prune()
+    assert len(exposures._arms) <= 5
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that stands where its only element says."""
     now = [0.0]
-    # `float(...)`, as a real clock returns a new object each time.
-    monkeypatch.setattr(_exposures, "monotonic", lambda: float(str(now[0])))
+    monkeypatch.setattr(_exposures, "monotonic", lambda: now[0])
     return now
 
 
 def test_time_is_limited_however_often_it_is_used(clock: list[float]) -> None:
-    exposures = Exposures(capacity=4, lifetime=10.0)
+    exposures = Exposures(capacity=64, lifetime=10.0)
+    arm = one_arm(exposures)
     first = []
     for _ in range(25):
         exposures.tidy()
-        if exposures.is_first(key(1)):
+        if arm.is_first("user-1"):
             first.append(clock[0])
-        exposures.is_first(key(int(clock[0]) + 100))
+        arm.is_first(f"at-{clock[0]}")
         clock[0] += 1.0
-    assert first == [0.0, 10.0, 20.0]
+    # Looked at once a second, so up to a second late.
+    assert first == [0.0, 11.0, 22.0]
 
 
 def test_time_is_limited_while_nothing_else_happens(clock: list[float]) -> None:
-    exposures = Exposures(lifetime=10.0)
-    assert exposures.is_first(key(1))
-    for clock[0], expected in ((9.9, False), (10.0, True), (19.9, False)):
+    exposures = Exposures(lifetime=12.0)
+    arm = one_arm(exposures)
+    assert arm.is_first("user-1")
+    for clock[0], expected in ((1.0, False), (12.9, False), (13.0, True), (24.0, False)):
         exposures.tidy()
-        assert exposures.is_first(key(1)) is expected
+        assert arm.is_first("user-1") is expected, clock[0]
 
 
 def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
@@ -76,10 +93,11 @@ def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
     assert exposures.tidy_at == 2.5
 
 
-@pytest.mark.parametrize("capacity", [65_536, 64])
+@pytest.mark.parametrize("capacity", [65_536, 256])
 def test_one_thread_wins(capacity: int) -> None:
     """Also while the generations turn and are tidied all the time."""
     exposures = Exposures(capacity)
+    arm = one_arm(exposures)
     start = threading.Barrier(8)
     wins: list[int] = []
     done = threading.Event()
@@ -87,9 +105,9 @@ def test_one_thread_wins(capacity: int) -> None:
     def work() -> None:
         start.wait()
         for n in range(2000):
-            if exposures.is_first(key(n)):
+            if arm.is_first(f"user-{n}"):
                 wins.append(n)
-            if capacity == 64 and n % 16 == 15:
+            if capacity == 256 and n % 8 == 7:
                 start.wait()  # together, or what one thread remembers is forgotten before the next comes
 
     def tidy() -> None:
