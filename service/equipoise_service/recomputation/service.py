@@ -39,7 +39,8 @@ def audit_experiment(database: Database, store: EventStore, principal: Principal
 
 def _logged(backend: Any, place: str, key: str) -> Iterator[Logged]:
     table = logged_variants(backend.table("exposures"), place, key)
-    for batch in backend.to_pyarrow_batches(table, chunk_size=_ROWS_AT_ONCE):
+    # Not `to_pyarrow_batches`: Ibis 12.0.0 calls what DuckDB 2.0 no longer has.
+    for batch in backend.to_pyarrow(table).to_batches(max_chunksize=_ROWS_AT_ONCE):
         columns = (batch.column(name).to_pylist() for name in ("unit", "revision", "variant", "exposures"))
         yield from map(Logged, *columns)
 
