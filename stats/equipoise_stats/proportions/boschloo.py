@@ -19,13 +19,12 @@ from collections.abc import Callable
 from equipoise_stats.counts import Counts
 from equipoise_stats.inference.comparison import Alternative, Comparison, HypothesisTest, Scale
 from equipoise_stats.proportions.answer import Question, answer, refuse, too_few
+from equipoise_stats.proportions.root import root
 from equipoise_stats.proportions.tables import Extremes, by_difference, by_ratio
 from equipoise_stats.results import Status
 
 MOST_TABLES = 40_000
 """The most tables, (n_t + 1)(n_c + 1), that the exact test goes through."""
-
-_ROUNDING = 8.9e-16
 
 
 def boschloo(
@@ -123,8 +122,6 @@ def _lower_ratio(tables: Extremes, tail: float) -> float:
 
 def _limit(p: Callable[[float], float], low: float, tail: float) -> float:
     """The value at which a p-value that never falls reaches `tail`; `low` where it starts above."""
-    from scipy.optimize import brentq  # a third of this package's import time
-
     if p(low) > tail:
         return low
-    return float(brentq(lambda value: p(value) - tail, low, 1.0, xtol=1e-15, rtol=_ROUNDING))
+    return root(lambda value: p(value) - tail, low, 1.0)

@@ -11,12 +11,11 @@ from equipoise_stats.counts import Counts
 from equipoise_stats.distributions import p_value_from_log
 from equipoise_stats.inference.comparison import Alternative, Effect, Interval, Method
 from equipoise_stats.inference.settings import check_alpha, tail_alpha
+from equipoise_stats.proportions.root import root
 from equipoise_stats.results import Serialisable, Status
 
 MOST_TABLES = 1_000_000
 """The most tables with the observed totals that the exact test goes through."""
-
-_ROUNDING = 8.9e-16
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +177,9 @@ def _odds_ratio(table: _Conditional, alternative: Alternative, log_tail: float) 
 
 def _root(rising: Callable[[float], float]) -> float:
     """The log odds ratio at which a function that rises with it is 0."""
-    from scipy.optimize import brentq  # a third of this package's import time
-
     low, high = -1.0, 1.0
     while rising(low) > 0:
         low *= 2
     while rising(high) < 0:
         high *= 2
-    return float(brentq(rising, low, high, xtol=1e-15, rtol=_ROUNDING, maxiter=500))
+    return root(rising, low, high)

@@ -1,4 +1,4 @@
-"""Where a function of a proportion crosses zero, to its last digit."""
+"""Where a test of proportions stops rejecting, to the last digit."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ _ROUNDING = 8.9e-16
 """Four times the spacing of doubles: as narrow as a bracket gets."""
 
 _SMALLEST = 1e-25
-"""Roots below it are taken for zero; a proportion of rare events needs all its digits."""
+"""Roots below it are taken for zero; those of rare events need all their digits."""
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:
