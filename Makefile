@@ -70,11 +70,11 @@ bench: $(READY) $(PEERS_READY) ## run the benchmarks and print their ratios
 	@$(BIN)/python -m benchmarks
 
 # gbstats demands numpy < 2, this engine numpy >= 2; it runs on either, so it is installed without its demands.
-$(PEERS_READY): pyproject.toml stats/pyproject.toml benchmarks/peers/constraints.txt
-	@echo "Setting up $(PEERS): the libraries that the statistics are compared with"
+$(PEERS_READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml benchmarks/peers/constraints.txt
+	@echo "Setting up $(PEERS): the libraries that the statistics and the SDK are compared with"
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
-	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint benchmarks/peers/constraints.txt --group peers --editable stats
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint benchmarks/peers/constraints.txt --group peers --editable sdk --editable stats
 	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --constraint benchmarks/peers/constraints.txt --no-deps gbstats
 	@touch $@
 
