@@ -125,18 +125,10 @@ class Client(Evaluator):
             OSError: the file cannot be read.
             ConfigurationError: it is no configuration; the error names the place.
         """
-        from equipoise._offline import Offline
-        from equipoise.configuration import load, parse
+        from equipoise._offline import Offline, read_configuration
 
-        if isinstance(configuration, Mapping):
-            read = parse(configuration)
-        else:
-            with open(configuration, "rb") as file:  # noqa: PTH123 - pathlib is not light
-                read = load(file.read())
         client = cls.__new__(cls)
-        client._sticky = sticky
-        client._adopt(Offline(read))
-        _lifecycle.enrol(client)
+        client._begin_offline(Offline(read_configuration(configuration)), sticky)
         return client
 
     def __repr__(self) -> str:
@@ -223,6 +215,11 @@ class Client(Evaluator):
         import asyncio
 
         return await asyncio.to_thread(self.close, timeout)
+
+    def _begin_offline(self, offline: "Offline", sticky: "StickyStore | None") -> None:
+        self._sticky = sticky
+        self._adopt(offline)
+        _lifecycle.enrol(self)
 
     def _restart_after_fork(self) -> None:
         """Begin anew in a forked child."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from equipoise._offline import Offline
     from equipoise._snapshot import Snapshot, View
     from equipoise._worker import Worker
+    from equipoise.explanation import Explanation
     from equipoise.sticky import StickyStore
 
 Attributes = Mapping[str, Any]
@@ -132,6 +133,19 @@ class Evaluator:
         arm = self._worker.exposures.arm(known.unit_type, experiment, revision, variant)
         if randomised not in arm.generations[0] and arm.is_first(randomised):
             self._worker.expose(arm, randomised)
+
+    def explain(self, flag: str, unit: str, attributes: Attributes | None = None) -> "Explanation":
+        """Return what the unit gets from the flag and why, rule by rule; for people, and logs nothing.
+
+        It says what the configuration decides; what a sticky store keeps is not looked at.
+        """
+        from equipoise import explanation
+
+        view = self._snapshot.view or self._begin()
+        if view is None:
+            problem = "There is no configuration yet."
+            return explanation.Explanation(unanswerable(flag, None), unit, problem)
+        return explanation.explain(view.configuration, flag, unit, attributes)
 
     def _typed(
         self, kind: str, flag: str, unit: str, default: Any, attributes: Attributes | None

@@ -1,14 +1,19 @@
 """What stands in for the worker in a client of `Client.from_config`: no thread, no I/O, nothing is sent."""
 
 import threading
+from collections.abc import Mapping
 from itertools import count
+from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from equipoise._exposures import Exposures
+from equipoise._exposures import Arm, Exposures
+from equipoise._items import Item
 from equipoise._ledger import Counters, DropReason, Ledger
 from equipoise._notices import Notices
 from equipoise._snapshot import Snapshot, View
-from equipoise.configuration import Configuration
+from equipoise.configuration import Configuration, load, parse
 
 
 class Offline:
@@ -38,7 +43,7 @@ class Offline:
         """Return True: the configuration was there from the beginning."""
         return True
 
-    def expose(self, *_: object) -> None:
+    def expose(self, arm: Arm, unit: str) -> None:  # noqa: ARG002 - as a worker
         """Count an exposure: one atomic step, without the ledger's lock."""
         next(self._exposed)
 
@@ -58,7 +63,7 @@ class Offline:
             dropped["offline"] = dropped.get("offline", 0) + exposed
         return counters._replace(logged=counters.logged + exposed, dropped=MappingProxyType(dropped))
 
-    def offer(self, *_: object) -> bool:
+    def offer(self, item: Item) -> bool:  # noqa: ARG002 - as a worker
         """Count an item."""
         self.ledger.lose("offline")
         return True
@@ -71,3 +76,13 @@ class Offline:
 
     def retire(self, *_: object) -> None:
         """Do nothing: nothing is open."""
+
+
+def read_configuration(given: str | PathLike[str] | Mapping[str, Any]) -> Configuration:
+    """Read a configuration from a document, or from the file at a path.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigurationError: it is no configuration; the error names the place.
+    """
+    return parse(given) if isinstance(given, Mapping) else load(Path(given).read_bytes())

@@ -81,8 +81,7 @@ class Streaming:
             self._stream = stream
         heard = False
         try:
-            # What changed before the stream was open was told to nobody.
-            self._poll_now()
+            # The first one tells of the present configuration, so that nothing is missed.
             for event in stream.events():
                 heard = True
                 if event == "config":

@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        seen = fake.configuration
+        seen = b""
         with fake.changed:
             fake.listening += 1
         try:
