@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from equipoise_service.analysis.requests import Measure, StoreRequest
 from equipoise_service.metrics.schemas import MetricType
@@ -102,6 +103,9 @@ def _first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
         exposures.revision == request.revision,
         exposures.unit_type == request.unit_type,
     )
+    if request.left_out:
+        left_out = ibis.memtable(pa.table({"unit": pa.array(request.left_out, pa.string())}))
+        shown = shown.anti_join(left_out, "unit")
     return _one_variant(shown, first_time=shown.time.min()).select("unit", "variant", "first_time")
 
 

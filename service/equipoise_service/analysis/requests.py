@@ -31,6 +31,7 @@ class StoreRequest:
         revision: Number of the revision.
         unit_type: What is randomised.
         measures: What is measured.
+        left_out: Units that are not analysed whatever they met: people chose their variant, chance did not.
     """
 
     place: str
@@ -38,6 +39,7 @@ class StoreRequest:
     revision: int
     unit_type: str
     measures: tuple[Measure, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,9 @@ def _content(session: Session, project_id: int, environment_id: int) -> dict[str
     for each in shown.values():
         # A flag that was made with its experiment is about the same units.
         members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
+    for each in shown.values():
+        # A flag that was made with an experiment is asked for with the experiment's units.
+        members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
     content = {**members, "experiments": shown}
     if experiments.holdouts:
         content["holdouts"] = experiments.holdouts

@@ -42,7 +42,10 @@ def compute_readout(
         experiment = service.find(session, principal, key)
         found = _find_revision(session, principal, experiment, revision)
         plan = plan_of(experiment, found)
-    request = StoreRequest(principal.place, key, found.number, plan.unit_type, plan.measures)
+        overridden = tuple(repository.overridden_units(session, found.id or 0))
+    request = StoreRequest(
+        principal.place, key, found.number, plan.unit_type, plan.measures, left_out=overridden
+    )
     generated_at = datetime.now(UTC)
     with store.ibis() as backend:
         statistics = analyse_store(backend, request)
