@@ -1,8 +1,10 @@
 """The SDK under a large configuration and many units: evaluation, parsing, memory."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -42,6 +44,7 @@ def main() -> None:
     _parsing(body)
     _memory(body)
     _flat()
+    _import()
 
 
 def _evaluation() -> None:
@@ -98,3 +101,19 @@ def _flat() -> None:
     ratios = [one / resident[1] for one in resident[2:]]
     name = f"resident memory after {MILLIONS} million units, over that after 2"
     row(name, f"{resident[-1]:.1f} MiB", f"{resident[1]:.1f} MiB", ratios)
+
+
+def _import() -> None:
+    """`import equipoise` in a new interpreter, from compiled modules as an installed package has them."""
+    program = "import time; begin = time.process_time(); import equipoise; print(time.process_time() - begin)"
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": directory}
+
+        def measure() -> float:
+            command = [sys.executable, "-c", program]
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+            return float(done.stdout) * 1e3
+
+        limit = 30.0
+        measured, floor, ratios = paired(measure, lambda: limit, ROUNDS)
+    row("import equipoise", f"{measured:.1f} ms", f"{floor:.0f} ms", ratios)
