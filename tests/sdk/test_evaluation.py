@@ -2,7 +2,6 @@
 
 import copy
 import json
-import runpy
 from bisect import bisect_right
 from collections import Counter
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.vectors import generate_evaluation, specification
 
 from equipoise import BUCKETS, Assignment, Reason, _plans, bucket, bucketing, evaluate
 from equipoise.configuration import Configuration, load, parse
@@ -67,9 +67,9 @@ def ranges(draw: st.DrawFn) -> list[list[Any]]:
 
 
 def test_vectors_hold() -> None:
-    assert len(VECTORS["cases"]) >= 40
+    assert len(VECTORS["cases"]) >= 500
     for case in VECTORS["cases"]:
-        got = evaluate(CONFIGURATION, case["flag"], case["unit"], case["default"])
+        got = evaluate(CONFIGURATION, case["flag"], case["unit"], case["default"], case["attributes"])
         assert got == Assignment(flag=case["flag"], **case["assignment"]), case
         assert json.dumps(got.value) == json.dumps(case["assignment"]["value"]), (
             "the type of the value counts"
@@ -77,14 +77,11 @@ def test_vectors_hold() -> None:
 
 
 def test_vectors_are_what_their_script_writes() -> None:
-    script = runpy.run_path(str(VECTORS_PATH.with_name("generate_evaluation.py")))
-    assert script["vectors"]() == VECTORS
+    assert specification.written(generate_evaluation.vectors()) == VECTORS_PATH.read_text()
 
 
 def test_vectors_meet_every_reason() -> None:
-    assert {case["assignment"]["reason"] for case in VECTORS["cases"]} == set(Reason) - {
-        Reason.TARGETING_MATCH
-    }
+    assert {case["assignment"]["reason"] for case in VECTORS["cases"]} == set(Reason)
 
 
 @given(arms=ranges(), unit=UNITS)
