@@ -200,6 +200,7 @@ def test_a_covariate_that_is_the_outcome_leaves_nothing() -> None:
     assert isinstance(answer, NoEstimate)
     assert answer.status == Status.NO_VARIANCE
     assert "determine the outcome" in answer.reason
+    assert answer.estimator == "adjusted_mean"
     assert answer.treatment.value == pytest.approx(treatment["y"].mean())
     assert answer.control.standard_error == pytest.approx(control["y"].std(ddof=1) / math.sqrt(50))
 

@@ -133,7 +133,7 @@ def test_the_exit_after_two_looks_close_together(gap: float) -> None:
         integrate.quad(stay_then_cross, low, high, epsabs=0, epsrel=1e-13)[0] for high, low in pairwise(ends)
     )
     exits = exit_probabilities([first, second, third], [bound] * 3)
-    assert exits.upper[2] == pytest.approx(expected, abs=1e-12)
+    assert exits.upper[2] == pytest.approx(expected, abs=1e-13)
 
 
 def test_absent_bounds_do_not_stop() -> None:

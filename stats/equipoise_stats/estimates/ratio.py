@@ -4,7 +4,6 @@ import math
 
 from equipoise_stats.estimates.estimate import (
     ArmEstimate,
-    Detail,
     Estimate,
     NoEstimate,
     contrast,
@@ -66,7 +65,6 @@ def linearised_ratio(
     numerator: str,
     denominator: str,
     warnings: tuple[Notice, ...] = (),
-    details: tuple[Detail, ...] = (),
 ) -> Estimate | NoEstimate:
     """What `ratio_difference` does, under the name of the estimator that asks.
 
@@ -77,7 +75,6 @@ def linearised_ratio(
         numerator: Column of y.
         denominator: Column of d.
         warnings: Notices of the estimator.
-        details: Figures of the estimator.
     """
     if treatment.n < 2 or control.n < 2:
         return too_few_units(estimator, treatment=treatment.n, control=control.n)
@@ -95,7 +92,6 @@ def linearised_ratio(
         if known
         else 1.0,
         warnings=noisy_denominator(treatment, control, denominator) + warnings,
-        details=details,
     )
 
 

@@ -44,7 +44,7 @@ def conclude(
         statistic: The estimate's standardised distance from it; None when it has none (a lift's null value
             and a control that is not positive).
         critical: The distance at which this inference rejects; both intervals are built from it.
-        log_p: Natural logarithm of the inference's p-value; None exactly when `statistic` is.
+        log_p: Natural logarithm of the inference's p-value; without a meaning where `statistic` is None.
         df: Degrees of freedom of its reference distribution.
         warnings: Notices beside those of the estimate.
     """

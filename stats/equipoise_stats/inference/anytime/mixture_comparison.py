@@ -38,7 +38,7 @@ def conclude_mixture(
         ValueError: The ratio is not positive and finite.
     """
     distance = statistic(estimate, null, scale)
-    critical, log_p = math.inf, None if distance is None else 0.0
+    critical, log_p = math.inf, 0.0
     if ratio is not None:
         critical = float(normal_mixture_critical(ratio, alpha=alpha, alternative=alternative))
         if distance is not None:
