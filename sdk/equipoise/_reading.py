@@ -10,6 +10,9 @@ from equipoise.errors import ConfigurationError
 
 _LARGEST: Final = float_info.max
 
+_EXACT: Final = 1 << 53
+"""Whole numbers below it (and above its negative) are read exactly by every language."""
+
 MAX_DEPTH: Final = 32
 """How deeply the value of an object flag may nest; copying it must not exhaust the caller's stack."""
 
@@ -23,10 +26,17 @@ def member(document: Mapping[str, Any], name: str, place: str) -> Any:
 
 def mapping(value: Any, place: str) -> Mapping[str, Any]:
     """Return a JSON object whose names are usable text."""
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise ConfigurationError(place, f"expected an object, found {_kind(value)}")
-    for name in value:
-        text(name, f"{place}.{name!r}")
+    # All names at once: a document has tens of thousands, and it is rare that one is not usable.
+    try:
+        "".join(value).encode()
+        usable = "" not in value
+    except (TypeError, UnicodeEncodeError):
+        usable = False
+    if not usable:
+        for name in value:
+            text(name, f"{place}.{name!r}")
     return value
 
 
@@ -39,6 +49,8 @@ def sequence(value: Any, place: str) -> list[Any]:
 
 def text(value: Any, place: str, limit: int | None = None) -> str:
     """Return a non-empty string that has a UTF-8 form, of at most `limit` characters."""
+    if type(value) is str and value and limit is None and value.isascii():
+        return value
     if value == "":
         raise ConfigurationError(place, "expected a non-empty string, found an empty string")
     return any_text(value, place, limit)
@@ -50,19 +62,21 @@ def any_text(value: Any, place: str, limit: int | None = None) -> str:
         raise ConfigurationError(place, f"expected a string, found {_kind(value)}")
     if limit is not None and len(value) > limit:
         raise ConfigurationError(place, f"{len(value):,} characters, at most {limit:,} are taken")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(place, "the string holds a lone surrogate and has no UTF-8 form") from None
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problem = "the string holds a lone surrogate and has no UTF-8 form"
+            raise ConfigurationError(place, problem) from None
     return value
 
 
 def one_of(value: Any, choices: Collection[str], place: str) -> str:
     """Return a string that is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        shown = ", ".join(islice(choices, 20)) + (", …" if len(choices) > 20 else "")
-        raise ConfigurationError(place, f"expected one of {shown}; found {value!r:.80}")
-    return value
+    if isinstance(value, str) and value in choices:
+        return value
+    shown = ", ".join(islice(choices, 20)) + (", …" if len(choices) > 20 else "")
+    raise ConfigurationError(place, f"expected one of {shown}; found {value!r:.80}")
 
 
 def whole(value: Any, place: str) -> int:
@@ -83,6 +97,13 @@ def number(value: Any, place: str, expected: str = "a finite number") -> float:
     """Return a finite number, whole or not; `expected` is what the error says otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST <= value <= _LARGEST:
         raise ConfigurationError(place, f"expected {expected}, found {_kind(value)}")
+    return exact(value, place)
+
+
+def exact(value: Any, place: str) -> Any:
+    """Return a value; a whole number must be one that every language reads exactly."""
+    if isinstance(value, int) and not -_EXACT < value < _EXACT:
+        raise ConfigurationError(place, "a whole number must lie within ±2^53, so that all languages read it")
     return value
 
 
@@ -122,7 +143,7 @@ def _detach(value: Any, place: str, depth: int) -> Any:
         raise ConfigurationError(place, f"expected a JSON value, found {_kind(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigurationError(place, f"expected a finite number, found {value}")
-    return value
+    return exact(value, place)
 
 
 def _kind(value: Any) -> str:

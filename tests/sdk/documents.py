@@ -11,7 +11,7 @@ from tests.vectors.generate_conditions import MOMENTS, SEGMENTS, SINGLE, VERSION
 SALTS = ("0f3c5a7b9d1e2f40", "9ab1c3d4e5f60718", "1122334455667788")
 NAMES = st.sampled_from(["x", "y", "country", "age", "account", "$unit"])
 TEXTS = st.sampled_from(["", "DE", "de", "user-1", "a", *VERSIONS[:12], *MOMENTS[:8]]) | st.text(max_size=4)
-NUMBERS = st.integers(-3, 20) | st.sampled_from([0.0, 1.0, 10.5, -0.5, 1e300, 2**53])
+NUMBERS = st.integers(-3, 20) | st.sampled_from([0.0, 1.0, 10.5, -0.5, 1e300, 2**53 - 1])
 SCALARS = TEXTS | NUMBERS | st.booleans()
 UNITS = st.sampled_from([f"user-{n}" for n in range(40)])
 

@@ -57,6 +57,13 @@ def test_unknown_members_are_ignored() -> None:
     assert parse(extended) == parse(document())
 
 
+def test_whole_numbers_are_read_up_to_where_every_language_reads_them_exactly() -> None:
+    source = changed("flags/KEY/type", "object")
+    source["flags"][FLAG]["variants"] = {"control": {"a": [2**53 - 1]}, "treatment": {"a": 1 - 2**53}}
+    read = load(json.dumps(source).encode()).flags[FLAG].variants
+    assert dict(read) == {"control": {"a": [9007199254740991]}, "treatment": {"a": -9007199254740991}}
+
+
 def test_a_draft_has_no_randomisation_yet() -> None:
     draft = document(status="draft", slots=[], revision=None, salt=None, ranges=[])
     experiment = parse(draft).experiments[FLAG]
@@ -152,6 +159,9 @@ def test_a_malformed_document_is_refused_by_place(path: str, value: Any, place: 
         ("object", {"a": float("nan")}),
         ("object", {"a": deep}),
         ("object", {"a": {1, 2}}),
+        ("integer", 2**53),
+        ("integer", -(2**53)),
+        ("object", {"a": [{"b": 2**53}]}),
     ],
 )
 def test_a_value_must_be_of_the_flags_type(flag_type: str, value: Any) -> None:

@@ -32,8 +32,7 @@ def value_type(value: object) -> FlagType:
     if isinstance(value, bool):
         return FlagType.BOOLEAN
     if isinstance(value, int):
-        if abs(value) >= 1 << 53:
-            raise ValueError("an integer must lie within ±2^53, so that every language reads it exactly")
+        _check_integers(value)
         return FlagType.INTEGER
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -51,7 +50,17 @@ def value_type(value: object) -> FlagType:
         raise ValueError(f"a value may take {MAX_VALUE_BYTES:,} bytes as JSON")
     if depth(value) > MAX_VALUE_DEPTH:
         raise ValueError(f"a value may not nest deeper than {MAX_VALUE_DEPTH} levels")
+    _check_integers(value)
     return FlagType.STRING if isinstance(value, str) else FlagType.OBJECT
+
+
+def _check_integers(value: object) -> None:
+    """Refuse an integer, here or inside an object, that some language would read as another one."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_integers(each)
+    elif isinstance(value, int) and abs(value) >= 1 << 53:
+        raise ValueError("an integer must lie within ±2^53, so that every language reads it exactly")
 
 
 def common_type(values: Iterable[object]) -> FlagType:
