@@ -8,6 +8,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -327,3 +328,11 @@ def test_threads_share_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert answers == [expected] * 8
+
+
+def test_the_documentation_s_examples() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "patterns.md").read_text()
+    rows = re.findall(r"^\| `(.*)` \| `(.+)` \| (yes|no) \|$", page, re.MULTILINE)
+    assert len(rows) == 9
+    for pattern, text, found in rows:
+        assert compile(pattern.replace(r"\|", "|")).search(text) is (found == "yes"), pattern
