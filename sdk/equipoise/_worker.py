@@ -234,7 +234,8 @@ class Worker:
     def _finish(self, closes_at: float, delivery_due: float) -> bool:
         """Take one step towards the end; return whether it is reached."""
         now = monotonic()
-        if now < closes_at and delivery_due < closes_at:
+        waits = self._queue.count_outstanding() > 0  # a report of losses alone is not waited for
+        if now < closes_at and delivery_due < closes_at and (waits or delivery_due <= now):
             if delivery_due > now:
                 with self._queue.changed:
                     self._queue.changed.wait(delivery_due - now)

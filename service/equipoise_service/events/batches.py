@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Batch:
         events: Events.
         properties: The properties of each event as JSON, in the same order.
         body_bytes: Size of the body that they came in: a measure of the memory that they hold.
+        dropped: What the sender says that it gave up.
     """
 
     place: str
@@ -23,6 +24,7 @@ class Batch:
     events: Sequence[EventIn]
     properties: Sequence[str | None]
     body_bytes: int
+    dropped: DroppedIn | None = None
 
 
 @dataclass(frozen=True, slots=True)

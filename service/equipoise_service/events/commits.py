@@ -26,6 +26,11 @@ _FIND_EARLIER = """
 SELECT position FROM {table} AS stored JOIN offered USING (place, id)
 WHERE stored.received_at < ?::TIMESTAMP AND ({within})
 """
+_KEEP_GREATEST = """
+INSERT INTO dropped AS stored VALUES (?, ?::UUID, ?, ?, ?, ?)
+ON CONFLICT (place, client, reason) DO UPDATE SET count = excluded.count, last_at = excluded.last_at
+WHERE excluded.count > stored.count
+"""
 _WITHIN = "stored.id BETWEEN ?::UUID AND ?::UUID"
 
 
@@ -50,6 +55,7 @@ def commit(
     connection.begin()
     try:
         exposures, events = (_store(connection, offer, received_at) for offer in offers)
+        _store_dropped(connection, batches, received_at)
         connection.commit()
     except BaseException:
         _roll_back(connection)
@@ -76,6 +82,21 @@ def _store(
     if not duplicate.any():
         return [frozenset()] * (len(offer.bounds) - 1)
     return [frozenset(np.flatnonzero(duplicate[start:end]).tolist()) for start, end in pairwise(offer.bounds)]
+
+
+def _store_dropped(
+    connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], received_at: datetime
+) -> None:
+    """Keep the greatest total that each sender gave for each reason: reports may come twice or late."""
+    totals: dict[tuple[str, str, str], int] = {}
+    for batch in batches:
+        if batch.dropped is not None:
+            for reason, count in batch.dropped.counts.items():
+                key = (batch.place, batch.dropped.client, reason)
+                totals[key] = max(count, totals.get(key, 0))
+    rows = [[*key, count, received_at, received_at] for key, count in totals.items() if count]
+    if rows:
+        connection.executemany(_KEEP_GREATEST, rows)
 
 
 def _insert(

@@ -90,7 +90,7 @@ def read_whole(body: bytes, place: str, terms: Terms, max_items: int) -> Reading
     if exposures_refusal(batch.exposures, terms) or events_refusal(batch.events, properties, terms):
         return None
     _complete(batch.exposures, terms)
-    return Reading(Batch(place, batch.exposures, batch.events, properties, len(body)), {}, {})
+    return Reading(Batch(place, batch.exposures, batch.events, properties, len(body), batch.dropped), {}, {})
 
 
 def read_each(body: bytes, place: str, terms: Terms, max_items: int) -> Reading:
@@ -111,7 +111,9 @@ def read_each(body: bytes, place: str, terms: Terms, max_items: int) -> Reading:
     exposures, refused_exposures = _judge_exposures(raw.exposures, terms)
     events, properties, refused_events = _judge_events(raw.events, terms)
     _complete(exposures, terms)
-    return Reading(Batch(place, exposures, events, properties, len(body)), refused_exposures, refused_events)
+    return Reading(
+        Batch(place, exposures, events, properties, len(body), raw.dropped), refused_exposures, refused_events
+    )
 
 
 def _judge_exposures(

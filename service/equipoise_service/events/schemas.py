@@ -10,6 +10,7 @@ MAX_UNIT_LENGTH = 512
 MAX_NAME_LENGTH = 200
 MAX_PROPERTIES_BYTES = 8192
 MAX_PROPERTIES_DEPTH = 32
+MAX_DROP_REASONS = 32
 _KEY_LENGTH = 128
 
 Id = Annotated[
@@ -40,6 +41,10 @@ Properties = Annotated[
     dict[str, Any],
     Meta(description=f"Anything else: an object of at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON."),
 ]
+
+DropReason = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z_]+$")]
+DropCount = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 class ExposureIn(msgspec.Struct, gc=False):
@@ -86,6 +91,22 @@ class EventIn(msgspec.Struct):
     properties: Properties | None = None
 
 
+class DroppedIn(msgspec.Struct):
+    """What a sender has given up since it began, so that readouts can show it.
+
+    Attributes:
+        client: Identifies the sender for as long as it counts.
+        counts: How many exposures and events it gave up, by reason: totals, not what was added.
+    """
+
+    client: Annotated[
+        Id, Meta(pattern=UUID_PATTERN, description="A UUID that the sender makes when it starts to count.")
+    ]
+    counts: Annotated[
+        dict[DropReason, DropCount], Meta(max_length=MAX_DROP_REASONS, description="Totals by reason.")
+    ]
+
+
 class BatchIn(msgspec.Struct):
     """A batch of exposures and events.
 
@@ -93,11 +114,13 @@ class BatchIn(msgspec.Struct):
         exposures: Exposures, in any order.
         events: Events, in any order.
         sent_at: When the batch was sent, by the sender's clock.
+        dropped: What the sender has given up since it began.
     """
 
     exposures: list[ExposureIn] = []
     events: list[EventIn] = []
     sent_at: Time | None = None
+    dropped: DroppedIn | None = None
 
 
 class RawBatchIn(msgspec.Struct):
@@ -106,6 +129,7 @@ class RawBatchIn(msgspec.Struct):
     exposures: list[msgspec.Raw] = []
     events: list[msgspec.Raw] = []
     sent_at: Time | None = None
+    dropped: DroppedIn | None = None
 
 
 class ItemOut(msgspec.Struct, omit_defaults=True, gc=False):

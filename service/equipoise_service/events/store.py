@@ -65,13 +65,13 @@ class EventStore:
         Raises:
             Unavailable: Not now: the queue is full, the store is closed, or the commit failed.
         """
-        if not batch.exposures and not batch.events:
+        if not batch.exposures and not batch.events and batch.dropped is None:
             return Receipt(frozenset(), frozenset())
         return await self._writer.submit(batch)
 
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
-        """Read the tables `exposures` and `events` through Ibis, in one consistent snapshot.
+        """Read the tables `exposures`, `events` and `dropped` through Ibis, in one consistent snapshot.
 
         The backend belongs to the thread that opened it. It blocks no writer.
         """

@@ -10,12 +10,14 @@ from tests.service.events.items import PLACE, TERMS
 from equipoise_service.events.endpoints import router
 from equipoise_service.events.reading import read_whole
 from equipoise_service.events.schemas import (
+    MAX_DROP_REASONS,
     MAX_NAME_LENGTH,
     MAX_PROPERTIES_BYTES,
     MAX_PROPERTIES_DEPTH,
     MAX_UNIT_LENGTH,
     BatchIn,
     BatchOut,
+    DroppedIn,
     EventIn,
     ExposureIn,
     ItemOut,
@@ -28,7 +30,7 @@ def test_every_field_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", PAGE, re.MULTILINE)
     fields = {
         (field.encode_name, "yes" if field.required else "no")
-        for type_ in (BatchIn, ExposureIn, EventIn)
+        for type_ in (BatchIn, ExposureIn, EventIn, DroppedIn)
         for field in msgspec.structs.fields(type_)
     }
     assert set(rows) == fields
@@ -52,6 +54,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"1 to {MAX_NAME_LENGTH} characters" in PAGE
     assert f"at most {MAX_PROPERTIES_BYTES:,} bytes" in PAGE
     assert f"nested at most {MAX_PROPERTIES_DEPTH} deep" in PAGE
+    assert f"At most {MAX_DROP_REASONS} reasons" in PAGE
 
 
 def test_the_examples_are_what_is_sent_and_answered() -> None:
