@@ -6,7 +6,7 @@ from equipoise.assignment import Assignment, Reason
 from equipoise.bucketing import BUCKETS, bucket
 from equipoise.configuration import Configuration
 from equipoise.errors import ConfigurationError, EquipoiseError
-from equipoise.evaluation import evaluate
+from equipoise.evaluation import assign_many, evaluate
 from equipoise.explanation import Explanation, explain
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "EquipoiseError",
     "Explanation",
     "Reason",
+    "assign_many",
     "bucket",
     "evaluate",
     "explain",

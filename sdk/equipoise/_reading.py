@@ -4,9 +4,11 @@ import math
 from collections.abc import Collection, Mapping
 from itertools import islice
 from sys import float_info
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from equipoise.errors import ConfigurationError
+
+ValueT = TypeVar("ValueT")
 
 _LARGEST: Final = float_info.max
 
@@ -100,7 +102,7 @@ def number(value: Any, place: str, expected: str = "a finite number") -> float:
     return exact(value, place)
 
 
-def exact(value: Any, place: str) -> Any:
+def exact(value: ValueT, place: str) -> ValueT:
     """Return a value; a whole number must be one that every language reads exactly."""
     if isinstance(value, int) and not -_EXACT < value < _EXACT:
         raise ConfigurationError(place, "a whole number must lie within ±2^53, so that all languages read it")

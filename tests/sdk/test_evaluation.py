@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 from bisect import bisect_right
 from collections import Counter
 from hashlib import sha256
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.vectors import generate_evaluation, specification
 
-from equipoise import BUCKETS, Assignment, Reason, _plans, bucket, bucketing, evaluate
+from equipoise import BUCKETS, Assignment, Reason, _plans, assign_many, bucket, bucketing, evaluate
 from equipoise.configuration import Configuration, load, parse
 
 VECTORS_PATH = Path(__file__).parents[1] / "vectors" / "evaluation.json"
@@ -195,3 +196,61 @@ def test_a_subclass_of_str_is_hashed_by_its_text() -> None:
         assert evaluate(CONFIGURATION, "landing-page", Masked(f"user-{n}")) == evaluate(
             CONFIGURATION, "landing-page", f"user-{n}"
         )
+
+
+@pytest.mark.parametrize("flag", ["to-dach", "object", "by-account", "no-such-flag", "", []])
+def test_many_get_what_each_gets(flag: Any) -> None:
+    units: list[Any] = [case["unit"] for case in VECTORS["cases"]] + [None, 7, "user-\ud800"]
+    attributes = [case["attributes"] for case in VECTORS["cases"]] + [None, {}, 7]
+    expected = [
+        evaluate(CONFIGURATION, flag, unit, 5, each) for unit, each in zip(units, attributes, strict=True)
+    ]
+    assert assign_many(CONFIGURATION, flag, iter(units), 5, iter(attributes)) == expected
+    assert assign_many(CONFIGURATION, flag, units, 5) == [
+        evaluate(CONFIGURATION, flag, unit, 5) for unit in units
+    ]
+
+
+def test_many_units_share_assignments_but_not_objects() -> None:
+    units = [f"user-{n}" for n in range(1000)]
+    assert len({id(each) for each in assign_many(CONFIGURATION, "landing-page", units)}) == 2
+    assert len({id(each.value) for each in assign_many(CONFIGURATION, "object", units)}) == 1000
+
+
+@pytest.mark.parametrize("flag", ["landing-page", "no-such-flag"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_attributes_of_many_are_as_many_as_the_units(flag: str, count: int) -> None:
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        assign_many(CONFIGURATION, flag, ["a", "b"], None, [{}] * count)
+
+
+def test_an_assignment_is_immutable_and_equal_by_its_members() -> None:
+    one = evaluate(CONFIGURATION, "landing-page", "user-1")
+    same = evaluate(parse(VECTORS["configuration"]), "landing-page", "user-1")
+    assert one == same == copy.deepcopy(one) == pickle.loads(pickle.dumps(one))
+    assert hash(one) == hash(same)
+    assert one != Assignment("landing-page", None, one.variant, one.value, one.reason, one.revision)
+    assert one != "landing-page"
+    assert repr(one) == (
+        "Assignment(flag='landing-page', experiment='landing-page', variant='treatment', value='new', "
+        "reason=<Reason.SPLIT: 'SPLIT'>, revision=1)"
+    )
+    with pytest.raises(AttributeError, match="cannot be changed: variant"):
+        one.variant = "x"
+    with pytest.raises(AttributeError, match="cannot be changed: variant"):
+        del one.variant
+    match one:
+        case Assignment(flag, experiment, variant):
+            assert (flag, experiment, variant) == ("landing-page", "landing-page", "treatment")
+
+
+def test_a_configuration_is_immutable_and_equal_by_its_content() -> None:
+    again = parse(VECTORS["configuration"])
+    assert again == CONFIGURATION
+    assert again != parse(VECTORS["configuration"] | {"version": 4})
+    assert again != 7
+    assert repr(again) == "Configuration('default', 'production', version=3)"
+    with pytest.raises(AttributeError, match="cannot be changed: version"):
+        again.version = 1
+    with pytest.raises(AttributeError, match="cannot be changed: version"):
+        del again.version
