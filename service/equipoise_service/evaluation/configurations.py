@@ -5,10 +5,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from equipoise.configuration import Configuration, load
+from equipoise.configuration import Configuration
 from equipoise_service.database import Database
 from equipoise_service.evaluation import repository
 from equipoise_service.evaluation.changes import Changes
+from equipoise_service.evaluation.compiling import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,4 @@ class Configurations:
 
 def _serve(version: int, document: bytes) -> Served:
     etag = f'"{hashlib.sha256(document).hexdigest()[:32]}"'
-    return Served(version, document, etag, load(document))
+    return Served(version, document, etag, compiled(document))

@@ -4,18 +4,26 @@ It runs at the end of every write transaction, inside it, so that definitions an
 A document that says the same as the one before is not published again.
 """
 
+import gc
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from sqlmodel import Session
 
-from equipoise.configuration import SCHEMA, load
+from equipoise.configuration import SCHEMA
 from equipoise_service.accounts import repository as accounts
 from equipoise_service.evaluation import repository
+from equipoise_service.evaluation.compiling import compiled
 from equipoise_service.evaluation.models import PublishedConfiguration
-from equipoise_service.experiments.publication import experiment_documents
+from equipoise_service.experiments.publication import (
+    ProjectExperiments,
+    experiment_documents,
+    project_experiments,
+)
 from equipoise_service.flags.publication import flag_documents
 
 KEPT_VERSIONS = 100
@@ -29,10 +37,31 @@ def publish(session: Session) -> None:
         ConfigurationError: A document would be unreadable. That is a defect, and nothing may be stored: no
             process could take up any later change, nor start again.
     """
+    with _no_collection():
+        _publish(session)
+    session.flush()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let the garbage collector wait: documents have no cycles, and it took longer than making them."""
+    waits = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if waits:
+            gc.enable()
+
+
+def _publish(session: Session) -> None:
+    defined: dict[int, ProjectExperiments] = {}
     for environment, project in accounts.environments(session):
         if environment.id is None or project.id is None:
             continue
-        content = _content(session, project.id, environment.id)
+        if project.id not in defined:
+            defined[project.id] = project_experiments(session, project.id)
+        content = _content(session, defined[project.id], environment.id)
         digest = hashlib.sha256(msgspec.json.encode(content)).hexdigest()
         before = repository.latest(session, environment.id)
         if before is not None and before.content_digest == digest:
@@ -46,7 +75,7 @@ def publish(session: Session) -> None:
             **content,
         }
         encoded = msgspec.json.encode(document)
-        load(encoded)
+        compiled(encoded)
         session.add(
             PublishedConfiguration(
                 environment_id=environment.id,
@@ -57,20 +86,13 @@ def publish(session: Session) -> None:
             )
         )
         repository.forget(session, environment.id, before_version=version - KEPT_VERSIONS)
-    session.flush()
 
 
-def _content(session: Session, project_id: int, environment_id: int) -> dict[str, Any]:
-    experiments = experiment_documents(session, project_id, environment_id)
-    members = flag_documents(session, project_id, environment_id, experiments.rules)
+def _content(session: Session, defined: ProjectExperiments, environment_id: int) -> dict[str, Any]:
+    experiments = experiment_documents(session, defined, environment_id)
+    members = flag_documents(session, defined.project_id, environment_id, experiments.rules)
     # The experiments of a flag that is archived leave with it.
     shown = {key: each for key, each in experiments.documents.items() if each["flag"] in members["flags"]}
-    for each in shown.values():
-        # A flag that was made with its experiment is about the same units.
-        members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
-    for each in shown.values():
-        # A flag that was made with an experiment is asked for with the experiment's units.
-        members["flags"][each["flag"]].setdefault("unit_type", each["unit_type"])
     content = {**members, "experiments": shown}
     if experiments.holdouts:
         content["holdouts"] = experiments.holdouts

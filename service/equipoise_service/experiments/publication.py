@@ -21,6 +21,23 @@ _DRAFT = State(0, Status.DRAFT, None, None, None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectExperiments:
+    """What the documents of all environments of a project take from its experiments.
+
+    Attributes:
+        project_id: Whose experiments.
+        definitions: Oldest first.
+        layer_salts: By the layer's id.
+        kept_out: The keys of the holdouts that an experiment names, by its id.
+    """
+
+    project_id: int
+    definitions: Sequence[Definition]
+    layer_salts: Mapping[int, str]
+    kept_out: Mapping[int, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentDocuments:
     """What experiments add to an environment's document.
 
@@ -36,26 +53,38 @@ class ExperimentDocuments:
     holdouts: Mapping[str, dict[str, Any]]
 
 
-def experiment_documents(session: Session, project_id: int, environment_id: int) -> ExperimentDocuments:
+def project_experiments(session: Session, project_id: int) -> ProjectExperiments:
+    """Read what all environments of a project have in common: it is read once a write."""
+    return ProjectExperiments(
+        project_id,
+        repository.definitions(session, project_id),
+        layers.salts(session, project_id),
+        holdouts.keys_by_experiment(session, project_id),
+    )
+
+
+def experiment_documents(
+    session: Session, defined: ProjectExperiments, environment_id: int
+) -> ExperimentDocuments:
     """The experiments of a project as an environment's document shows them."""
     states = repository.states(session, environment_id)
-    salts = layers.salts(session, project_id)
-    kept_out = holdouts.keys_by_experiment(session, project_id)
     archived_since = datetime.now(UTC) - ARCHIVED_FOR
     documents: dict[str, dict[str, Any]] = {}
     rules: dict[int, dict[str, dict[str, Any]]] = {}
     named: set[str] = set()
-    for experiment in repository.definitions(session, project_id):
+    for experiment in defined.definitions:
         state = states.get(experiment.id, _DRAFT)
         if _left(state, archived_since):
             continue
-        keys = kept_out.get(experiment.id, ())
+        keys = defined.kept_out.get(experiment.id, ())
         named.update(keys)
-        documents[experiment.key] = _document(experiment, state, salts[experiment.layer_id], keys)
+        documents[experiment.key] = _document(
+            experiment, state, defined.layer_salts[experiment.layer_id], keys
+        )
         if state.shipped is None:
             # An archived experiment keeps its rule too, so that the flag made with it stays as long as it.
             rules.setdefault(experiment.flag_id, {})[experiment.key] = _rule(experiment)
-    return ExperimentDocuments(documents, rules, holdout_documents(session, project_id, named))
+    return ExperimentDocuments(documents, rules, holdout_documents(session, defined.project_id, named))
 
 
 def _left(state: State, archived_since: datetime) -> bool:
