@@ -101,4 +101,4 @@ constraints: ## resolve the newest versions that our metadata admits into constr
 	@rm -rf $(VENV)-constraints
 
 clean: ## remove .venv and caches
-	@rm -rf $(VENV) $(PEERS) $(ENGINES) $(MUTMUT) .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(ENGINES) $(MUTMUT) .venv-node .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
