@@ -15,15 +15,22 @@ from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
 from equipoise_service.events import endpoints as events
 from equipoise_service.experiments import endpoints as experiments
+from equipoise_service.flags import endpoints as flags
+from equipoise_service.holdouts import endpoints as holdouts
 from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.problems import Problem, install, problems
+from equipoise_service.layers import endpoints as layers
 from equipoise_service.ofrep import documentation as ofrep_documentation
 from equipoise_service.ofrep import endpoints as ofrep
 from equipoise_service.ofrep import failures as ofrep_failures
 from equipoise_service.ofrep.origins import PageOrigins
 from equipoise_service.readouts import endpoints as readouts
+from equipoise_service.recomputation import endpoints as recomputation
 from equipoise_service.resources import Resources, open_resources
+from equipoise_service.rollouts import endpoints as rollouts
+from equipoise_service.rollouts.service import advance_due
+from equipoise_service.segments import endpoints as segments
 from equipoise_service.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -66,11 +73,28 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         redoc_url=None,
     )
     app.state.settings = settings
-    app.add_middleware(BoundedBodies, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BoundedBodies,
+        limit=settings.max_body_bytes,
+        limits={segments.router.prefix: settings.max_segment_bytes},
+    )
     if origins := settings.cors_origins.split():
         app.add_middleware(PageOrigins, origins=origins)
     install(app, {ofrep_failures.PREFIX: ofrep_failures.failure_response})
-    for routes in (experiments, evaluation, ofrep, events, readouts, accounts):
+    for routes in (
+        experiments,
+        layers,
+        holdouts,
+        flags,
+        rollouts,
+        segments,
+        evaluation,
+        ofrep,
+        events,
+        readouts,
+        recomputation,
+        accounts,
+    ):
         app.include_router(routes.router)
     _add_health(app)
     _describe(app)
@@ -78,7 +102,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
 
 
 async def _watch(resources: Resources, seconds: float, ended: asyncio.Event) -> None:
-    """Notice what other processes change in the metadata database, until it ends."""
+    """Take the steps of rollouts that are due and notice what other processes change, until it ends."""
     seen = -1
     while True:
         with suppress(TimeoutError):
@@ -90,8 +114,9 @@ async def _watch(resources: Resources, seconds: float, ended: asyncio.Event) -> 
             if counter != seen:
                 await asyncio.to_thread(resources.refresh)
                 seen = counter
+            await asyncio.to_thread(advance_due, resources.database)
         except Exception:
-            _log.exception("cannot look for changes in the metadata database; trying again")
+            _log.exception("cannot look into the metadata database for rollouts and changes; trying again")
 
 
 def _add_health(app: FastAPI) -> None:

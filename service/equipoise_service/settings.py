@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         8 << 20, description="Largest request body, after decompression; a larger one is answered 413."
     )
+    max_segment_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
+        32 << 20,
+        description="Largest request body of the routes of segments, after decompression: lists of ids are "
+        "long.",
+    )
     max_batch_items: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         10_000,
         description="Most exposures and events in one batch, and most units in one request for assignments.",

@@ -107,13 +107,14 @@ def check_readable(session: Session, flag: Flag, environment_id: int, state: Fla
         if each.id in linked or each.key in linked or each.id == flag.id
     }
     flags[flag.key]["rules"] = [_checked(rule, flag) for rule in rules]
-    # The longest first: a place begins with each of those that hold it.
     places = {
         f"flags.{flag.key}.rules": "/rules",
         f"flags.{flag.key}.variants": "/variants",
         f"flags.{flag.key}.default": "/default",
         f"flags.{flag.key}.prerequisites": "/prerequisites",
     }
+    # A chain may become too long, or close, at another flag than this one.
+    places |= {f"flags.{key}.prerequisites": "/prerequisites" for key in flags}
     members = {"segments": segment_stubs(session, flag.project_id), "flags": flags}
     read = load_fragment(members, places)
     for index, (rule, stored) in enumerate(zip(read.flags[flag.key].rules, rules, strict=True)):

@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from equipoise import BUCKETS
 from equipoise_service.experiments.lifecycle import Status
-from equipoise_service.flags.values import FlagType
+from equipoise_service.flags.values import FlagType, value_type
 from equipoise_service.keys import Key
 from equipoise_service.segments.schemas import Condition
 
@@ -36,6 +36,12 @@ class VariantIn(BaseModel):
 
     key: Key
     value: JsonValue = Field(description="What code gets; of the flag's type.")
+
+    @field_validator("value")
+    @classmethod
+    def _value(cls, value: JsonValue) -> JsonValue:
+        value_type(value)
+        return value
 
 
 class Share(BaseModel):

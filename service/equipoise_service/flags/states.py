@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from equipoise import BUCKETS
+from equipoise_service.experiments.lifecycle import ENDED
 from equipoise_service.flags import repository
 from equipoise_service.flags.models import Flag, FlagState
 from equipoise_service.flags.ranges import shares_of
@@ -75,17 +76,33 @@ def ship_rule(
     replace_rule(session, flag.id or 0, environment_id, ("experiment", experiment), rule)
 
 
+def add_rule(session: Session, flag_id: int, environment_id: int, key: str, rule: Mapping[str, Any]) -> None:
+    """Add a rule where it can still match, under a key as near to the wanted one as is free."""
+    state = state_to_change(session, flag_id, environment_id)
+    rules = _rules(session, state)
+    insert(rules, {"key": free_key(rules, key), **rule})
+    state.rules = rules
+    session.add(state)
+    session.flush()
+
+
 def replace_rule(
     session: Session, flag_id: int, environment_id: int, place: tuple[str, str], rule: Mapping[str, Any]
 ) -> None:
     """Put another rule in the place of one that is named by a member and its value, under the same key."""
     state = state_to_change(session, flag_id, environment_id)
-    attached = repository.attached(session, [flag_id], environment_id)
     member, named = place
-    rules = effective_rules(state.rules, [experiment.key for experiment, _ in attached])
+    rules = _rules(session, state, replaced=named)
     state.rules = [{**rule, "key": each["key"]} if each.get(member) == named else each for each in rules]
     session.add(state)
     session.flush()
+
+
+def _rules(session: Session, state: FlagState, replaced: str | None = None) -> list[dict[str, Any]]:
+    """A flag's rules with those of its experiments, also of one that is just being replaced."""
+    attached = repository.attached(session, [state.flag_id], state.environment_id)
+    serving = [each.key for each, status in attached if status not in ENDED or each.key == replaced]
+    return effective_rules(state.rules, serving)
 
 
 def _leaves_nothing(rule: Rule) -> bool:

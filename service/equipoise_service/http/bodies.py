@@ -1,7 +1,7 @@
 """Request bodies within limits: every body is read, decompressed and bounded before a route sees it."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,11 +18,17 @@ class BoundedBodies:
     """ASGI middleware that hands on whole, decompressed bodies of at most `limit` bytes.
 
     A larger one is answered 413, an unknown encoding 415, broken gzip 400, before the route runs.
+
+    Args:
+        app: What it hands on to.
+        limit: For every route that has no limit of its own.
+        limits: Those of routes that need more, by the beginning of their paths.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, limits: Mapping[str, int]) -> None:
         self.app = app
         self.limit = limit
+        self.limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -30,7 +36,7 @@ class BoundedBodies:
             await self.app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
+            body = await self._read(scope, receive, self._limit(scope["path"]))
         except ServiceError as error:
             await error_response(error, scope)(scope, receive, send)
             return
@@ -38,11 +44,14 @@ class BoundedBodies:
             return
         await self.app(scope, _replay(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    def _limit(self, path: str) -> int:
+        return max((own for start, own in self.limits.items() if path.startswith(start)), default=self.limit)
+
+    async def _read(self, scope: Scope, receive: Receive, limit: int) -> bytes | None:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.limit:
-            raise ContentTooLarge(self.limit)
+        if declared.isdecimal() and int(declared) > limit:
+            raise ContentTooLarge(limit)
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -51,8 +60,8 @@ class BoundedBodies:
                 return None
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size > self.limit:
-                raise ContentTooLarge(self.limit)
+            if size > limit:
+                raise ContentTooLarge(limit)
             chunks.append(chunk)
             if not message.get("more_body", False):
                 break
@@ -62,7 +71,7 @@ class BoundedBodies:
             return body
         if encoding != "gzip":
             raise UnsupportedMediaType("The body's Content-Encoding is not known. Send gzip or identity.")
-        body = decompress(body, self.limit)
+        body = decompress(body, limit)
         mutable = MutableHeaders(scope=scope)
         del mutable["content-encoding"]
         mutable["content-length"] = str(len(body))

@@ -8,11 +8,12 @@ from typing import Annotated
 
 from fastapi import Header, Response
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import delete
 from sqlmodel import Field, Session, SQLModel, col
 
 from equipoise_service.database import UtcDateTime
-from equipoise_service.errors import Conflict
+from equipoise_service.errors import Conflict, InvalidPayload
 
 KEPT_FOR = timedelta(hours=24)
 
@@ -75,9 +76,9 @@ def create_once(
 
     Raises:
         Conflict: The Idempotency-Key was used with another request.
+        InvalidPayload: A string of the payload is not valid Unicode.
     """
-    route, payload = request
-    digest = hashlib.sha256(f"{route}\n{payload.model_dump_json()}".encode()).hexdigest()
+    digest = _digest(*request)
     if idempotency_key is not None:
         session.connection().execute(
             delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < datetime.now(UTC) - KEPT_FOR)
@@ -104,6 +105,17 @@ def create_once(
         media_type="application/json",
         headers=created.headers,
     )
+
+
+def _digest(route: str, payload: BaseModel) -> str:
+    try:
+        text = payload.model_dump_json()
+    except PydanticSerializationError:
+        message = "every string must be valid Unicode; one holds half of a surrogate pair"
+        raise InvalidPayload(
+            f"The payload does not validate: {message}.", errors=[{"pointer": "", "message": message}]
+        ) from None
+    return hashlib.sha256(f"{route}\n{text}".encode()).hexdigest()
 
 
 def _replay(before: IdempotentAnswer, digest: str) -> Response:

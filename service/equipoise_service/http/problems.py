@@ -120,7 +120,7 @@ def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> Response:
-        return error_response(payload_error(error.errors()), request.scope)
+        return error_response(payload_error(error.errors(), error.body), request.scope)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -147,20 +147,37 @@ def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
         return error_response(failed, request.scope)
 
 
-def payload_error(found: Sequence[Any]) -> errors.ServiceError:
-    """The error for a payload that pydantic refused."""
+def payload_error(found: Sequence[Any], body: object = None) -> errors.ServiceError:
+    """The error for a payload that pydantic refused.
+
+    Args:
+        found: What pydantic says.
+        body: The payload as it came, to tell its members from what pydantic adds to a place.
+    """
     if any(each["type"] == "json_invalid" for each in found):
         return errors.BadRequest(f"The body is not JSON: {found[0]['ctx']['error']}.")
-    places = [{"pointer": _pointer(each["loc"]), "message": each["msg"]} for each in found[:100]]
+    # A member that can be null is refused twice: also for not being null.
+    told = [each for each in found if each["type"] != "none_required"] or found
+    places = [{"pointer": _pointer(each, body), "message": each["msg"]} for each in told[:100]]
     detail = "; ".join(f"{each['pointer']}: {each['message']}" for each in places[:3])
     return errors.InvalidPayload(f"The payload does not validate. {detail}", errors=places)
 
 
-def _pointer(location: Sequence[str | int]) -> str:
-    if location and location[0] == "body":
-        parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location[1:])
-        return "".join(f"/{part}" for part in parts)
-    return "/".join(str(part) for part in location)
+def _pointer(error: Mapping[str, Any], body: object) -> str:
+    location = error["loc"]
+    if not location or location[0] != "body":
+        return "/".join(str(part) for part in location)
+    parts = []
+    for part in location[1:]:
+        if isinstance(body, Mapping) and part in body:
+            body = body[part]
+        elif isinstance(body, list) and isinstance(part, int):
+            body = body[part] if part < len(body) else None
+        elif error["type"] != "missing" or part != location[-1]:
+            # Not of the payload: pydantic names the alternative that it tried.
+            continue
+        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{part}" for part in parts)
 
 
 def _routing_error(request: Request, error: HTTPException) -> errors.ServiceError:

@@ -1,9 +1,10 @@
 """All queries on progressive rollouts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from equipoise_service.accounts.models import Environment
@@ -88,8 +89,8 @@ def due(session: Session, now: datetime) -> Sequence[Rollout]:
     return session.exec(statement).all()
 
 
-def take_step(session: Session, rollout: Rollout, *, step: int, due_at: datetime, now: datetime) -> bool:
-    """Go on to a step, unless another process moved the rollout since it was read; whether it went on."""
+def change_running(session: Session, rollout: Rollout, values: Mapping[str, Any]) -> bool:
+    """Change a rollout, unless another process moved it since it was read; whether it was changed."""
     result = session.connection().execute(
         update(Rollout)
         .where(
@@ -98,7 +99,6 @@ def take_step(session: Session, rollout: Rollout, *, step: int, due_at: datetime
             col(Rollout.step) == rollout.step,
             col(Rollout.due_at) == rollout.due_at,
         )
-        .values(step=step, due_at=due_at, updated_at=now)
+        .values(**values)
     )
-    assert isinstance(result, CursorResult)  # noqa: S101 - what an update gives
     return result.rowcount == 1

@@ -1,12 +1,14 @@
 """What goes over the wire about segments."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from equipoise_service.keys import Key
+from equipoise_service.nesting import depth
 
 MAX_IDS = 200_000
 """Most ids of one segment."""
@@ -14,8 +16,24 @@ MAX_IDS = 200_000
 UNIT = "$unit"
 """The attribute that is the unit's id, as it is given to evaluation."""
 
+_MAX_DEPTH = 64
+"""Far more than a condition can have; what nests deeper could not even be written down to be compared."""
+
+
+def _check_json(condition: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse what cannot be stored as JSON; the SDK's reader says the rest."""
+    if depth(condition) > _MAX_DEPTH:
+        raise ValueError("the condition nests too deeply")
+    try:
+        json.dumps(condition, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise ValueError("every number must be finite, and every string valid Unicode") from None
+    return condition
+
+
 Condition = Annotated[
     dict[str, JsonValue],
+    AfterValidator(_check_json),
     Field(
         description="A condition on attributes, as the configuration document has it: `all`, `any`, `not`, "
         "`segment`, or `attribute` with `operator` and `value`.",

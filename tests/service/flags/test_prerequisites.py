@@ -1,0 +1,114 @@
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.service.flags.flags import make, patch, served
+
+from equipoise import evaluate
+
+EVERYBODY = [{"key": "all", "variant": "new"}]
+
+
+def needs(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
+    return [{"flag": flag, "variants": [variant]} for flag, variant in pairs]
+
+
+def test_a_flag_serves_its_default_until_its_prerequisite_gives_the_variant(client: TestClient) -> None:
+    make(client, key="base")
+    make(client, key="top", rules=EVERYBODY, prerequisites=needs(("base", "new")))
+    got = evaluate(served(client), "top", "u")
+    assert (got.variant, got.reason) == ("old", "DEFAULT")
+    patch(client, "base", rules=EVERYBODY)
+    assert evaluate(served(client), "top", "u").variant == "new"
+
+
+def test_a_cycle_is_refused_and_named(client: TestClient) -> None:
+    for key in ("a", "b", "c"):
+        make(client, key=key)
+    assert patch(client, "a", prerequisites=needs(("b", "new"))).status_code == 200
+    assert patch(client, "b", prerequisites=needs(("c", "new"))).status_code == 200
+    answer = patch(client, "c", prerequisites=needs(("a", "new")))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/prerequisites"
+    assert "a → b → c → a" in error["message"]
+    itself = patch(client, "c", prerequisites=needs(("c", "new")))
+    assert itself.status_code == 422
+    assert "c → c" in itself.json()["errors"][0]["message"]
+    assert served(client).flags["c"].prerequisites == ()
+
+
+def test_a_cycle_over_environments_is_none(service: Any) -> None:
+    service.client.headers.update(service.key())
+    for key in ("a", "b"):
+        make(service.client, key=key)
+    assert patch(service.client, "a", prerequisites=needs(("b", "new"))).status_code == 200
+    service.client.headers.update(service.key(environment="staging"))
+    assert patch(service.client, "b", prerequisites=needs(("a", "new"))).status_code == 200
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+def test_a_chain_has_ten_links_at_most_wherever_it_grows(client: TestClient, upwards: bool) -> None:
+    for n in range(12):
+        make(client, key=f"flag-{n}")
+    links = [(f"flag-{n}", f"flag-{n + 1}") for n in range(11)]
+    answers = [
+        patch(client, flag, prerequisites=needs((needed, "new"))).status_code
+        for flag, needed in (links if upwards else reversed(links))
+    ]
+    assert answers == [200] * 10 + [422]
+    assert client.get("/v1/config").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("prerequisites", "pointer"),
+    [
+        (needs(("base", "new"), ("gone", "new")), "/prerequisites/1/flag"),
+        (needs(("base", "newest")), "/prerequisites/0/variants/0"),
+        ([{"flag": "base", "variants": []}], "/prerequisites/0/variants"),
+        (needs(("devices", "new")), "/prerequisites/0/flag"),
+        (needs(("archived", "new")), "/prerequisites/0/flag"),
+    ],
+)
+def test_a_wrong_prerequisite_is_422(
+    client: TestClient, prerequisites: list[dict[str, Any]], pointer: str
+) -> None:
+    make(client, key="base")
+    make(client, key="devices", unit_type="device")
+    make(client, key="archived")
+    client.post("/v1/flags/archived/archive")
+    make(client, key="top")
+    answer = patch(client, "top", prerequisites=prerequisites)
+    assert answer.status_code == 422
+    assert pointer in {each["pointer"] for each in answer.json()["errors"]}
+
+
+def test_a_prerequisite_can_neither_be_archived_nor_lose_the_variant(service: Any) -> None:
+    client = service.client
+    client.headers.update(service.key(environment="staging"))
+    make(client, key="base")
+    make(client, key="top", prerequisites=needs(("base", "new")))
+    client.headers.update(service.key())
+    for answer in (
+        client.post("/v1/flags/base/archive"),
+        patch(client, "base", variants=[{"key": "old", "value": "solr"}]),
+    ):
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:equipoise:problem:in-use"
+        assert answer.json()["used_by"] == ["the prerequisites of top in staging"]
+    assert client.post("/v1/flags/top/archive").status_code == 200
+    assert client.post("/v1/flags/base/archive").status_code == 200
+
+
+def test_a_flag_with_a_live_experiment_cannot_be_archived(service: Any, payload: Any) -> None:
+    client = service.client
+    client.headers.update(service.key())
+    client.post("/v1/experiments", json=payload())
+    for move, status in (("start", 409), ("pause", 409), ("stop", 200)):
+        client.post(f"/v1/experiments/new-landing-page/{move}")
+        answer = client.post("/v1/flags/new-landing-page/archive")
+        assert answer.status_code == status, move
+        if status == 409:
+            assert answer.json()["used_by"] == ["the experiment new-landing-page in production"]
+    document = client.get("/v1/config").json()
+    assert (document["flags"], document["experiments"]) == ({}, {})
