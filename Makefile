@@ -14,7 +14,7 @@ MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast test-engines coverage check format bench peers calibrate mutants constraints clean
+.PHONY: help setup demo serve test test-fast randomisation test-engines coverage check format bench peers calibrate mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ test-engines: $(ENGINES_READY) ## run the tests that need PostgreSQL, ClickHouse
 
 coverage: $(READY) ## measure which lines and branches of the statistics the tests reach (three minutes); all must be
 	@$(BIN)/pytest --numprocesses auto --hypothesis-seed 0 --cov equipoise_stats --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100 tests/stats
+
+randomisation: $(READY) ## assign a million units in fifty experiments, test uniformity and independence (minutes)
+	@$(BIN)/pytest -s -m slow tests/sdk/test_randomisation.py
 
 check: $(READY) ## check format, lint, types and import directions
 	@$(BIN)/ruff format --check .
