@@ -7,16 +7,18 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.paired import paired, row
 from benchmarks.peers import evaluation_equipoise
-from benchmarks.peers.scene import Peer, check
-from equipoise.configuration import load
+from benchmarks.peers.scene import FLAG, Peer, check
+from equipoise import assign_many
+from equipoise.configuration import load, parse
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS, FLAGS = 1_000, 5_000
-UNITS = 100_000
+UNITS = 20_000
 ROUNDS = 9
 MILLIONS = 10
 
@@ -43,6 +45,7 @@ def main() -> None:
     body = json.dumps(evaluation_equipoise.document(EXPERIMENTS - 1)).encode()
     _parsing(body)
     _memory(body)
+    _bulk()
     _flat()
     _import()
 
@@ -51,7 +54,7 @@ def _evaluation() -> None:
     """One evaluation with everything loaded, over the same with one experiment alone."""
     loaded = evaluation_equipoise.logged(evaluation_equipoise.document(EXPERIMENTS - 1, FLAGS - EXPERIMENTS))
     alone = evaluation_equipoise.logged()
-    units = [f"user-{number}" for number in range(UNITS // 5)]
+    units = [f"user-{number}" for number in range(UNITS)]
     for peer in (loaded, alone):
         check(peer)
     measured, floor, ratios = paired(lambda: _micros(loaded, units), lambda: _micros(alone, units), ROUNDS)
@@ -90,6 +93,31 @@ def _memory(body: bytes) -> None:
     del configuration
     limit = 20.0
     row(f"memory of {EXPERIMENTS:,} experiments", f"{kept:.1f} MB", f"{limit:.0f} MB", [kept / limit])
+
+
+def _bulk() -> None:
+    """A million units in one call, over a loop that hashes the same and does nothing else."""
+    document = evaluation_equipoise.document()
+    rule, experiment = document["flags"][FLAG]["rules"][0], document["experiments"][FLAG]
+    del rule["audience"]
+    configuration = parse(document)
+    units = [f"user-{number}" for number in range(1_000_000)]
+    salt = f"{experiment['salt']}:".encode()
+
+    def bulk() -> float:
+        begin = time.process_time()
+        assign_many(configuration, FLAG, units)
+        return len(units) / (time.process_time() - begin) / 1e6
+
+    def hashing() -> float:
+        begin = time.process_time()
+        for unit in units:
+            sha256(salt + unit.encode()).digest()
+        return len(units) / (time.process_time() - begin) / 1e6
+
+    measured, floor, ratios = paired(bulk, hashing, ROUNDS)
+    name = "a million units in one call, over hashing them (limit 0.6)"
+    row(name, f"{measured:.2f} M/s", f"{floor:.2f} M/s", ratios)
 
 
 def _flat() -> None:

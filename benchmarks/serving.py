@@ -1,4 +1,4 @@
-"""`GET /v1/config` and `POST /v1/assignments` against bare FastAPI routes in the same process."""
+"""`GET /v1/config`, `POST /v1/assignments` and OFREP against bare FastAPI routes in the same process."""
 
 import json
 
@@ -42,6 +42,30 @@ def main() -> None:
             "/v1/assignments",
             one,
             echo,
+        )
+        context = json.dumps({"context": {"targetingKey": "user-1", "country": "FR"}}).encode()
+        _compare(
+            running,
+            "OFREP, one flag, against a JSON echo",
+            "POST",
+            f"/ofrep/v1/evaluate/flags/{KEY}",
+            context,
+            echo,
+        )
+        all_flags = "/ofrep/v1/evaluate/flags"
+        etag = httpx2.post(
+            f"{running.url}{all_flags}",
+            content=context,
+            headers={"Authorization": f"Bearer {running.key}"},
+        )
+        _compare(
+            running,
+            "OFREP, all flags, 304, against a JSON echo",
+            "POST",
+            all_flags,
+            context,
+            echo,
+            If_None_Match=etag.headers["ETag"],
         )
 
 

@@ -46,7 +46,7 @@ def main() -> None:
         evaluation_unleash.unlogged(),
         evaluation_optimizely.unlogged(),
     ]
-    known = [_units("known", UNITS)] * ROUNDS
+    known = [_units("known", UNITS)] * (ROUNDS + 1)
     measured = _measured([ours, *peers], known)
     own = measured.pop(ours.name)
     for name, times in measured.items():
@@ -54,7 +54,7 @@ def main() -> None:
     fastest = min(measured, key=lambda name: median(measured[name]))
     _row(f"the fastest: {fastest}", own, measured[fastest])
 
-    unseen = _measured([ours, eppo], [_units(f"new-{number}", UNITS) for number in range(ROUNDS)])
+    unseen = _measured([ours, eppo], [_units(f"new-{number}", UNITS) for number in range(ROUNDS + 1)])
     _row("every unit new; eppo-server-sdk as above", unseen[ours.name], unseen[eppo.name])
     bare, bare_eppo = evaluation_equipoise.unlogged(), evaluation_eppo.unlogged()
     unlogged = _measured([bare, bare_eppo], known)
@@ -68,13 +68,12 @@ def _units(prefix: str, count: int) -> list[str]:
 
 
 def _measured(peers: Sequence[Peer], rounds: Sequence[list[str]]) -> Times:
-    """Let the libraries take turns, so that a machine's drift hits all alike, after one turn that warms."""
+    """Let the libraries take turns, so that drift of the machine hits all; the first round does not count."""
     for peer in peers:
         check(peer)
-        peer.run(_units("warm", UNITS // 10))
-        peer.run(rounds[0][: UNITS // 10])
+        peer.run(rounds[0])
     times: Times = {peer.name: [] for peer in peers}
-    for units in rounds:
+    for units in rounds[1:]:
         for peer in peers:
             begin = time.process_time()
             peer.run(units)
