@@ -8,6 +8,8 @@ import typer
 from equipoise_service.cli.failures import Failure
 
 if TYPE_CHECKING:
+    import logging
+
     import uvicorn
 
     from equipoise_service.evaluation.changes import Changes
@@ -35,6 +37,7 @@ def serve(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel("WARNING")
+    logging.getLogger("uvicorn.access").addFilter(_without_query)
     listening = _listen(settings.host if host is None else host, settings.port if port is None else port)
     address, bound_port = listening.getsockname()[:2]
     # uvicorn ends in order and then raises the signal again, which must not skip closing the databases.
@@ -85,6 +88,13 @@ def _listen(host: str, port: int) -> socket.socket:
             "with --port, or stop what uses it."
         ) from None
     return listening
+
+
+def _without_query(record: "logging.LogRecord") -> bool:
+    """Let a line of the access log pass without the query: the URL of a stream of changes opens it."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
 
 
 def _server(config: "uvicorn.Config", changes: "Changes") -> "uvicorn.Server":

@@ -252,3 +252,16 @@ def test_the_service_stops_in_order_while_streams_are_open(tmp_path: Path) -> No
         assert "Traceback" not in log
         assert "ERROR" not in log
         assert "timeout" not in log.lower()
+
+
+def test_the_access_log_shows_no_ticket(tmp_path: Path) -> None:
+    with running_service(tmp_path, EQUIPOISE_ACCESS_LOG="true") as service:
+        url = stream_url(service)
+        ticket = httpx2.URL(url).params["ticket"]
+        with reading(url):
+            pass
+        service.process.stop()
+        log = service.process.log_tail(200)
+        assert '"GET /ofrep/v1/changes HTTP/1.1" 200' in log
+        assert ticket not in log
+        assert ticket.rpartition(".")[2] not in log
