@@ -28,6 +28,9 @@ SERVES: Final = ("variant", "rollout", "experiment")
 """What a rule serves: exactly one of these members."""
 
 
+NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 def named(
     document: Mapping[str, Any], name: str, one: Callable[[str, Mapping[str, Any], str], NamedT]
 ) -> Mapping[str, NamedT]:
@@ -143,7 +146,9 @@ def experiment(key: str, document: Mapping[str, Any], place: str, flags: Mapping
     ranges = _ranges(get("ranges"), variants, f"{place}.ranges")
     _check_partition(ranges, f"{place}.ranges")
     holdouts = read.sequence(document.get("holdouts", []), f"{place}.holdouts")
-    overrides = read.mapping(document.get("overrides", {}), f"{place}.overrides")
+    overrides = document.get("overrides", NO_OVERRIDES)
+    if overrides is not NO_OVERRIDES:
+        overrides = _overrides(overrides, variants, f"{place}.overrides")
     return Experiment(
         key=key,
         status=read.one_of(get("status"), STATUSES, f"{place}.status"),
@@ -157,13 +162,17 @@ def experiment(key: str, document: Mapping[str, Any], place: str, flags: Mapping
         salt=None if get("salt") is None else read.text(get("salt"), f"{place}.salt"),
         ranges=ranges,
         holdouts=tuple(read.text(each, f"{place}.holdouts") for each in holdouts),
-        overrides=MappingProxyType(
-            {
-                unit: read.one_of(each, variants, f"{place}.overrides.{unit}")
-                for unit, each in overrides.items()
-            }
-        ),
+        overrides=overrides,
         sticky=read.boolean(document.get("sticky", False), f"{place}.sticky"),
+    )
+
+
+def _overrides(value: Any, variants: Collection[str], place: str) -> Mapping[str, str]:
+    return MappingProxyType(
+        {
+            unit: read.one_of(variant, variants, f"{place}.{unit}")
+            for unit, variant in read.mapping(value, place).items()
+        }
     )
 
 

@@ -4,7 +4,7 @@ An operator is false where the attribute is missing or of a type that it does no
 `not_in` are exactly the negations of `equals` and `in`. No function made here ever raises.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import eq, ge, gt, le, lt
 from typing import Any, Final, NamedTuple
 
@@ -38,7 +38,7 @@ def read(document: Mapping[str, Any], place: str) -> Condition:
         ConfigurationError: it is malformed; the error names the place.
     """
     name = read_.text(document["attribute"], f"{place}.attribute", MAX_TEXT)
-    operator = read_.one_of(read_.member(document, "operator", place), tuple(OPERATORS), f"{place}.operator")
+    operator = read_.one_of(read_.member(document, "operator", place), OPERATORS, f"{place}.operator")
     value = OPERATORS[operator].read(read_.member(document, "value", place), f"{place}.value")
     return {"attribute": name, "operator": operator, "value": value}
 
@@ -62,19 +62,29 @@ def compile(condition: Condition) -> Holds:
 
 def ids(name: str, members: frozenset[str]) -> Holds:
     """Return the function of `in` for texts alone: the frequent case, and that of a segment's ids."""
-    test = _in_texts(members)
     if name == UNIT:
-        return lambda unit, _: test(unit)
+        return lambda unit, _: unit in members
 
-    def holds(unit: str, attributes: Any) -> bool:
+    def holds(_: str, attributes: Any) -> bool:
         try:
             value = attributes.get(name)
-            return value in members or (isinstance(value, tuple) and slowly(unit, attributes))
+            return value in members or (isinstance(value, tuple) and _any_in(value, members))
         except Exception:  # a list, which cannot be hashed; or no mapping, or a value that cannot be compared
-            return slowly(unit, attributes)
+            return _list_in(attributes, name, members)
 
-    slowly = _on(name, test)
     return holds
+
+
+def _list_in(attributes: Any, name: str, members: frozenset[str]) -> bool:
+    try:
+        value = attributes.get(name)
+        return isinstance(value, list) and _any_in(value, members)
+    except Exception:  # as above
+        return False
+
+
+def _any_in(values: Iterable[Any], members: frozenset[str]) -> bool:
+    return any(isinstance(value, str) and value in members for value in values)
 
 
 def _one_text(name: str, expected: str) -> Holds:
@@ -140,13 +150,6 @@ def _in(values: list[Any]) -> Test:
         if isinstance(value, str):
             return value in texts
         return value in booleans if isinstance(value, bool) else is_number(value) and value in numbers
-
-    return lambda value: any(map(one, value)) if isinstance(value, list | tuple) else one(value)
-
-
-def _in_texts(members: frozenset[str]) -> Test:
-    def one(value: Any) -> bool:
-        return isinstance(value, str) and value in members
 
     return lambda value: any(map(one, value)) if isinstance(value, list | tuple) else one(value)
 

@@ -1,7 +1,7 @@
 """Read members of a JSON document, each check naming the place it looked at."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from sys import float_info
 from typing import Any, Final, TypeVar
@@ -21,9 +21,10 @@ MAX_DEPTH: Final = 32
 
 def member(document: Mapping[str, Any], name: str, place: str) -> Any:
     """Return the member `name`, which must be there."""
-    if name not in document:
-        raise ConfigurationError(place, f"the member {name!r} is missing")
-    return document[name]
+    try:
+        return document[name]
+    except KeyError:
+        raise ConfigurationError(place, f"the member {name!r} is missing") from None
 
 
 def mapping(value: Any, place: str) -> Mapping[str, Any]:
@@ -42,11 +43,11 @@ def mapping(value: Any, place: str) -> Mapping[str, Any]:
     return value
 
 
-def sequence(value: Any, place: str) -> list[Any]:
+def sequence(value: Any, place: str) -> Sequence[Any]:
     """Return a JSON array."""
     if not isinstance(value, list | tuple):
         raise ConfigurationError(place, f"expected an array, found {_kind(value)}")
-    return list(value)
+    return value
 
 
 def text(value: Any, place: str, limit: int | None = None) -> str:
@@ -111,6 +112,8 @@ def exact(value: ValueT, place: str) -> ValueT:
 
 def interval(start: Any, end: Any, limit: int, place: str) -> tuple[int, int]:
     """Return a half-open interval within 0 to `limit`; it may be empty."""
+    if type(start) is int and type(end) is int and 0 <= start <= end <= limit:
+        return start, end
     low, high = whole(start, place), whole(end, place)
     if not low <= high <= limit:
         raise ConfigurationError(place, f"expected 0 <= start <= end <= {limit}, found {low} to {high}")
