@@ -14,6 +14,7 @@ from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.flags.models import Flag
 from equipoise_service.flags.states import ship_rule
+from equipoise_service.flags.uses import check_not_archived
 from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
 from equipoise_service.layers.service import hold_slots, make_salt
@@ -33,6 +34,8 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     now = datetime.now(UTC)
     run = repository.run_of(session, _id(experiment.id), principal.environment_id)
     after = status_after(move, Status(run.status) if run else Status.DRAFT)
+    if move in (Move.START, Move.RESUME):
+        check_not_archived(session.get_one(Flag, experiment.flag_id))
     if run is None:
         run = Run(experiment_id=_id(experiment.id), environment_id=principal.environment_id, status=after)
         session.add(run)

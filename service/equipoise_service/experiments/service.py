@@ -22,6 +22,7 @@ from equipoise_service.experiments.variants import (
 )
 from equipoise_service.flags import repository as flags
 from equipoise_service.flags.models import Flag
+from equipoise_service.flags.uses import check_not_archived, check_unreferenced
 from equipoise_service.holdouts import repository as holdouts
 from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
@@ -129,6 +130,7 @@ def _flag_for(session: Session, project_id: int, payload: ExperimentIn) -> Flag:
     if payload.flag is not None:
         if flag is None:
             raise invalid("/flag", f"there is no flag {payload.flag}")
+        check_not_archived(flag)
         check_attached(flag, payload.variants)
         return flag
     if flag is not None:
@@ -251,6 +253,7 @@ def _change_flag(session: Session, flag: Flag, variants: list[VariantIn], *, sta
         fields["values"] = {**flag.values, **fields["values"]}
     if all(getattr(flag, name) == value for name, value in fields.items()):
         return False
+    check_unreferenced(session, flag, flag.values.keys() - fields["values"].keys())
     for name, value in fields.items():
         setattr(flag, name, value)
     session.add(flag)

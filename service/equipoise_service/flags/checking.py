@@ -113,10 +113,9 @@ def check_readable(session: Session, flag: Flag, environment_id: int, state: Fla
         f"flags.{flag.key}.default": "/default",
         f"flags.{flag.key}.prerequisites": "/prerequisites",
     }
-    # A chain may become too long, or close, at another flag than this one.
-    places |= {f"flags.{key}.prerequisites": "/prerequisites" for key in flags}
     members = {"segments": segment_stubs(session, flag.project_id), "flags": flags}
-    read = load_fragment(members, places)
+    # A chain of prerequisites may become too long, or close, at another flag than this one.
+    read = load_fragment(members, places, elsewhere="/prerequisites")
     for index, (rule, stored) in enumerate(zip(read.flags[flag.key].rules, rules, strict=True)):
         if rule.audience is not None:
             check_known(rule.audience, stored["audience"], f"/rules/{index}/audience")

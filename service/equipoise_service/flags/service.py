@@ -16,7 +16,7 @@ from equipoise_service.flags.models import Flag
 from equipoise_service.flags.rules import stored_rules
 from equipoise_service.flags.schemas import FlagIn, FlagPatch, VariantIn
 from equipoise_service.flags.states import effective_rules, state_to_change
-from equipoise_service.flags.uses import check_archivable, check_unused
+from equipoise_service.flags.uses import check_archivable, check_not_archived, check_unused
 from equipoise_service.flags.values import FlagType, value_of_type
 from equipoise_service.rollouts import repository as rollouts
 from equipoise_service.segments.checking import invalid
@@ -105,16 +105,6 @@ def archive(session: Session, flag: Flag) -> None:
     check_archivable(session, flag)
     flag.archived_at = flag.updated_at = datetime.now(UTC)
     session.add(flag)
-
-
-def check_not_archived(flag: Flag) -> None:
-    """Refuse what cannot be done to a flag that was put away.
-
-    Raises:
-        Conflict: It was.
-    """
-    if flag.archived_at is not None:
-        raise Conflict(f"The flag {flag.key} was archived and cannot be changed.", type="frozen-field")
 
 
 def served_experiments(session: Session, flag: Flag, environment_id: int) -> list[tuple[Experiment, Status]]:

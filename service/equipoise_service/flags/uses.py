@@ -1,6 +1,6 @@
-"""What uses a flag or one of its variants, so that it cannot go."""
+"""What a flag is used by, so that it or one of its variants cannot go; what an archived flag is not for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlmodel import Session
 
@@ -12,6 +12,16 @@ from equipoise_service.rollouts import repository as rollouts
 
 _NAMED = 20
 """How many users a refusal names."""
+
+
+def check_not_archived(flag: Flag) -> None:
+    """Refuse what cannot be done to a flag that was put away.
+
+    Raises:
+        Conflict: It was.
+    """
+    if flag.archived_at is not None:
+        raise Conflict(f"The flag {flag.key} was archived and cannot be changed.", type="frozen-field")
 
 
 def check_archivable(session: Session, flag: Flag) -> None:
@@ -47,23 +57,36 @@ def check_unused(session: Session, flag: Flag, variants: Collection[str]) -> Non
     Raises:
         Conflict: A rule, an experiment, a rollout or a prerequisite names one; the error says which.
     """
-    users = [user for variant, user in _users(session, flag) if variant in variants]
-    if users:
-        users = list(dict.fromkeys(users))
+    randomised = [
+        (variant, f"the experiment {key}")
+        for variant, key in repository.randomised_variants(session, flag.id or 0).items()
+    ]
+    _refuse(flag, variants, [*randomised, *_users(session, flag)])
+
+
+def check_unreferenced(session: Session, flag: Flag, variants: Collection[str]) -> None:
+    """Refuse to take variants out of a flag that something other than an experiment refers to.
+
+    Raises:
+        Conflict: A rule, a rollout or a prerequisite names one; the error says which.
+    """
+    _refuse(flag, variants, _users(session, flag))
+
+
+def _refuse(flag: Flag, variants: Collection[str], users: Sequence[tuple[str, str]]) -> None:
+    names = list(dict.fromkeys(user for variant, user in users if variant in variants))
+    if names:
         raise Conflict(
             f"{', '.join(sorted(variants))} cannot be taken out of the flag {flag.key}: "
-            f"used by {', '.join(users[:_NAMED])}.",
+            f"used by {', '.join(names[:_NAMED])}.",
             type="in-use",
-            used_by=users,
+            used_by=names,
         )
 
 
 def _users(session: Session, flag: Flag) -> list[tuple[str, str]]:
-    """Each variant that something refers to, with what does."""
-    users = [
-        (variant, f"the experiment {key}")
-        for variant, key in repository.randomised_variants(session, flag.id or 0).items()
-    ]
+    """Each variant that a rule, a rollout or a prerequisite refers to, with what does."""
+    users: list[tuple[str, str]] = []
     for rollout, environment in rollouts.live_rollouts(session, flag.id or 0):
         name = f"the rollout {rollout.key} in {environment}"
         users += [(rollout.from_variant, name), (rollout.to_variant, name)]

@@ -11,8 +11,8 @@ from equipoise_service.accounts.principals import Principal
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.flags.models import Flag
-from equipoise_service.flags.service import check_not_archived
 from equipoise_service.flags.states import add_rule, replace_rule
+from equipoise_service.flags.uses import check_not_archived
 from equipoise_service.layers.service import make_salt
 from equipoise_service.rollouts import repository
 from equipoise_service.rollouts.lifecycle import Move, Status, allowed_moves, status_after

@@ -59,12 +59,15 @@ def check_known(read: Mapping[str, Any] | None, given: Mapping[str, Any], pointe
         raise invalid(pointer, "the condition has a member that no condition of its kind has")
 
 
-def load_fragment(members: Mapping[str, Any], places: Mapping[str, str]) -> Configuration:
+def load_fragment(
+    members: Mapping[str, Any], places: Mapping[str, str], elsewhere: str = ""
+) -> Configuration:
     """Read a part of a configuration document as every client would.
 
     Args:
         members: `flags` and what they refer to.
         places: JSON pointers into the payload, by the beginning of the reader's place.
+        elsewhere: What to blame for what is wrong in no such place.
 
     Raises:
         InvalidPayload: It cannot be read; the error names the place.
@@ -85,10 +88,10 @@ def load_fragment(members: Mapping[str, Any], places: Mapping[str, str]) -> Conf
             if error.place.startswith(place) and rest[:1] in ("", ".", "["):
                 inner = "".join(f"/{name or index}" for name, index in _PART.findall(rest))
                 raise invalid(pointer + inner, error.problem) from None
-        raise invalid("", str(error)) from None
+        raise invalid(elsewhere, str(error)) from None
     except (OverflowError, UnicodeEncodeError):
         message = "every number must be one that 64 bits hold, and every string valid Unicode"
-        raise invalid(next(iter(places.values()), ""), message) from None
+        raise invalid(elsewhere, message) from None
 
 
 def invalid(pointer: str, message: str) -> InvalidPayload:

@@ -13,6 +13,7 @@ from equipoise_service.segments import repository
 from equipoise_service.segments.checking import check_known, invalid, load_fragment
 from equipoise_service.segments.models import Segment
 from equipoise_service.segments.publication import segment_stubs
+from equipoise_service.segments.references import referred
 from equipoise_service.segments.schemas import (
     MAX_IDS,
     UNIT,
@@ -22,7 +23,7 @@ from equipoise_service.segments.schemas import (
     SegmentOut,
     SegmentPatch,
 )
-from equipoise_service.segments.users import users_of
+from equipoise_service.segments.users import audiences, users_of
 
 _ids = msgspec.json.Decoder(list[str])
 
@@ -146,13 +147,21 @@ def present(segment: Segment) -> SegmentOut:
 
 
 def _check(session: Session, segment: Segment) -> None:
-    """Check a segment's condition beside all other segments: one of these may refer to it."""
+    """Check a segment's condition beside everything that refers to it, near or far."""
     condition: Mapping[str, Any] = segment.condition or {}
     with session.no_autoflush:
         others = segment_stubs(session, segment.project_id)
+        rules = [
+            {"audience": audience, "variant": "on"}
+            for _, audience in audiences(session, segment.project_id)
+            if any(True for _ in referred(audience))
+        ]
     others[segment.key] = {"condition": condition}
-    places = {f"segments.{segment.key}.condition": "/condition", "segments": "/condition"}
-    read = load_fragment({"segments": others, "flags": {}}, places)
+    flag = {"type": "boolean", "variants": {"on": True}, "default": "on", "rules": rules}
+    members = {"segments": others, "flags": {"users": flag}}
+    place = f"segments.{segment.key}.condition"
+    # What is wrong elsewhere is wrong because of this condition: all was right before.
+    read = load_fragment(members, {place: "/condition"}, elsewhere="/condition")
     check_known(read.segments[segment.key].condition, condition, "/condition")
 
 

@@ -192,3 +192,31 @@ def test_a_flag_outlives_the_experiment_that_was_started_on_it(client: TestClien
     assert (got.value, got.experiment) == ("old", None)
     assert client.post("/v1/flags/new-landing-page/archive").status_code == 200
     assert served(client).flags == {}
+
+
+def test_an_experiment_cannot_take_a_variant_from_the_flags_own_rules(
+    client: TestClient, payload: Any
+) -> None:
+    client.post("/v1/experiments", json=payload())
+    shown = client.get("/v1/flags/new-landing-page").json()
+    staff = rule("staff", {"variant": "treatment"}, where("staff", True))
+    assert patch(client, "new-landing-page", rules=[staff, *shown["rules"]]).status_code == 200
+    path = "/v1/experiments/new-landing-page"
+    arms = [{"key": "control", "value": "old", "control": True}, {"key": "other", "value": "x"}]
+    headers = {"If-Match": client.get(path).headers["ETag"]}
+    answer = client.patch(path, json={"variants": arms}, headers=headers)
+    assert answer.status_code == 409
+    assert answer.json()["used_by"] == ["the rule staff in production"]
+    assert patch(client, "new-landing-page", rules=shown["rules"]).status_code == 200
+    assert client.patch(path, json={"variants": arms}, headers=headers).status_code == 200
+
+
+def test_nothing_starts_on_an_archived_flag(client: TestClient, payload: Any) -> None:
+    make(client)
+    attach(client, payload)
+    assert client.post("/v1/flags/search-engine/archive").status_code == 200
+    arms = [{"key": "old", "control": True}, {"key": "new"}]
+    late = client.post("/v1/experiments", json=payload("late", flag="search-engine", variants=arms))
+    for answer in (late, client.post("/v1/experiments/speed/start")):
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:equipoise:problem:frozen-field"

@@ -182,3 +182,15 @@ def test_a_segment_does_not_become_one_of_the_other_kind(client: TestClient) -> 
         assert answer.json()["errors"][0]["pointer"] == f"/{next(iter(wrong))}"
     for answer in (client.get("/v1/segments/dach/ids"), client.post("/v1/segments/dach/ids", json={})):
         assert answer.status_code == 409
+
+
+def test_a_condition_must_not_make_what_refers_to_it_too_large(client: TestClient, payload: Any) -> None:
+    tenfold = {"any": [{"segment": "small"}] * 100}
+    segment(client, "small")
+    assert client.post("/v1/experiments", json=payload(audience=tenfold)).status_code == 201
+    answer = change(client, "small", condition={"any": [where("n", n) for n in range(101)]})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/condition"
+    assert "10,000" in error["message"]
+    assert change(client, "small", condition={"any": [where("n", n) for n in range(100)]}).status_code == 200
