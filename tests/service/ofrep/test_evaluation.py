@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from fastapi.testclient import TestClient
 from equipoise import evaluate
 from equipoise.configuration import load
 from equipoise_service.accounts.principals import Scope
-from equipoise_service.ofrep import answers
+from equipoise_service.ofrep import answers, endpoints
+from equipoise_service.ofrep.tickets import PERIOD_SECONDS
 
 FLAGS = "/ofrep/v1/evaluate/flags"
 VALUES: dict[str, tuple[Any, Any]] = {
@@ -265,3 +267,20 @@ def test_a_fault_of_the_service_is_a_500_that_tells_nothing(
 def test_the_rest_of_the_service_keeps_problem_documents(flags: TestClient) -> None:
     answer = flags.post("/v1/assignments", content=b"{")
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_304_leaves_a_ticket_that_is_good_for_an_hour(
+    flags: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = {"targetingKey": "u1"}
+    begin = 1_780_000_000 - 1_780_000_000 % PERIOD_SECONDS
+    clock = SimpleNamespace(time=lambda: begin)
+    monkeypatch.setattr(endpoints, "time", clock)
+    first = bulk(flags, context)
+    clock.time = lambda: begin + PERIOD_SECONDS - 1
+    assert bulk(flags, context, first.headers["ETag"]).status_code == 304
+    clock.time = lambda: begin + PERIOD_SECONDS
+    renewed = bulk(flags, context, first.headers["ETag"])
+    assert renewed.status_code == 200
+    assert renewed.json()["flags"] == first.json()["flags"]
+    assert renewed.json()["eventStreams"] != first.json()["eventStreams"]
