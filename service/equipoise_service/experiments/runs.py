@@ -34,7 +34,7 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     now = datetime.now(UTC)
     run = repository.run_of(session, _id(experiment.id), principal.environment_id)
     after = status_after(move, Status(run.status) if run else Status.DRAFT)
-    if move in (Move.START, Move.RESUME):
+    if move in (Move.START, Move.RESUME, Move.SHIP):
         check_not_archived(session.get_one(Flag, experiment.flag_id))
     if run is None:
         run = Run(experiment_id=_id(experiment.id), environment_id=principal.environment_id, status=after)

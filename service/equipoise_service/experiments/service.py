@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
+from equipoise_service.accounts import repository as accounts
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.experiments import repository
@@ -21,6 +22,7 @@ from equipoise_service.experiments.variants import (
     invalid,
 )
 from equipoise_service.flags import repository as flags
+from equipoise_service.flags.checking import check_readable
 from equipoise_service.flags.models import Flag
 from equipoise_service.flags.uses import check_not_archived, check_unreferenced
 from equipoise_service.holdouts import repository as holdouts
@@ -110,6 +112,7 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
         experiment.layer_id = _existing_layer(session, principal.project_id, payload.layer)
     if fields & {"unit_type", "layer"}:
         _check_unit_type(session, experiment, "/unit_type" if "unit_type" in fields else "/layer")
+        _check_flag_readable(session, experiment)
     new_revision = _change_who_is_compared(session, experiment, payload, started=bool(runs))
     if fields & {"overrides", "variants"}:
         check_overrides(experiment, "/overrides" if "overrides" in fields else "/variants")
@@ -172,6 +175,17 @@ def _check_unit_type(session: Session, experiment: Experiment, pointer: str) -> 
             f"the layer {layer.key} holds {other[0]}, which randomises {other[1]!r} and not "
             f"{experiment.unit_type!r}; only experiments on one unit type can exclude each other",
         )
+
+
+def _check_flag_readable(session: Session, experiment: Experiment) -> None:
+    """A flag that was made with an experiment is asked for with its units, and so are its prerequisites."""
+    session.add(experiment)
+    session.flush()
+    flag = session.get_one(Flag, experiment.flag_id)
+    for environment, _ in accounts.environments(session):
+        if environment.project_id == experiment.project_id and flag.archived_at is None:
+            state = flags.state_of(session, _id(flag.id), _id(environment.id))
+            check_readable(session, flag, _id(environment.id), state)
 
 
 def _name_holdouts(session: Session, experiment: Experiment, keys: Sequence[str]) -> bool:

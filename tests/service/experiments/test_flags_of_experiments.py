@@ -237,3 +237,34 @@ def test_late_exposures_of_an_archived_experiment_are_taken_for_thirty_days(
     client.post("/v1/layers", json={"key": "any", "name": "A write publishes"})
     assert "new-landing-page" not in configuration(client).experiments
     assert accepted(client, exposure("new-landing-page", "treatment", revision=1)) == 0
+
+
+def test_an_archived_flag_takes_no_experiment_starts_none_and_ships_nothing(
+    flag: TestClient, payload: Any
+) -> None:
+    attach(flag, payload, "draft", "red", "green")
+    attach(flag, payload, "stopped", "red", "green")
+    do(flag, "stopped", "start", "stop")
+    assert flag.post("/v1/flags/colour/archive").status_code == 200
+    for answer in (
+        flag.post("/v1/experiments", json=on_flag(payload, "another", "red", "green")),
+        flag.post("/v1/experiments/draft/start"),
+        ship(flag, "stopped", "green"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+        assert "archived" in answer.json()["detail"]
+    assert configuration(flag).experiments == {}
+
+
+def test_a_draft_keeps_the_variants_that_rules_and_prerequisites_name(flag: TestClient, payload: Any) -> None:
+    flag.post("/v1/experiments", json=payload("maker"))
+    needs = {"prerequisites": [{"flag": "maker", "variants": ["treatment"]}]}
+    etag = {"If-Match": flag.get("/v1/flags/colour").headers["ETag"]}
+    assert flag.patch("/v1/flags/colour", json=needs, headers=etag).status_code == 200
+    variants = [{"key": "control", "control": True}, {"key": "other"}]
+    refused = change(flag, "maker", variants=variants)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:in-use")
+    assert "prerequisites of colour" in refused.json()["detail"]
+    refused = change(flag, "maker", unit_type="device", layer="maker")
+    assert refused.status_code == 422, refused.text
+    assert flag.get("/v1/experiments/maker").json()["unit_type"] == "user"

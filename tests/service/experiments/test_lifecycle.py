@@ -42,8 +42,8 @@ def do(client: TestClient, *moves: str) -> Any:
 
 
 def post(client: TestClient, move: str) -> Any:
-    body = {"json": {"variant": "treatment"}} if move == "ship" else {}
-    return client.post(f"/v1/experiments/new-landing-page/{move}", **body)
+    body = {"variant": "treatment"} if move == "ship" else None
+    return client.post(f"/v1/experiments/new-landing-page/{move}", json=body)
 
 
 @pytest.mark.parametrize(("status", "move"), list(itertools.product(ROUTES, Move)))

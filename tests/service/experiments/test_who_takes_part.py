@@ -27,7 +27,7 @@ def configuration(client: TestClient) -> Configuration:
     return load(client.get("/v1/config").content)
 
 
-def placed(client: TestClient, unit: str, **attributes: Any) -> Assignment:
+def placed(client: TestClient, unit: str, **attributes: Any) -> Assignment[Any]:
     return evaluate(configuration(client), "new-landing-page", unit, attributes=attributes)
 
 
