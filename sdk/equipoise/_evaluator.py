@@ -8,7 +8,7 @@ from equipoise.assignment import Assignment, Reason
 from equipoise.evaluation import unanswerable
 
 if TYPE_CHECKING:
-    from equipoise._exposures import Arm
+    from equipoise._exposures import Arm, Shortcut
     from equipoise._offline import Offline
     from equipoise._snapshot import Snapshot, View
     from equipoise._worker import Worker
@@ -57,16 +57,15 @@ class Evaluator:
                 assignment = self._place(view, flag, unit, attributes)  # type: ignore[arg-type]
                 self.expose(assignment, unit, attributes)
                 return assignment
-            assignment = view.plans[flag](unit, attributes)  # type: ignore[union-attr]
+            plan, met = view.reads[flag]  # type: ignore[union-attr]
+            assignment = plan(unit, attributes)
+            if met.get(unit) is not assignment and assignment.experiment is not None:
+                self._meet(view, assignment, unit, met)  # type: ignore[arg-type]
+            return assignment
         except Exception:
             assignment = self._answer(flag, unit, default, attributes)
             self.expose(assignment, unit, attributes)
             return assignment
-        if assignment.experiment is not None:
-            arm = view.arms.get(id(assignment)) or self._arm(view, assignment)  # type: ignore[union-attr, arg-type]
-            if unit not in arm.generations[0] and arm.is_first(unit):
-                self._worker.expose(arm, unit)
-        return assignment
 
     def boolean(
         self, flag: str, unit: str, default: bool, attributes: Attributes | None = None
@@ -162,14 +161,15 @@ class Evaluator:
                 assignment = self._place(view, flag, unit, attributes)
                 self.expose(assignment, unit, attributes)
                 return assignment
-            assignment = view.plans[flag](unit, attributes)
+            plan, met = view.reads[flag]
+            assignment = plan(unit, attributes)
+            if met.get(unit) is not assignment and assignment.experiment is not None:
+                self._meet(view, assignment, unit, met)
+            return assignment
         except Exception:
-            return unanswerable(flag, default)
-        if assignment.experiment is not None:
-            arm = view.arms.get(id(assignment)) or self._arm(view, assignment)
-            if unit not in arm.generations[0] and arm.is_first(unit):
-                self._worker.expose(arm, unit)
-        return assignment
+            assignment = self._answer(flag, unit, default, attributes)
+            self.expose(assignment, unit, attributes)
+            return assignment
 
     def _answer(self, flag: str, unit: str, default: Any, attributes: Attributes | None) -> Assignment[Any]:
         """Return what `assign` does where the fast path could not: at first, and for what is unusable."""
@@ -193,6 +193,14 @@ class Evaluator:
                 "sticky", "The sticky store failed; units are assigned as if there were none: %r", error
             )
             return assignment
+
+    def _meet(self, view: "View", assignment: Assignment[Any], unit: str, met: "Shortcut") -> None:
+        """Log the exposure to what a plan of this view has served, where it is new."""
+        arm = view.arms.get(id(assignment)) or self._arm(view, assignment)
+        if unit in arm.generations[0]:
+            met[unit] = assignment
+        elif arm.is_first(unit):
+            self._worker.expose(arm, unit)
 
     def _arm(self, view: "View", assignment: Assignment[Any]) -> "Arm":
         """Return what remembers the exposures to an assignment that a plan of this view has made."""

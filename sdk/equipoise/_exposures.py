@@ -12,6 +12,9 @@ MAX_REMEMBERED: Final = 65_536
 LIFETIME_SECONDS: Final = 3600.0
 """How long an exposure is remembered; one that lasts longer is logged again, which analysis expects."""
 
+Shortcut = dict[str, object]
+"""By unit, the assignment that it met before."""
+
 _TIDIES_A_LIFETIME: Final = 12
 
 
@@ -58,7 +61,8 @@ class Arm:
             # Turned or tidied meanwhile: others may have looked before the unit was in, and now look into
             # the present generation. There it is decided.
             with exposures.turning:
-                found = self.generations[0].setdefault(unit, found)
+                recent, older = self.generations
+                found = recent.setdefault(unit, older.get(unit, found))
         if serial % exposures.generation_size == 0:
             exposures.turn()
         return found == serial
@@ -68,6 +72,7 @@ class Arm:
         with self._exposures.turning:
             for generation in self.generations:
                 generation.pop(unit, None)
+            self._exposures.clear_met()
 
 
 class Exposures:
@@ -89,6 +94,7 @@ class Exposures:
         self.tidy_at = monotonic() + lifetime / _TIDIES_A_LIFETIME
         self._lifetime = lifetime
         self._arms: dict[tuple[str, str, int, str], Arm] = {}
+        self._met: dict[str, Shortcut] = {}
         self._marks: deque[tuple[float, int]] = deque([(monotonic(), 0)])
 
     def arm(self, unit_type: str, experiment: str, revision: int, variant: str) -> Arm:
@@ -97,17 +103,34 @@ class Exposures:
         arm = self._arms.get(key)
         return self._arms.setdefault(key, Arm(self, *key)) if arm is None else arm
 
+    def met(self, flag: str) -> Shortcut:
+        """Return the flag's shortcut, always the same one.
+
+        It holds nothing that is not in a recent generation, and is emptied whenever those change.
+        """
+        return self._met.setdefault(flag, {})
+
+    def clear_met(self) -> None:
+        """Empty the shortcuts of all flags."""
+        for met in list(self._met.values()):
+            met.clear()
+
     def turn(self) -> None:
         """Make the recent generations the older ones."""
         with self.turning:
+            self.clear_met()
             for arm in list(self._arms.values()):
                 arm.generations = ({}, arm.generations[0])
 
     def tidy(self) -> None:
         """Forget what was remembered a whole lifetime ago, or up to a twelfth longer."""
         with self.turning:
+            self.clear_met()
             now = monotonic()
-            self._marks.append((now, next(self.serials)))
+            serial = next(self.serials)
+            if serial % self.generation_size == 0:
+                self.turn()
+            self._marks.append((now, serial))
             oldest = 0
             while self._marks[0][0] <= now - self._lifetime:
                 oldest = self._marks.popleft()[1]
@@ -126,3 +149,4 @@ class Exposures:
             for key, arm in list(self._arms.items()):
                 if not any(arm.generations):
                     del self._arms[key]
+            self.clear_met()

@@ -22,9 +22,9 @@ class Offline:
     name = "offline"
 
     def __init__(self, configuration: Configuration) -> None:
-        self._view = View(configuration)
-        self.snapshot = Snapshot(self._view)
         self.exposures = Exposures()
+        self._view = View(configuration, self.exposures)
+        self.snapshot = Snapshot(self._view)
         self.ledger = Ledger()
         self.notices = Notices()
         self._exposed = count()

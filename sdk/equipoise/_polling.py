@@ -4,10 +4,11 @@ import threading
 from time import monotonic
 
 from equipoise import _backoff, _last_good
+from equipoise._exposures import Exposures
 from equipoise._notices import Notices
 from equipoise._settings import Settings
 from equipoise._snapshot import Snapshot, View
-from equipoise.configuration import load
+from equipoise.configuration import Configuration, load
 from equipoise.errors import ConfigurationError
 from equipoise.transport import Answer, Transport, TransportError
 
@@ -25,12 +26,18 @@ class Polling:
     """
 
     def __init__(
-        self, settings: Settings, transport: Transport, notices: Notices, snapshot: Snapshot
+        self,
+        settings: Settings,
+        transport: Transport,
+        notices: Notices,
+        snapshot: Snapshot,
+        exposures: Exposures,
     ) -> None:
         self._settings = settings
         self._transport = transport
         self._notices = notices
         self._snapshot = snapshot
+        self._exposures = exposures
         self._failures = 0
         self._asked = False
         self.ready = threading.Event()
@@ -38,9 +45,9 @@ class Polling:
         self._etag: str | None = None
         self.due = 0.0
 
-    def show(self, view: View) -> None:
+    def show(self, configuration: Configuration) -> None:
         """Put a configuration in force."""
-        self._snapshot.view = view
+        self._snapshot.view = View(configuration, self._exposures)
         self.ready.set()
 
     def ask(self) -> None:
@@ -76,7 +83,7 @@ class Polling:
             return
         self._etag = answer.etag
         self.arrived = True
-        self.show(View(configuration))
+        self.show(configuration)
         self._succeed()
         self._keep(answer.body)
 
@@ -97,7 +104,7 @@ class Polling:
         if path is None:
             return
         try:
-            self.show(View(_last_good.read(path)))
+            self.show(_last_good.read(path))
         except FileNotFoundError:  # the first start
             return
         except (OSError, ConfigurationError) as error:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from equipoise._exposures import Arm
+    from equipoise._exposures import Arm, Exposures, Shortcut
     from equipoise._plans import Plan
     from equipoise.configuration import Configuration
 
@@ -14,22 +14,32 @@ class View:
     Attributes:
         configuration: as it was read.
         plans: its plans by flag.
+        reads: the same, each with the flag's shortcut for exposures.
         arms: what remembers exposures, by the identity of a plan's finished assignment; filled as they come.
         special: the keys of the flags that need more than their plan: they have an experiment that is sticky
             or randomises another unit type than the flag's.
     """
 
-    __slots__ = ("arms", "configuration", "plans", "special")
+    __slots__ = ("arms", "configuration", "plans", "reads", "special")
 
-    def __init__(self, configuration: "Configuration") -> None:
+    def __init__(self, configuration: "Configuration", exposures: "Exposures") -> None:
         self.configuration = configuration
         self.arms: dict[int, Arm] = {}
         self.plans: dict[str, Plan] = dict(configuration.plans)
+        self.reads: dict[str, tuple[Plan, Shortcut]] = {
+            flag: (plan, exposures.met(flag)) for flag, plan in self.plans.items()
+        }
         self.special = frozenset(
             experiment.flag
             for experiment in configuration.experiments.values()
             if experiment.sticky or experiment.unit_type != configuration.flags[experiment.flag].unit_type
         )
+
+    def serve(self, flag: str, plan: "Plan") -> None:
+        """Let a plan of the caller's take the place of the flag's."""
+        self.plans[flag] = plan
+        self.reads[flag] = (plan, self.reads[flag][1])
+        self.special -= {flag}
 
 
 class Snapshot:

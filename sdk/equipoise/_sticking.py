@@ -69,7 +69,7 @@ def randomised_id(
         found: Any = unit
     else:
         found = attributes.get(experiment.unit_type) if isinstance(attributes, Mapping) else None
-    return found if isinstance(found, str) else ""
+    return str.__str__(found) if isinstance(found, str) else ""  # exact, whatever a subclass makes of it
 
 
 def _prerequisites_met(

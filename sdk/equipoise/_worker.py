@@ -17,6 +17,7 @@ from equipoise._queue import Queue
 from equipoise._settings import Settings
 from equipoise._snapshot import Snapshot, View
 from equipoise._streaming import Streaming
+from equipoise.configuration import Configuration
 from equipoise.transport import Transport
 
 _PAUSE_AFTER_FAULT_SECONDS: Final = 1.0
@@ -39,7 +40,7 @@ class Worker:
         notices: what has been said in the log.
     """
 
-    def __init__(self, settings: Settings, inherited: View | None = None) -> None:
+    def __init__(self, settings: Settings, inherited: Configuration | None = None) -> None:
         self.settings = settings
         self.ledger = Ledger()
         self.notices = Notices()
@@ -56,7 +57,7 @@ class Worker:
             settings.when_full,
             settings.block_seconds,
         )
-        self._polling = Polling(settings, self._transport, self.notices, self.snapshot)
+        self._polling = Polling(settings, self._transport, self.notices, self.snapshot, self.exposures)
         self._streaming = Streaming(settings, self._poll_now) if settings.stream else None
         self._delivery = Delivery(settings, self._transport, self._queue, self.ledger, self.notices)
         self._keeping = Keeping(settings, self._queue, self.ledger, self.notices) if settings.spool else None
@@ -68,7 +69,8 @@ class Worker:
         """Return what a forked child goes on with: the same configuration, nothing queued, no thread."""
         if self._keeping is not None:
             self._keeping.disown()
-        worker = Worker(self.settings, self.snapshot.view or self._inherited)
+        view = self.snapshot.view
+        worker = Worker(self.settings, view.configuration if view else self._inherited)
         if self._closes_at is not None:
             worker.close(0.0)
         return worker
@@ -91,7 +93,7 @@ class Worker:
             except RuntimeError as error:
                 self.started = False
                 self.notices.error("thread", "No background thread could be started: %s", error)
-                return self._inherited
+                return View(self._inherited, self.exposures) if self._inherited else None
             self._thread = thread
             if self._inherited is not None:
                 self._polling.show(self._inherited)

@@ -174,20 +174,19 @@ class FakeClient(Client):
 
     def _force(self, forced: dict[str, tuple[Flag, Assignment[Any]]]) -> None:
         base = self._base
-        view = View(
-            Configuration(
-                base.project,
-                base.environment,
-                base.version,
-                base.segments,
-                base.holdouts,
-                {**base.flags, **{key: flag for key, (flag, _) in forced.items()}},
-                base.experiments,
-            )
+        flags = {**base.flags, **{key: flag for key, (flag, _) in forced.items()}}
+        configuration = Configuration(
+            base.project,
+            base.environment,
+            base.version,
+            base.segments,
+            base.holdouts,
+            flags,
+            base.experiments,
         )
+        view = View(configuration, self._worker.exposures)
         for key, (_, assignment) in forced.items():
-            view.plans[key] = _always(assignment)
-        view.special -= forced.keys()
+            view.serve(key, _always(assignment))
         self._forced = forced
         self._snapshot.view = view
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,21 @@ def test_memory_is_bounded_and_keeps_the_recently_used() -> None:
         assert arms[n % 7].is_first(f"user-{n}")
         assert not arms[0].is_first("steady"), "in steady use, and never forgotten"
         assert remembered(exposures) <= 101
+
+
+def test_shortcuts_are_emptied_with_the_generations() -> None:
+    exposures = Exposures(capacity=4)
+    arm, met = one_arm(exposures), exposures.met("flag")
+    assert exposures.met("flag") is met
+    for change in (
+        lambda: [arm.is_first(f"user-{n}") for n in range(4)],
+        exposures.tidy,
+        exposures.prune,
+        lambda: arm.forget("user-9"),
+    ):
+        met["user-1"] = "assignment"
+        change()
+        assert met == {}
 
 
 def test_arms_without_units_go_with_their_configuration() -> None:
@@ -93,7 +109,7 @@ def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
     assert exposures.tidy_at == 2.5
 
 
-@pytest.mark.parametrize("capacity", [65_536, 256])
+@pytest.mark.parametrize("capacity", [65_536, 2048])
 def test_one_thread_wins(capacity: int) -> None:
     """Also while the generations turn and are tidied all the time."""
     exposures = Exposures(capacity)
@@ -107,11 +123,11 @@ def test_one_thread_wins(capacity: int) -> None:
         for n in range(2000):
             if arm.is_first(f"user-{n}"):
                 wins.append(n)
-            if capacity == 256 and n % 8 == 7:
+            if capacity == 2048 and n % 8 == 7:
                 start.wait()  # together, or what one thread remembers is forgotten before the next comes
 
     def tidy() -> None:
-        while not done.is_set():
+        while not done.wait(0.0002):  # each takes a number, and many of them turn the generations
             exposures.tidy()
 
     switch = sys.getswitchinterval()
@@ -128,3 +144,27 @@ def test_one_thread_wins(capacity: int) -> None:
         tidier.join()
         sys.setswitchinterval(switch)
     assert sorted(wins) == list(range(2000))
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_one_wins_however_often_the_generations_turn_meanwhile(turns: int) -> None:
+    """Another caller and the turns come between what one caller has read and what it inserts."""
+    exposures = Exposures()
+    arm = one_arm(exposures)
+    wins: list[bool] = []
+
+    class Interrupting(dict[str, int]):
+        def get(self, *arguments: Any) -> Any:
+            found = super().get(*arguments)
+            if wins:
+                return found
+            for number in range(turns + 1):
+                if number == min(1, turns):
+                    wins.append(arm.is_first("user-1"))
+                if number < turns:
+                    exposures.turn()
+            return found
+
+    arm.generations = ({}, Interrupting())
+    wins.append(arm.is_first("user-1"))
+    assert wins == [True, False]

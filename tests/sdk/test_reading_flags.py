@@ -12,6 +12,7 @@ from tests.sdk.fake_service import FLAG, KEY, FakeService, document
 
 from equipoise import Assignment, Client, ConfigurationError, Reason, evaluate
 from equipoise.configuration import parse
+from equipoise.testing import FakeClient
 
 TYPES: dict[str, list[Any]] = {
     "boolean": [False, True],
@@ -213,3 +214,33 @@ def test_exposures_of_many_threads_are_counted_exactly() -> None:
     for thread in threads:
         thread.join()
     assert client.counters.dropped == {"offline": 2000}
+
+
+def test_a_unit_that_is_an_odd_string_is_hashed_by_its_text() -> None:
+    class Odd(str):
+        def __hash__(self) -> int:
+            raise RuntimeError("odd")
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("odd")
+
+    client = FakeClient(document())
+    for _ in range(2):
+        assert client.variant(FLAG, Odd("user-1")) == client.assign(FLAG, "user-1")
+        client.string(FLAG, Odd("user-1"), "x")
+    client.variant(FLAG, "user-1")
+    assert [exposure.unit for exposure in client.exposures] == ["user-1"]
+    assert type(client.exposures[0].unit) is str
+
+
+def test_a_unit_in_steady_use_is_logged_again_when_it_changes_its_arm() -> None:
+    configuration = document()
+    configuration["flags"][FLAG]["rules"] = [
+        {"experiment": FLAG, "audience": {"attribute": "age", "operator": "at_least", "value": 18}},
+        {"experiment": "other"},
+    ]
+    configuration["experiments"]["other"] = configuration["experiments"][FLAG] | {"revision": 4}
+    client = FakeClient(configuration)
+    for age in (20, 20, 20, 3, 3, 3, 20, 3):
+        client.variant(FLAG, "user-1", attributes={"age": age})
+    assert [(each.experiment, each.revision) for each in client.exposures] == [(FLAG, 1), ("other", 4)]
