@@ -152,12 +152,14 @@ def test_one_wins_however_often_the_generations_turn_meanwhile(turns: int) -> No
     exposures = Exposures()
     arm = one_arm(exposures)
     wins: list[bool] = []
+    began: list[bool] = []
 
     class Interrupting(dict[str, int]):
         def get(self, *arguments: Any) -> Any:
             found = super().get(*arguments)
-            if wins:
+            if began:
                 return found
+            began.append(True)
             for number in range(turns + 1):
                 if number == min(1, turns):
                     wins.append(arm.is_first("user-1"))
