@@ -4,7 +4,15 @@ import importlib
 import sys
 import time
 
-NAMES = ("evaluation", "evaluation_peers", "evaluation_scale", "serving", "ingestion", "readout", "statistics")
+NAMES = (
+    "evaluation",
+    "evaluation_peers",
+    "evaluation_scale",
+    "serving",
+    "ingestion",
+    "readout",
+    "statistics",
+)
 
 
 def main(names: list[str]) -> None:
