@@ -196,8 +196,6 @@ def _draw(salt: str, ranges: Iterable[tuple[str, int, int]], serve: Callable[[st
     cuts: list[int] = []
     outcomes: list[Served | None] = [None]
     for variant, start, end in ranges:
-        if start == end:
-            continue
         if cuts and cuts[-1] == start:
             outcomes[-1] = serve(variant)
         elif start == 0:
