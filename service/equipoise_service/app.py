@@ -162,7 +162,10 @@ def _describe(app: FastAPI) -> None:
                 *ofrep_documentation.OPENAPI_TYPES,
                 *events.OPENAPI_TYPES,
             )
-            schemas.update(payloads.components(*decoded))
+            for name, schema in payloads.components(*decoded).items():
+                if name in schemas:
+                    raise RuntimeError(f"two schemas of the API are called {name}; rename one")
+                schemas[name] = schema
             app.openapi_schema = document
         return app.openapi_schema
 

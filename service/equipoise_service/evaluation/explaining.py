@@ -1,10 +1,14 @@
 """`POST /v1/explain` on the wire: the members are those of `equipoise.Explanation`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from equipoise_service.evaluation.schemas import Flag, Unit
+
+# OpenAPI 3.1 has no word for msgspec's tuples.
+Interval = Annotated[list[int], msgspec.Meta(min_length=2, max_length=2)]
+Range = Annotated[list[str | int], msgspec.Meta(min_length=3, max_length=3)]
 
 
 class ExplainIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +45,7 @@ class ExplainedAssignmentOut(msgspec.Struct):
     revision: int | None
 
 
-class ConditionOut(msgspec.Struct):
+class ExplainedConditionOut(msgspec.Struct):
     """What a condition says about the unit.
 
     Attributes:
@@ -62,10 +66,10 @@ class ConditionOut(msgspec.Struct):
     expected: Any
     value: Any
     segment: str | None
-    members: list["ConditionOut"]
+    members: list["ExplainedConditionOut"]
 
 
-class HoldoutOut(msgspec.Struct):
+class ExplainedHoldoutOut(msgspec.Struct):
     """What a holdout did with the unit.
 
     Attributes:
@@ -81,11 +85,11 @@ class HoldoutOut(msgspec.Struct):
     unit_type: str
     id: str | None
     bucket: int | None
-    slots: list[tuple[int, int]]
+    slots: list[Interval]
     held_out: bool
 
 
-class PrerequisiteOut(msgspec.Struct):
+class ExplainedPrerequisiteOut(msgspec.Struct):
     """What a prerequisite flag gave.
 
     Attributes:
@@ -103,7 +107,7 @@ class PrerequisiteOut(msgspec.Struct):
     met: bool
 
 
-class RuleOut(msgspec.Struct):
+class ExplainedRuleOut(msgspec.Struct):
     """What a rule did with the unit. Members that it did not come to are null or empty.
 
     Attributes:
@@ -132,12 +136,12 @@ class RuleOut(msgspec.Struct):
     status: str | None
     unit_type: str | None
     id: str | None
-    audience: ConditionOut | None
-    holdouts: list[HoldoutOut]
+    audience: ExplainedConditionOut | None
+    holdouts: list[ExplainedHoldoutOut]
     slot: int | None
-    slots: list[tuple[int, int]]
+    slots: list[Interval]
     bucket: int | None
-    ranges: list[tuple[str, int, int]]
+    ranges: list[Range]
 
 
 class ExplanationOut(msgspec.Struct):
@@ -158,8 +162,8 @@ class ExplanationOut(msgspec.Struct):
     problem: str | None
     unit_type: str | None
     enabled: bool | None
-    prerequisites: list[PrerequisiteOut]
-    rules: list[RuleOut]
+    prerequisites: list[ExplainedPrerequisiteOut]
+    rules: list[ExplainedRuleOut]
 
 
 EXAMPLE_IN = {"flag": "new-landing-page", "unit": "user-1", "attributes": {"country": "FR"}}
