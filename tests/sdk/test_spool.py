@@ -135,18 +135,22 @@ def test_a_fork_leaves_the_parents_spool_alone(service: FakeService, tmp_path: P
         service,
         tmp_path,
         """
+        reader, writer = os.pipe()
         for n in range(10): client.track("seen", f"parent-{n}")
         if os.fork() == 0:
             client.track("seen", "child")
-            os._exit(0 if client.close(10).accepted == 1 else 1)
-        assert os.wait()[1] == 0
+            client.close(10)
+            os.write(writer, b"1")
+            time.sleep(8)  # it lives longer than its parent, whose files it must not hold
+            os._exit(0)
+        os.read(reader, 1)
         client.track("seen", "parent-after")
         """,
     )
     assert units(service) == ["child"]
     with Client(service.url, KEY, spool=tmp_path, flush_interval=0.05) as client:
         client.assign(FLAG, "user-1")
-        wait_until(lambda: client.counters.accepted == 11)
+        wait_until(lambda: client.counters.accepted == 11, seconds=4)
     assert sorted(units(service)) == sorted(["child", "parent-after", *(f"parent-{n}" for n in range(10))])
 
 
@@ -205,8 +209,11 @@ def test_a_full_disk_is_counted_and_never_raised(
         assert dict(report.dropped) == {"spooled": 15, "closed": 5}
         assert_account_is_whole(client)
     assert len([each for each in caplog.records if "not kept on disk" in each.getMessage()]) == 1
-    (segment,) = tmp_path.iterdir()
-    assert [line.count(b'"unit"') for line in segment.read_bytes().splitlines()] == [1] * 15
+    (path,) = tmp_path.iterdir()
+    segment = Segment.claim(path)
+    assert segment is not None
+    assert len([*segment.items()]) == 15, "what was half written took no whole line with it"
+    segment.release()
 
 
 def test_a_real_full_device(service: FakeService, tmp_path: Path) -> None:

@@ -44,6 +44,18 @@ def test_a_change_arrives_at_once(streaming: FakeService) -> None:
     wait_until(lambda: streaming.listening == 0)
 
 
+def test_a_change_while_the_configuration_is_fetched_is_fetched_after(streaming: FakeService) -> None:
+    with Client(streaming.url, KEY, poll_interval=600) as client:
+        assert client.wait_ready(10)
+        wait_until(lambda: streaming.listening == 1 and streaming.count(CONFIG) == 2)
+        time.sleep(0.1)
+        streaming.script(CONFIG, Reply(304, seconds=0.6))
+        streaming.publish(document(version=2, revision=2))
+        wait_until(lambda: streaming.count(CONFIG) == 3)
+        streaming.publish(document(version=3, revision=3))
+        wait_until(lambda: client.assign(FLAG, "user-1").revision == 3)
+
+
 def test_a_stream_that_breaks_is_opened_again(streaming: FakeService) -> None:
     with Client(streaming.url, KEY, poll_interval=600) as client:
         assert client.wait_ready(10)
