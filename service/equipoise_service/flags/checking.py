@@ -86,7 +86,7 @@ def check_readable(session: Session, flag: Flag, environment_id: int, state: Fla
         InvalidPayload: A client could not: the error names the place and what is wrong there.
     """
     states = repository.states_of_environment(session, environment_id)
-    unit_types, _ = repository.made_flags(session, flag.project_id, environment_id)
+    unit_types = repository.unit_types(session, flag.project_id)
     rules = state.rules if state else []
     linked = {
         key

@@ -22,8 +22,8 @@ def flag_documents(
 ) -> dict[str, Any]:
     """The members of an environment's document that flags make: `flags`, and what their rules refer to.
 
-    An archived flag is left out. So is one that was made by registering an experiment, where nothing is left
-    of it: no rule, and no experiment that was started there, whose exposures may still arrive.
+    An archived flag is left out. So is one that was made by registering an experiment, once it has no rule:
+    it leaves with the experiment.
 
     Args:
         session: The transaction that publishes.
@@ -36,7 +36,7 @@ def flag_documents(
     """
     states = repository.states_of_environment(session, environment_id)
     progressive = rollouts.rollouts_of_environment(session, environment_id)
-    unit_types, started = repository.made_flags(session, project_id, environment_id)
+    unit_types = repository.unit_types(session, project_id)
     documents: dict[str, Any] = {}
     for flag in repository.definitions(session, project_id):
         state = states.get(flag.id, UNCHANGED)
@@ -45,7 +45,7 @@ def flag_documents(
             _rule(rule, experiments, progressive.get(flag.id, {}))
             for rule in effective_rules(state.rules, list(experiments))
         ]
-        if flag.unit_type or rules or flag.id in started:
+        if flag.unit_type or rules:
             documents[flag.key] = {
                 "type": flag.type,
                 "unit_type": flag.unit_type or unit_types[flag.id],

@@ -162,30 +162,14 @@ def randomised_variants(session: Session, flag_id: int) -> dict[str, str]:
     return used
 
 
-def made_flags(session: Session, project_id: int, environment_id: int) -> tuple[dict[int, str], set[int]]:
-    """What is known of flags through their experiments.
-
-    Returns:
-        The unit type of each flag's oldest experiment, by the flag's id, and the ids of the flags that an
-        experiment was started on in the environment.
-    """
+def unit_types(session: Session, project_id: int) -> dict[int, str]:
+    """What the oldest experiment on each flag of a project randomises, by the flag's id."""
     statement = (
-        select(Experiment.flag_id, Experiment.unit_type, Run.started_at)
-        .join(
-            Run,
-            (col(Run.experiment_id) == col(Experiment.id)) & (col(Run.environment_id) == environment_id),
-            isouter=True,
-        )
+        select(Experiment.flag_id, Experiment.unit_type)
         .where(Experiment.project_id == project_id)
-        .order_by(col(Experiment.id))
+        .order_by(col(Experiment.id).desc())
     )
-    unit_types: dict[int, str] = {}
-    started: set[int] = set()
-    for flag_id, unit_type, started_at in session.exec(statement):
-        unit_types.setdefault(flag_id, unit_type)
-        if started_at is not None:
-            started.add(flag_id)
-    return unit_types, started
+    return dict(session.exec(statement).all())
 
 
 def flags_by_id(session: Session, ids: Collection[int]) -> dict[int, Flag]:

@@ -184,7 +184,9 @@ def test_a_flag_made_by_registering_an_experiment_is_a_flag(client: TestClient, 
     assert evaluate(configuration, "new-landing-page", "d").experiment == "new-landing-page"
 
 
-def test_a_flag_outlives_the_experiment_that_was_started_on_it(client: TestClient, payload: Any) -> None:
+def test_a_flag_is_served_after_the_experiment_that_was_started_on_it(
+    client: TestClient, payload: Any
+) -> None:
     client.post("/v1/experiments", json=payload())
     for move in ("start", "stop", "archive"):
         client.post(f"/v1/experiments/new-landing-page/{move}")
