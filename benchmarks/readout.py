@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,7 @@ REQUEST = StoreRequest(
     experiment="new-landing-page",
     revision=1,
     unit_type="user",
+    as_of=datetime(2026, 3, 1, tzinfo=UTC),
     measures=(
         Measure("converted", MetricType.PROPORTION, "converted"),
         Measure("revenue", MetricType.MEAN, "purchase"),

@@ -10,10 +10,11 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.expression import row_statistics, value_column
+from equipoise_service.analysis.expression import row_statistics
 from equipoise_service.analysis.requests import FileRequest, Measure
 from equipoise_service.analysis.statistics import Statistics, read_arms
 from equipoise_service.analysis.tabular import FileProblem, open_table
+from equipoise_service.analysis.unit_values import value_column
 from equipoise_service.metrics.schemas import MetricType
 
 MOST_VARIANTS = 50
@@ -65,7 +66,7 @@ def _require_columns(path: Path, columns: Sequence[str], request: FileRequest) -
 
 
 def _rows(path: Path, table: ir.Table, request: FileRequest) -> ir.Table:
-    """Columns unit, variant, time (seconds since 1970), complete, and per measure `m{i}` and `bad{i}`."""
+    """Columns unit, variant, time (seconds since 1970), complete, and per measure `m{i}_y` and `bad{i}`."""
     unit, variant = table[request.unit].cast("string"), table[request.variant].cast("string")
     complete = unit.notnull() & (unit != "") & variant.notnull() & (variant != "")
     time: ir.Value = ibis.null("float64")

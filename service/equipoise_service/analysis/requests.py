@@ -1,8 +1,10 @@
 """What an analysis is asked for."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.metrics.conditions import Condition
+from equipoise_service.metrics.schemas import Aggregation, MetricType
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,14 +13,37 @@ class Measure:
 
     Attributes:
         metric: The metric's key, distinct within a request.
-        type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the sum of the facts'
-            values, where a fact without a value adds nothing and a unit without facts counts as zero.
+        type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the facts aggregated,
+            where a fact without a value adds nothing and a unit without facts counts as zero.
         name: Name of the events, or of the column of a file.
+        aggregation: Of a mean; of a file only the sum.
+        filters: Conditions that an event meets to be counted; of a file none.
+        delay_hours: Events count from so long after the first exposure on.
+        window_hours: Events count up to so long after the first exposure, exclusively; None without end.
     """
 
     metric: str
     type: MetricType
     name: str
+    aggregation: Aggregation = Aggregation.SUM
+    filters: tuple[Condition, ...] = ()
+    delay_hours: int = 0
+    window_hours: int | None = None
+
+    @property
+    def matures_after(self) -> int:
+        """Hours from a unit's first exposure until all that is measured can have happened."""
+        return self.delay_hours if self.window_hours is None else self.window_hours
+
+    @property
+    def is_count(self) -> bool:
+        """Whether the units with the property are counted; otherwise moments are taken."""
+        return self.type is MetricType.PROPORTION
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that a unit has for this metric."""
+        return ("y",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,7 @@ class StoreRequest:
         revision: Number of the revision.
         unit_type: What is randomised.
         measures: What is measured.
+        as_of: When it is analysed; units whose window has not passed by then are immature.
         left_out: Units that are not analysed whatever they met: people chose their variant, chance did not.
     """
 
@@ -39,6 +65,7 @@ class StoreRequest:
     revision: int
     unit_type: str
     measures: tuple[Measure, ...]
+    as_of: datetime
     left_out: tuple[str, ...] = ()
 
 

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations_with_replacement
 from typing import Any
 
-from equipoise_service.analysis.expression import value_column
 from equipoise_service.analysis.requests import Measure
-from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.analysis.unit_values import value_column
 from equipoise_stats import Counts, Moments
 
 
@@ -32,11 +32,13 @@ class ArmStatistics:
 
     Attributes:
         units: Units of the arm, crossovers left out.
-        values: For each metric, by key, the statistics of all these units.
+        values: For each metric, by key, the statistics of the units that are mature for it.
+        immature: For each metric, by key, how many of the units are not; 0 for those that are not named.
     """
 
     units: int
     values: Mapping[str, ArmValues]
+    immature: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +77,53 @@ def read_arms(
     return dict(sorted(arms.items())), crossovers
 
 
-def no_values(type: MetricType, units: int) -> ArmValues:
+def no_values(measure: Measure, units: int) -> ArmValues:
     """The statistics of units without any fact: all of them have the value zero."""
-    if type is MetricType.PROPORTION:
+    if measure.is_count:
         return Counts(units, 0)
-    return Moments(units, ("y",), (0.0,), ((0.0,),))
+    zeros = (0.0,) * len(measure.columns)
+    return Moments(units, measure.columns, zeros, (zeros,) * len(zeros))
 
 
 def _arm(row: Mapping[str, Any], measures: Sequence[Measure]) -> ArmStatistics:
     units = int(row["units"])
-    active = int(row["active"] or 0)
-    values = {
-        measure.metric: _values(row, value_column(i), measure.type, active, units)
-        if active
-        else no_values(measure.type, units)
-        for i, measure in enumerate(measures)
-    }
-    return ArmStatistics(units, values)
+    values: dict[str, ArmValues] = {}
+    immature: dict[str, int] = {}
+    for i, measure in enumerate(measures):
+        mature = int(row[f"m{i}_units"]) if measure.matures_after else units
+        active = int(row[f"m{i}_active" if measure.matures_after else "active"] or 0)
+        values[measure.metric] = _values(row, i, measure, active, mature)
+        immature[measure.metric] = units - mature
+    return ArmStatistics(units, values, immature)
 
 
-def _values(row: Mapping[str, Any], name: str, type: MetricType, active: int, units: int) -> ArmValues:
-    if type is MetricType.PROPORTION:
-        return Counts(units, int(row[f"{name}_successes"]))
-    centre, total, squares = (float(row[f"{name}_{part}"]) for part in ("centre", "sum", "squares"))
-    if not (math.isfinite(centre) and math.isfinite(total) and math.isfinite(squares)):
+def _values(row: Mapping[str, Any], index: int, measure: Measure, active: int, units: int) -> ArmValues:
+    if not active:
+        return no_values(measure, units)
+    if measure.is_count:
+        return Counts(units, int(row[f"m{index}_successes"]))
+    acting = _moments(row, index, measure.columns, active)
+    idle = no_values(measure, units - active)
+    if acting is None or not isinstance(idle, Moments):
         return NotFinite(units)
-    shift = total / active
-    mean, centred = centre + shift, max(0.0, squares - total * shift)
-    acting = Moments(active, ("y",), (mean,), ((centred,),))
-    return _merged(acting, Moments(units - active, ("y",), (0.0,), ((0.0,),)), units)
+    return _merged(acting, idle, units)
+
+
+def _moments(row: Mapping[str, Any], index: int, columns: Sequence[str], n: int) -> Moments | None:
+    """The moments about the means, from those about the first estimates; None where one is not finite."""
+    names = [value_column(index, column) for column in columns]
+    centres = [float(row[f"{name}_centre"]) for name in names]
+    sums = [float(row[f"{name}_sum"]) for name in names]
+    pairs = list(combinations_with_replacement(range(len(names)), 2))
+    products = [float(row[f"{names[i]}_{columns[j]}"]) for i, j in pairs]
+    if not all(map(math.isfinite, [*centres, *sums, *products])):
+        return None
+    comoments = [[0.0] * len(names) for _ in names]
+    for (i, j), product in zip(pairs, products, strict=True):
+        about = product - sums[i] * (sums[j] / n)
+        comoments[i][j] = comoments[j][i] = max(0.0, about) if i == j else about
+    means = tuple(centre + total / n for centre, total in zip(centres, sums, strict=True))
+    return Moments(n, tuple(columns), means, tuple(map(tuple, comoments)))
 
 
 def _merged(acting: Moments, idle: Moments, units: int) -> Moments | NotFinite:

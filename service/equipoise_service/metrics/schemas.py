@@ -1,10 +1,14 @@
 """Definitions of metrics, as they go over the wire and stand in a plan."""
 
 from enum import StrEnum
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.keys import Key
+from equipoise_service.metrics.conditions import Filters
+
+MAX_HOURS = 366 * 24
 
 
 class MetricType(StrEnum):
@@ -12,6 +16,15 @@ class MetricType(StrEnum):
 
     PROPORTION = "proportion"
     MEAN = "mean"
+
+
+class Aggregation(StrEnum):
+    """How the values of a unit's events become one number."""
+
+    SUM = "sum"
+    COUNT = "count"
+    MAXIMUM = "maximum"
+    LAST = "last"
 
 
 class Role(StrEnum):
@@ -28,20 +41,52 @@ class Direction(StrEnum):
     DECREASE = "decrease"
 
 
-class Metric(BaseModel):
+EventName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Definition(BaseModel):
+    """How the values of units come about, apart from what they are made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: MetricType = Field(
+        description="`proportion`: the share of units with at least one such event. `mean`: the unit's "
+        "events aggregated, averaged over all exposed units; units without one count as zero."
+    )
+    aggregation: Aggregation = Field(
+        Aggregation.SUM,
+        description="Of a mean: `sum` of the events' values, `count` of the events, `maximum` of the values, "
+        "or the `last` event's value.",
+    )
+    filters: Filters = ()
+    delay_hours: Annotated[int, Field(ge=0, le=MAX_HOURS)] = Field(
+        0, description="Events count from so many hours after the unit's first exposure on."
+    )
+    window_hours: Annotated[int, Field(ge=1, le=MAX_HOURS)] | None = Field(
+        None,
+        description="Events count up to so many hours after the unit's first exposure, that moment not "
+        "included, and only units whose window has passed count at all; null: without end.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.type is not MetricType.MEAN and self.aggregation is not Aggregation.SUM:
+            raise ValueError(f"aggregation belongs to a mean, not to a {self.type}; leave it out")
+        if self.window_hours is not None and self.window_hours <= self.delay_hours:
+            raise ValueError(
+                "window_hours ends at or before delay_hours; both are from the first exposure on"
+            )
+        return self
+
+
+class Metric(Definition):
     """A metric over the events that units send."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"example": {"key": "converted", "type": "proportion", "event": "converted"}},
     )
 
     key: Key = Field(description="The metric's name in the readout.")
-    type: MetricType = Field(
-        description="`proportion`: the share of units with at least one such event. `mean`: the sum of the "
-        "event's values by unit, averaged over all exposed units; units without one count as zero."
-    )
-    event: str = Field(min_length=1, max_length=200, description="Name of the events that it is made of.")
+    event: EventName = Field(description="Name of the events that it is made of.")
     role: Role = Field(Role.SUCCESS, description="What the metric is for in the decision.")
     direction: Direction = Field(Direction.INCREASE, description="Which way is better.")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics, no_values
+from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
 from equipoise_service.readouts.canonical import digest
-from equipoise_service.readouts.comparisons import compare
+from equipoise_service.readouts.comparisons import Side, compare
 from equipoise_service.readouts.health import check_health
 from equipoise_service.readouts.plans import Plan, PlannedMetric
 from equipoise_service.readouts.schemas import SCHEMA, Arm, MetricResult
@@ -81,13 +81,12 @@ def _arms(plan: Plan, statistics: Statistics) -> list[Arm]:
 
 
 def _metric(plan: Plan, metric: PlannedMetric, statistics: Statistics) -> MetricResult:
-    control = _values(statistics, plan.control, metric)
+    control = _side(statistics, plan.control, metric)
     return MetricResult(
         metric=metric.key,
         role=metric.role,
         comparisons=[
-            compare(variant, plan.control, _values(statistics, variant, metric), control, plan.alpha)
-            for variant in plan.treatments
+            compare(_side(statistics, variant, metric), control, plan.alpha) for variant in plan.treatments
         ],
     )
 
@@ -96,6 +95,9 @@ def _arm(statistics: Statistics, variant: str) -> ArmStatistics:
     return statistics.arms.get(variant) or ArmStatistics(0, {})
 
 
-def _values(statistics: Statistics, variant: str, metric: PlannedMetric) -> ArmValues:
-    values = _arm(statistics, variant).values.get(metric.key)
-    return no_values(metric.type, 0) if values is None else values
+def _side(statistics: Statistics, variant: str, metric: PlannedMetric) -> Side:
+    arm = _arm(statistics, variant)
+    values = arm.values.get(metric.key)
+    return Side(
+        variant, no_values(metric.measure, 0) if values is None else values, arm.immature.get(metric.key, 0)
+    )

@@ -1,7 +1,10 @@
 """From the sufficient statistics of two arms to a comparison."""
 
+from dataclasses import dataclass
+
 from equipoise_service.analysis.statistics import ArmValues, NotFinite
 from equipoise_service.readouts.schemas import (
+    ArmStatistics,
     Comparison,
     ComparisonStatistics,
     Difference,
@@ -16,30 +19,39 @@ from equipoise_stats import Counts, Effect, Moments, fixed_horizon, mean_differe
 _NOT_FINITE = "The values are so large, or so far apart, that a number needed to compare them is not finite."
 
 
-def compare(
-    variant: str, baseline: str, values: ArmValues, baseline_values: ArmValues, alpha: float
-) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One arm of a comparison.
+
+    Attributes:
+        variant: The variant's key.
+        values: The statistics of its mature units.
+        immature: How many units are not mature.
+    """
+
+    variant: str
+    values: ArmValues
+    immature: int
+
+
+def compare(treatment: Side, control: Side, alpha: float) -> Comparison:
     """Compares a variant with the control.
 
     Args:
-        variant: The variant's key.
-        baseline: The control's key.
-        values: The variant's statistics.
-        baseline_values: The control's, of the same kind.
+        treatment: The variant.
+        control: The control, with statistics of the same kind.
         alpha: Two-sided level.
     """
-    statistics = ComparisonStatistics(
-        variant=_statistics_out(values), baseline=_statistics_out(baseline_values)
-    )
-    if isinstance(values, NotFinite) or isinstance(baseline_values, NotFinite):
-        return _without_numbers(variant, baseline, statistics)
+    statistics = ComparisonStatistics(variant=_statistics_out(treatment), baseline=_statistics_out(control))
+    if isinstance(treatment.values, NotFinite) or isinstance(control.values, NotFinite):
+        return _without_numbers(treatment.variant, control.variant, statistics)
     try:
-        result = _conclude(values, baseline_values, alpha)
+        result = _conclude(treatment.values, control.values, alpha)
     except OverflowError:
-        return _without_numbers(variant, baseline, statistics)
+        return _without_numbers(treatment.variant, control.variant, statistics)
     return Comparison(
-        variant=variant,
-        baseline=baseline,
+        variant=treatment.variant,
+        baseline=control.variant,
         difference=Difference(
             status=result.difference.status,
             reason=result.difference.reason,
@@ -81,7 +93,7 @@ def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatisti
     )
 
 
-def values_in(statistics: ProportionStatistics | MeanStatistics) -> ArmValues:
+def values_in(statistics: ArmStatistics) -> ArmValues:
     """Reads what a readout holds of one arm.
 
     Raises:
@@ -94,12 +106,13 @@ def values_in(statistics: ProportionStatistics | MeanStatistics) -> ArmValues:
     return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),))
 
 
-def _statistics_out(values: ArmValues) -> ProportionStatistics | MeanStatistics:
+def _statistics_out(side: Side) -> ArmStatistics:
+    values, immature = side.values, side.immature
     if isinstance(values, Counts):
-        return ProportionStatistics(n=values.n, successes=values.successes)
+        return ProportionStatistics(n=values.n, immature=immature, successes=values.successes)
     if isinstance(values, NotFinite):
-        return MeanStatistics(n=values.n, mean=None, m2=None)
-    return MeanStatistics(n=values.n, mean=values.mean[0], m2=values.comoments[0][0])
+        return MeanStatistics(n=values.n, immature=immature, mean=None, m2=None)
+    return MeanStatistics(n=values.n, immature=immature, mean=values.mean[0], m2=values.comoments[0][0])
 
 
 def _bounds(effect: Effect) -> list[float] | None:

@@ -5,9 +5,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.analysis.requests import Measure
-from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.metrics.schemas import Definition, Direction, Role
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
+
+# A file has no events, so nothing of a definition but its type says anything about its rows.
+_OF_COLUMNS = {"key", "type", "role", "direction", "event", "column"}
+_PLAIN = {
+    name: field.get_default() for name, field in Definition.model_fields.items() if name not in _OF_COLUMNS
+}
 
 
 class PlannedVariant(BaseModel):
@@ -22,13 +28,10 @@ class PlannedVariant(BaseModel):
     control: bool = Field(description="Whether it is the arm that the others are compared with.")
 
 
-class PlannedMetric(BaseModel):
+class PlannedMetric(Definition):
     """One metric of the plan. Exactly one of `event` and `column` is not null."""
 
-    model_config = _CONFIG
-
     key: str = Field(description="The metric's name.")
-    type: MetricType = Field(description="`proportion` or `mean`.")
     role: Role = Field(description="What it is for in the decision.")
     direction: Direction = Field(description="Which way is better.")
     event: str | None = Field(None, description="Name of the events that it is made of.")
@@ -38,12 +41,22 @@ class PlannedMetric(BaseModel):
     def _one_origin(self) -> Self:
         if (self.event is None) == (self.column is None):
             raise ValueError("a metric is made of events or of a column")
+        if self.column is not None and self.model_dump(exclude=_OF_COLUMNS) != _PLAIN:
+            raise ValueError("a metric made of a column has no aggregation, filters or window")
         return self
 
     @property
     def measure(self) -> Measure:
         """How the values of units come about."""
-        return Measure(self.key, self.type, self.event if self.event is not None else self.column or "")
+        return Measure(
+            self.key,
+            self.type,
+            self.event if self.event is not None else self.column or "",
+            aggregation=self.aggregation,
+            filters=self.filters,
+            delay_hours=self.delay_hours,
+            window_hours=self.window_hours,
+        )
 
 
 class Plan(BaseModel):

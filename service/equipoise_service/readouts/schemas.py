@@ -15,6 +15,9 @@ _CONFIG = ConfigDict(extra="forbid", frozen=True)
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Bounds = Annotated[list[Number], Field(min_length=2, max_length=2)]
 EffectStatus = Status | Literal["not_finite"]
+Immature = Annotated[
+    int, Field(ge=0, description="Units of the arm whose window had not passed; they are not counted.")
+]
 Reason = Annotated[str | None, Field(description="What the status means here; null when it is `ok`.")]
 
 
@@ -97,8 +100,14 @@ class ProportionStatistics(BaseModel):
 
     model_config = _CONFIG
 
-    n: int = Field(ge=0, description="Units of the arm.")
+    n: int = Field(ge=0, description="Units of the arm that are mature.")
+    immature: Immature
     successes: int = Field(ge=0, description="Those with at least one of the metric's events.")
+
+    @property
+    def value(self) -> float | None:
+        """The share; None without units."""
+        return self.successes / self.n if self.n else None
 
 
 class MeanStatistics(BaseModel):
@@ -106,11 +115,23 @@ class MeanStatistics(BaseModel):
 
     model_config = _CONFIG
 
-    n: int = Field(ge=0, description="Units of the arm, those without any of the metric's events included.")
+    n: int = Field(
+        ge=0,
+        description="Units of the arm that are mature, those without any of the metric's events included.",
+    )
+    immature: Immature
     mean: Number | None = Field(description="Mean of the units' values.")
     m2: Annotated[Number, Field(ge=0)] | None = Field(
         description="Sum of squared deviations from the mean; over n − 1 it is the sample variance."
     )
+
+    @property
+    def value(self) -> float | None:
+        """The mean; None without units, or where it is no finite number."""
+        return self.mean if self.n else None
+
+
+ArmStatistics = ProportionStatistics | MeanStatistics
 
 
 class ComparisonStatistics(BaseModel):
@@ -118,8 +139,8 @@ class ComparisonStatistics(BaseModel):
 
     model_config = _CONFIG
 
-    variant: ProportionStatistics | MeanStatistics
-    baseline: ProportionStatistics | MeanStatistics
+    variant: ArmStatistics
+    baseline: ArmStatistics
 
 
 class Warning(BaseModel):

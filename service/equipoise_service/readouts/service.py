@@ -43,10 +43,10 @@ def compute_readout(
         found = _find_revision(session, principal, experiment, revision)
         plan = plan_of(experiment, found)
         overridden = tuple(repository.overridden_units(session, found.id or 0))
-    request = StoreRequest(
-        principal.place, key, found.number, plan.unit_type, plan.measures, left_out=overridden
-    )
     generated_at = datetime.now(UTC)
+    request = StoreRequest(
+        principal.place, key, found.number, plan.unit_type, plan.measures, generated_at, left_out=overridden
+    )
     with store.ibis() as backend:
         statistics = analyse_store(backend, request)
     return build_readout(plan, statistics, Provenance(key, found.number, generated_at))
@@ -61,13 +61,7 @@ def plan_of(experiment: Experiment, revision: Revision) -> Plan:
             for key, start, end in revision.ranges
         ],
         metrics=[
-            PlannedMetric(
-                key=metric.key,
-                type=metric.type,
-                role=metric.role,
-                direction=metric.direction,
-                event=metric.event,
-            )
+            PlannedMetric.model_validate(metric.model_dump())
             for metric in _metrics.validate_python(experiment.metrics)
         ],
     )

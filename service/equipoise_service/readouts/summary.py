@@ -13,9 +13,7 @@ from equipoise_service.readouts.schemas import (
     Arm,
     Comparison,
     Health,
-    MeanStatistics,
     MetricResult,
-    ProportionStatistics,
 )
 from equipoise_service.readouts.wording import (
     MINUS,
@@ -61,7 +59,9 @@ def summarise(plan: Plan, arms: Sequence[Arm], health: Health, metrics: Sequence
         health: The checks.
         metrics: The results, in the order of the plan's metrics.
     """
-    sentences = [_blocked(plan, arms, health) or _results(plan, arms, metrics), _left_out(health)]
+    blocked = _blocked(plan, arms, health)
+    sentences = [blocked or _results(plan, arms, metrics), *([] if blocked else _not_yet(metrics))]
+    sentences.append(_left_out(health))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -167,19 +167,14 @@ def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, st
 
 
 def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
-    both = [_value(comparison.statistics.variant), _value(comparison.statistics.baseline)]
+    statistics = comparison.statistics
+    both = [statistics.variant.value or 0.0, statistics.baseline.value or 0.0]
     if metric.type is MetricType.PROPORTION:
         shown = [percent(value) for value in both]
     else:
         largest = [max(map(abs, both)), 0.0]
         shown = [number(value, decimals=decimals_for(largest, digits=4)) for value in both]
     return f"{shown[0]} against {shown[1]}"
-
-
-def _value(statistics: ProportionStatistics | MeanStatistics) -> float:
-    if isinstance(statistics, ProportionStatistics):
-        return statistics.successes / statistics.n if statistics.n else 0.0
-    return statistics.mean or 0.0
 
 
 def _others(plan: Plan, pairs: Sequence[tuple[PlannedMetric, MetricResult]]) -> list[str]:
@@ -206,6 +201,19 @@ def _name(plan: Plan, metric: PlannedMetric, result: MetricResult, wanted: Outco
     notes = ["guardrail"] if metric.role is Role.GUARDRAIL else []
     notes += [listing(variants)] if len(variants) < len(result.comparisons) else []
     return f"{metric.key} ({', '.join(notes)})" if notes else metric.key
+
+
+def _not_yet(metrics: Sequence[MetricResult]) -> list[str]:
+    """Which metrics leave out units whose window has not passed."""
+    sentences = []
+    for metric in metrics:
+        sides = {c.variant: c.statistics.variant for c in metric.comparisons}
+        sides |= {c.baseline: c.statistics.baseline for c in metric.comparisons}
+        units = sum(side.immature for side in sides.values())
+        if units:
+            what = f"{count(units, 'unit', 'units')} {_was(units)} not counted on {metric.metric} yet"
+            sentences.append(f"{what}: {'its' if units == 1 else 'their'} window had not passed.")
+    return sentences
 
 
 def _left_out(health: Health) -> str:

@@ -12,8 +12,8 @@ from rich.text import Text
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.readouts.plans import PlannedMetric
 from equipoise_service.readouts.schemas import (
+    ArmStatistics,
     Comparison,
-    MeanStatistics,
     ProportionStatistics,
     Readout,
 )
@@ -94,17 +94,17 @@ def _effect(
 def _decimals(comparisons: Sequence[Comparison]) -> int:
     """The same for the means of all arms."""
     both = [side for c in comparisons for side in (c.statistics.variant, c.statistics.baseline)]
-    means = [abs(each.mean) for each in both if isinstance(each, MeanStatistics) and each.mean is not None]
+    means = [abs(each.value) for each in both if each.value is not None]
     return decimals_for([max(means, default=0.0), 0.0], digits=4)
 
 
-def _value(statistics: ProportionStatistics | MeanStatistics, decimals: int) -> str:
+def _value(statistics: ArmStatistics, decimals: int) -> str:
+    value = statistics.value
     if isinstance(statistics, ProportionStatistics):
-        share = percent(statistics.successes / statistics.n) if statistics.n else "–"
+        share = "–" if value is None else percent(value)
         return f"{share}\n{statistics.successes:,} of {statistics.n:,}"
-    known = statistics.mean is not None and statistics.n > 0
-    mean = number(statistics.mean or 0.0, decimals=decimals) if known else "–"
-    return f"{mean}\n{count(statistics.n, 'unit', 'units')}"
+    shown = "–" if value is None else number(value, decimals=decimals)
+    return f"{shown}\n{count(statistics.n, 'unit', 'units')}"
 
 
 def _health(readout: Readout) -> Table:

@@ -70,18 +70,20 @@ def verify_readout(document: Any) -> list[Disagreement]:
 
 def _statistics(readout: Readout) -> Statistics:
     values: dict[str, dict[str, ArmValues]] = {arm.variant: {} for arm in readout.arms}
+    immature: dict[str, dict[str, int]] = {}
     for metric in readout.metrics:
         for comparison in metric.comparisons:
-            values.setdefault(comparison.baseline, {})[metric.metric] = values_in(
-                comparison.statistics.baseline
-            )
-            values.setdefault(comparison.variant, {})[metric.metric] = values_in(
-                comparison.statistics.variant
-            )
+            sides = comparison.statistics
+            for variant, each in ((comparison.baseline, sides.baseline), (comparison.variant, sides.variant)):
+                values.setdefault(variant, {})[metric.metric] = values_in(each)
+                immature.setdefault(variant, {})[metric.metric] = each.immature
     units = {arm.variant: arm.units for arm in readout.arms}
     rows = readout.health.incomplete_rows
     return Statistics(
-        arms={variant: ArmStatistics(units.get(variant, 0), found) for variant, found in values.items()},
+        arms={
+            variant: ArmStatistics(units.get(variant, 0), found, immature.get(variant, {}))
+            for variant, found in values.items()
+        },
         crossovers=readout.health.crossovers.units,
         watermark=None if readout.watermark is None else _moment(readout.watermark),
         incomplete_rows=None if rows is None else rows.rows,
@@ -89,12 +91,13 @@ def _statistics(readout: Readout) -> Statistics:
 
 
 def _expect_units(expected: dict[str, Any]) -> None:
-    """A comparison is over all units of its arms, no more and no fewer."""
+    """A comparison is over all units of its arms, no more and no fewer, but for the immature ones."""
     units = {arm["variant"]: arm["units"] for arm in expected["arms"]}
     for metric in expected["metrics"]:
         for comparison in metric["comparisons"]:
             for side in ("variant", "baseline"):
-                comparison["statistics"][side]["n"] = units[comparison[side]]
+                statistics = comparison["statistics"][side]
+                statistics["n"] = units[comparison[side]] - statistics["immature"]
 
 
 def _provenance(readout: Readout) -> Provenance:

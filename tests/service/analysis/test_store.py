@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -22,12 +22,13 @@ from equipoise_service.metrics.schemas import MetricType
 from equipoise_stats import Counts, Moments
 
 START = datetime(2026, 3, 1)
+AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
 MEASURES = (
     Measure("bought", MetricType.PROPORTION, "purchase"),
     Measure("spent", MetricType.MEAN, "purchase"),
     Measure("load-time", MetricType.MEAN, "page"),
 )
-REQUEST = StoreRequest("default/production", "exp", 2, "user", MEASURES)
+REQUEST = StoreRequest("default/production", "exp", 2, "user", MEASURES, AS_OF)
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def test_events_of_something_else_do_not_count(store: Store, change: dict[str, A
 
 def test_a_plan_without_metrics_still_counts_the_units(store: Store) -> None:
     store.fill([exposed("u", "control"), exposed("v", "a"), exposed("w", "a"), exposed("w", "control")], [])
-    statistics = analyse_store(store.backend, StoreRequest("default/production", "exp", 2, "user", ()))
+    statistics = analyse_store(store.backend, StoreRequest("default/production", "exp", 2, "user", (), AS_OF))
     assert {variant: arm.units for variant, arm in statistics.arms.items()} == {"a": 1, "control": 1}
     assert statistics.crossovers == 1
 

@@ -63,6 +63,35 @@ def converted(control: tuple[int, int], treatment: tuple[int, int], **more: Any)
     return build_readout(plan(CONVERTED, **more), found, PROVENANCE)
 
 
+def measured_readout() -> dict[str, Any]:
+    """A readout of metrics with every setting that a definition has, where some units are immature."""
+    condition = {"property": "plan", "operator": "in", "value": ["pro", 2, True]}
+    metrics = [
+        PlannedMetric.model_validate({"role": "success", "direction": "increase", "event": "buy"} | each)
+        for each in (
+            {
+                "key": "spent-later",
+                "type": "mean",
+                "aggregation": "last",
+                "filters": [condition],
+                "delay_hours": 24,
+                "window_hours": 72,
+            },
+        )
+    ]
+    control = {"spent-later": moments(970, 5.0, 4.0)}
+    treatment = {"spent-later": moments(990, 5.5, 4.5)}
+    found = Statistics(
+        {
+            "control": ArmStatistics(1000, control, {"spent-later": 30}),
+            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}),
+        },
+        0,
+        WATERMARK,
+    )
+    return build_readout(plan(*metrics), found, PROVENANCE)
+
+
 def rich_readout() -> dict[str, Any]:
     """A readout with several arms and metrics, a crossover warning, and a comparison without a number."""
     found = statistics(

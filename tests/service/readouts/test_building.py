@@ -36,7 +36,7 @@ def test_the_landing_page_experiment() -> None:
     assert comparison["lift"]["estimate"] == pytest.approx(-0.01206, abs=5e-6)
     # Where |p_t − R p_c| = 1.96 √(v_t + R² v_c), found with a root finder.
     assert comparison["lift"]["interval"] == pytest.approx([-0.0313596, 0.0076240], abs=5e-8)
-    assert comparison["statistics"]["baseline"] == {"n": 144_300, "successes": 17_468}
+    assert comparison["statistics"]["baseline"] == {"n": 144_300, "immature": 0, "successes": 17_468}
     assert readout["health"]["sample_ratio"]["status"] == "ok"
     assert readout["health"]["sample_ratio"]["p_value"] == pytest.approx(0.868, abs=5e-4)
     crossovers = readout["health"]["crossovers"]
@@ -127,7 +127,7 @@ def test_values_too_large_to_add_have_a_status() -> None:
     readout = build_readout(plan(LOAD_TIME), found, PROVENANCE)
     (comparison,) = readout["metrics"][0]["comparisons"]
     assert comparison["difference"]["status"] == comparison["lift"]["status"] == "not_finite"
-    assert comparison["statistics"]["variant"] == {"n": 100, "mean": None, "m2": None}
+    assert comparison["statistics"]["variant"] == {"n": 100, "immature": 0, "mean": None, "m2": None}
     assert verify_readout(readout) == []
 
 

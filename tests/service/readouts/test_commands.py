@@ -92,8 +92,8 @@ def test_cookie_cats() -> None:
     readout = json.loads(result.stdout)
     (comparison,) = readout["metrics"][0]["comparisons"]
     assert comparison["statistics"] == {
-        "baseline": {"n": 44_700, "successes": 8_502},
-        "variant": {"n": 45_489, "successes": 8_279},
+        "baseline": {"n": 44_700, "immature": 0, "successes": 8_502},
+        "variant": {"n": 45_489, "immature": 0, "successes": 8_279},
     }
     assert 0.00155 <= comparison["difference"]["p_value"] <= 0.00156
     assert readout["health"]["sample_ratio"]["p_value"] == pytest.approx(0.00861, abs=5e-6)

@@ -9,6 +9,7 @@ from tests.service.readouts.documents import (
     LOAD_TIME,
     PROVENANCE,
     converted,
+    measured_readout,
     moments,
     plan,
     rich_readout,
@@ -16,7 +17,8 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
-from equipoise_service.metrics.schemas import Direction, Metric, MetricType, Role
+from equipoise_service.metrics.conditions import Condition, Operator
+from equipoise_service.metrics.schemas import Aggregation, Direction, Metric, MetricType, Role
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.schemas import SCHEMA
 from equipoise_stats import CheckStatus
@@ -53,6 +55,7 @@ def readouts() -> list[dict[str, Any]]:
     ]
     return [
         rich_readout(),
+        measured_readout(),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
         *(converted(control, treatment) for control, treatment in pairs),
@@ -89,5 +92,6 @@ def test_the_schema_is_the_documented_one() -> None:
 
 def test_metrics_are_documented() -> None:
     text = (REFERENCE / "metrics.md").read_text()
-    for name in [*Metric.model_fields, *MetricType, *Role, *Direction]:
+    names = [*Metric.model_fields, *MetricType, *Role, *Direction, *Aggregation]
+    for name in [*names, *Condition.model_fields, *Operator]:
         assert f"`{name}`" in text

@@ -84,9 +84,9 @@ def test_from_exposures_and_events_to_the_readout(running: TestClient) -> None:
     assert readout["health"]["crossovers"]["units"] == 1
     assert readout["health"]["incomplete_rows"] is None
     found = {metric["metric"]: metric["comparisons"][0]["statistics"] for metric in readout["metrics"]}
-    assert found["converted"]["baseline"] == {"n": 10, "successes": 4}
-    assert found["converted"]["variant"] == {"n": 10, "successes": 6}
-    assert found["revenue"]["variant"] == {"n": 10, "mean": 2.25, "m2": pytest.approx(455.625)}
+    assert found["converted"]["baseline"] == {"n": 10, "immature": 0, "successes": 4}
+    assert found["converted"]["variant"] == {"n": 10, "immature": 0, "successes": 6}
+    assert found["revenue"]["variant"] == {"n": 10, "immature": 0, "mean": 2.25, "m2": pytest.approx(455.625)}
     assert readout["plan"]["variants"][0] == {"key": "control", "weight": 5000, "control": True}
 
 

@@ -1,0 +1,58 @@
+"""From one row a unit to one row an arm: counts and centred moments.
+
+The two-pass algorithm (Chan, Golub and LeVeque 1983): sums of products of the deviations from a first
+estimate of the mean. Plain sums lose the variance of values far from zero, and an engine's plain average of a
+million values near 1e9 is off by a tenth of its standard error.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.requests import Measure
+from equipoise_service.analysis.unit_values import value_column
+
+
+def moments(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
+    """Reduces the units that have facts to arms.
+
+    Args:
+        values: Columns variant, `m0_y`, …; a unit that is immature for a measure has null there.
+        measures: What is measured.
+
+    Returns:
+        One row an arm. Columns: variant, active (units with facts), and for measure *i* over the
+        mature ones `m{i}_active` (their number, where it takes time), `m{i}_successes` (for counts) or, for
+        columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the mean), `m{i}_u_sum` (sum of
+        the deviations from it) and `m{i}_u_v` (sum of the products of the deviations).
+    """
+    means = [(i, measure) for i, measure in enumerate(measures) if not measure.is_count]
+    names = [value_column(i, column) for i, measure in means for column in measure.columns]
+    centred = _with_centres(values, names) if names else values
+    aggregates: dict[str, ir.Scalar] = {"active": centred.count()}
+    for i, measure in enumerate(measures):
+        value = centred[value_column(i)]
+        if measure.matures_after:
+            aggregates[f"m{i}_active"] = value.count()
+        if measure.is_count:
+            aggregates[f"m{i}_successes"] = value.cast("int64").sum()
+    for i, measure in means:
+        aggregates |= _sums(centred, i, measure.columns)
+    return centred.group_by("variant").agg(**aggregates)
+
+
+def _with_centres(values: ir.Table, names: Sequence[str]) -> ir.Table:
+    centres = values.group_by("variant").agg(**{f"{name}_centre": values[name].mean() for name in names})
+    return values.join(centres, "variant")
+
+
+def _sums(centred: ir.Table, index: int, columns: Sequence[str]) -> dict[str, ir.Scalar]:
+    names = {column: value_column(index, column) for column in columns}
+    centres = {column: centred[f"{name}_centre"] for column, name in names.items()}
+    deviations = {column: centred[name] - centres[column] for column, name in names.items()}
+    found = {f"{name}_centre": centres[column].max() for column, name in names.items()}
+    found |= {f"{name}_sum": deviations[column].sum() for column, name in names.items()}
+    for u, v in combinations_with_replacement(columns, 2):
+        found[f"{names[u]}_{v}"] = (deviations[u] * deviations[v]).sum()
+    return found

@@ -1,0 +1,148 @@
+"""From events to one row a unit: the values of each measure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.conditions import fits
+from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.metrics.schemas import Aggregation, MetricType
+
+
+def value_column(index: int, column: str = "y") -> str:
+    """The column with the values of the measure at an index."""
+    return f"m{index}_{column}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one column of values is made of: these events, aggregated so, in this span of hours."""
+
+    column: str
+    measure: Measure
+    start: int
+    end: int | None
+
+    @property
+    def aggregation(self) -> Aggregation | None:
+        """None asks only whether there is any event."""
+        return None if self.measure.type is MetricType.PROPORTION else self.measure.aggregation
+
+
+def values_after_exposure(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
+    """The values of the units that have facts.
+
+    Args:
+        units: Columns unit, variant (null for crossovers), first_time.
+        events: Columns place, unit_type, unit, name, value, properties, time.
+        request: What is measured.
+
+    Returns:
+        Columns variant, `m0_y`, …; a value is null where the unit is immature for the measure.
+    """
+    sources = list(_sources(request.measures))
+    facts = _facts(units, events, request, sources)
+    counted = [_counted(facts, i, source) for i, source in enumerate(sources)]
+    facts, counted = _with_last_times(facts, counted, sources)
+    maturing = any(measure.matures_after for measure in request.measures)
+    # The variant depends on the unit; grouping by it as well is cheaper than carrying any one value of it.
+    keys = ["unit", "variant", *(["first_time"] if maturing else [])]
+    values = facts.group_by(*keys).agg(
+        **{
+            source.column: _aggregate(facts, which, source.aggregation)
+            for source, which in zip(sources, counted, strict=True)
+        }
+    )
+    columns = {
+        source.column: mature_only(values, values[source.column], source.measure, request)
+        for source in sources
+    }
+    return values.select("variant", **columns)
+
+
+def is_mature(units: ir.Table, measure: Measure, request: StoreRequest) -> ir.BooleanValue:
+    """Whether a unit's window has passed when it is analysed.
+
+    Args:
+        units: Column first_time.
+        measure: What is measured; it matures after more than no time.
+        request: Says when it is analysed.
+    """
+    last = request.as_of.astimezone(UTC).replace(tzinfo=None) - timedelta(hours=measure.matures_after)
+    return units.first_time <= last
+
+
+def mature_only(units: ir.Table, value: ir.Value, measure: Measure, request: StoreRequest) -> ir.Value:
+    """The value, or null where the unit is immature."""
+    if not measure.matures_after:
+        return value
+    return ibis.ifelse(is_mature(units, measure, request), value, ibis.null(value.type()))
+
+
+def _sources(measures: tuple[Measure, ...]) -> Iterator[_Source]:
+    for i, measure in enumerate(measures):
+        yield _Source(value_column(i), measure, measure.delay_hours, measure.window_hours)
+
+
+def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: list[_Source]) -> ir.Table:
+    """The events of the units: columns unit, variant, first_time, time, name, value, `fits0` and so on."""
+    wanted = events.filter(
+        events.place == request.place,
+        events.unit_type == request.unit_type,
+        events.name.isin(sorted({source.measure.name for source in sources})),
+    )
+    # Properties are read before the join, which then carries a few bits instead of texts.
+    filtered = {
+        f"fits{i}": fits(wanted, source.measure.name, source.measure.filters)
+        for i, source in enumerate(sources)
+        if source.measure.filters
+    }
+    wanted = wanted.select("unit", "time", "name", "value", **filtered)
+    stayed = units.filter(units.variant.notnull())
+    met = wanted.join(stayed, [wanted.unit == stayed.unit, wanted.time >= stayed.first_time])
+    return met.select("unit", "variant", "first_time", "time", "name", "value", *filtered)
+
+
+def _counted(facts: ir.Table, index: int, source: _Source) -> ir.BooleanValue:
+    """Whether an event counts for a source."""
+    counted = facts[f"fits{index}"] if source.measure.filters else facts.name == source.measure.name
+    if source.start:
+        counted &= facts.time >= facts.first_time + ibis.interval(hours=source.start)
+    if source.end is not None:
+        counted &= facts.time < facts.first_time + ibis.interval(hours=source.end)
+    return counted
+
+
+def _with_last_times(
+    facts: ir.Table, counted: list[ir.BooleanValue], sources: list[_Source]
+) -> tuple[ir.Table, list[ir.BooleanValue]]:
+    """For a last value, an event counts that has a value, and that none with a value comes after."""
+    found = {
+        f"last{i}": ibis.ifelse(which & facts.value.notnull(), facts.time, ibis.null(facts.time.type()))
+        .max()
+        .over(ibis.window(group_by=facts.unit))
+        for i, (source, which) in enumerate(zip(sources, counted, strict=True))
+        if source.aggregation is Aggregation.LAST
+    }
+    if not found:
+        return facts, counted
+    timed = facts.mutate(**found)
+    again = [_counted(timed, i, source) for i, source in enumerate(sources)]
+    return timed, [
+        which & (timed.time == timed[f"last{i}"]) if f"last{i}" in found else which
+        for i, which in enumerate(again)
+    ]
+
+
+def _aggregate(facts: ir.Table, counted: ir.BooleanValue, aggregation: Aggregation | None) -> ir.Scalar:
+    if aggregation is None:
+        return counted.max()
+    if aggregation is Aggregation.COUNT:
+        return counted.sum().cast("float64")
+    value = facts.value
+    # The last value, too: of several at the last moment the largest, the same whatever order they came in.
+    found = value.sum(where=counted) if aggregation is Aggregation.SUM else value.max(where=counted)
+    return ibis.coalesce(found, 0.0)

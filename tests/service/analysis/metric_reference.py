@@ -1,0 +1,178 @@
+"""What a metric is, once more: plain Python over lists of facts, with exact arithmetic."""
+
+import json
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from equipoise_service.analysis.statistics import Statistics
+from equipoise_stats import Counts, Moments
+
+PLACE = "default/production"
+START = datetime(2026, 3, 1)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    place: str
+    time: datetime
+    received_at: datetime
+    unit_type: str
+    unit: str
+    experiment: str
+    variant: str
+    revision: int
+
+
+@dataclass(frozen=True)
+class Event:
+    place: str
+    time: datetime
+    received_at: datetime
+    unit_type: str
+    unit: str
+    name: str
+    value: float | None
+    properties: str | None
+
+
+def holds(condition: dict[str, Any], event: Event) -> bool:
+    asked, wanted = condition["operator"], condition["value"]
+    if condition.get("property") is None:
+        given: Any = event.value
+    else:
+        given = json.loads(event.properties or "{}").get(condition["property"])
+
+    def same(each: Any) -> bool:
+        kinds = [str if isinstance(v, str) else bool if isinstance(v, bool) else float for v in (given, each)]
+        return kinds[0] is kinds[1] and given == each
+
+    if given is None or isinstance(given, list | dict):
+        return False
+    if asked == "equals":
+        return same(wanted)
+    if asked == "in":
+        return any(same(each) for each in wanted)
+    if isinstance(given, bool | str):
+        return False
+    if asked == "between":
+        return bool(wanted[0] <= given <= wanted[1])
+    return bool(
+        {
+            "less_than": given < wanted,
+            "at_most": given <= wanted,
+            "greater_than": given > wanted,
+            "at_least": given >= wanted,
+        }[asked]
+    )
+
+
+def aggregate(definition: dict[str, Any], events: list[Event]) -> Fraction:
+    """One unit's value from the events that count."""
+    if definition["type"] == "proportion":
+        return Fraction(bool(events))
+    how = definition.get("aggregation", "sum")
+    if how == "count":
+        return Fraction(len(events))
+    valued = [event for event in events if event.value is not None]
+    if not valued:
+        return Fraction()
+    if how == "last":
+        valued = [event for event in valued if event.time == max(each.time for each in valued)]
+    values = [Fraction(event.value or 0) for event in valued]
+    return sum(values, Fraction()) if how == "sum" else max(values)
+
+
+@dataclass
+class Arm:
+    """The rows of the mature units, a number a column, and how many units are not mature."""
+
+    rows: list[dict[str, Fraction]]
+    immature: int
+
+
+def reference(
+    definition: dict[str, Any], exposures: list[Exposure], events: list[Event], as_of: datetime
+) -> dict[str, Arm]:
+    """Per arm what the metric is, unit by unit."""
+    met: dict[str, list[Exposure]] = defaultdict(list)
+    for each in exposures:
+        if (each.place, each.experiment, each.revision, each.unit_type) == (PLACE, "exp", 2, "user"):
+            met[each.unit].append(each)
+    arms: dict[str, Arm] = {}
+    for unit, shown in met.items():
+        if len({each.variant for each in shown}) > 1:
+            continue
+        arm = arms.setdefault(shown[0].variant, Arm([], 0))
+        first = min(each.time for each in shown)
+        theirs = [each for each in events if (each.place, each.unit_type, each.unit) == (PLACE, "user", unit)]
+        begin, end = span(definition, first)
+        done = begin if end is None else end
+        if done > first and done > as_of:
+            arm.immature += 1
+            continue
+        arm.rows.append(row(definition, theirs, first, begin, end or datetime.max))
+    return arms
+
+
+def span(definition: dict[str, Any], first: datetime) -> tuple[datetime, datetime | None]:
+    """From when to when events count."""
+    window = definition.get("window_hours")
+    return (
+        first + timedelta(hours=definition.get("delay_hours", 0)),
+        None if window is None else first + timedelta(hours=window),
+    )
+
+
+def row(
+    definition: dict[str, Any], events: list[Event], first: datetime, begin: datetime, end: datetime
+) -> dict[str, Fraction]:
+    """One unit's numbers."""
+    return {"y": part(definition, definition, events, begin, end)}
+
+
+def part(
+    definition: dict[str, Any], of: dict[str, Any], events: list[Event], begin: datetime, end: datetime
+) -> Fraction:
+    """One number of a unit: what `of` says about events in a span."""
+    filters = of.get("filters", [])
+    counted = [
+        each
+        for each in events
+        if each.name == of["event"] and begin <= each.time < end and all(holds(f, each) for f in filters)
+    ]
+    return aggregate(definition | of if of is not definition else definition, counted)
+
+
+def assert_same(statistics: Statistics, definition: dict[str, Any], expected: dict[str, Arm]) -> None:
+    key = definition["key"]
+    assert statistics.arms.keys() == expected.keys()
+    for variant, arm in expected.items():
+        found = statistics.arms[variant]
+        assert found.immature[key] == arm.immature
+        assert found.units == arm.immature + len(arm.rows)
+        assert_moments(found.values[key], arm.rows)
+
+
+def assert_moments(found: Any, rows: list[dict[str, Fraction]]) -> None:
+    if isinstance(found, Counts):
+        assert found == Counts(len(rows), int(sum(row["y"] for row in rows)))
+        return
+    assert isinstance(found, Moments)
+    assert found.n == len(rows)
+    if not rows:
+        return
+    assert set(found.columns) == set(rows[0])
+    means = {name: sum((row[name] for row in rows), Fraction()) / len(rows) for name in rows[0]}
+    largest = {name: max(float(abs(row[name])) for row in rows) for name in rows[0]}
+    for i, u in enumerate(found.columns):
+        assert found.mean[i] == pytest.approx(float(means[u]), rel=1e-12, abs=1e-13 * largest[u])
+        for j, v in enumerate(found.columns):
+            exact = float(sum((row[u] - means[u]) * (row[v] - means[v]) for row in rows))
+            near = 1e-12 * max(1, len(rows)) * largest[u] * largest[v]
+            assert math.isclose(found.comoments[i][j], exact, rel_tol=1e-11, abs_tol=near)

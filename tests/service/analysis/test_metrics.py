@@ -1,0 +1,170 @@
+"""Every kind of metric, alone and in company, against plain Python on random small data."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.service.analysis.metric_reference import PLACE, START, Event, Exposure, assert_same, reference
+
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.readouts.plans import PlannedMetric
+
+AS_OF = START + timedelta(hours=60)
+COUNTRIES = {"property": "country", "operator": "in", "value": ["DE", 5.0]}
+DEFINITIONS: list[dict[str, Any]] = [
+    {"type": "mean"},
+    {"type": "mean", "aggregation": "count"},
+    {"type": "mean", "aggregation": "maximum"},
+    {"type": "mean", "aggregation": "last"},
+    {"type": "proportion", "delay_hours": 2},
+    {"type": "proportion", "window_hours": 24},
+    {"type": "mean", "delay_hours": 3, "window_hours": 24},
+    {"type": "mean", "aggregation": "last", "window_hours": 48, "filters": [COUNTRIES]},
+    {"type": "mean", "filters": [{"operator": "between", "value": [1.0, 3.0]}]},
+    {"type": "mean", "filters": [{"operator": "less_than", "value": 3.0}], "aggregation": "count"},
+    {"type": "proportion", "filters": [{"property": "country", "operator": "equals", "value": "5"}]},
+    {"type": "proportion", "filters": [{"property": "new", "operator": "equals", "value": True}]},
+    {"type": "mean", "filters": [{"property": "country", "operator": "at_least", "value": 1}, COUNTRIES]},
+]
+
+
+TYPES = {"time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "value": pa.float64()}
+
+
+class Store:
+    """The two tables of the event store, in memory."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect()
+        self.backend = ibis.duckdb.from_connection(self.connection)
+
+    def fill(self, exposures: list[Exposure], events: list[Event]) -> None:
+        for name, kind, rows in (("exposures", Exposure, exposures), ("events", Event, events)):
+            columns = {
+                field: pa.array(
+                    [getattr(row, field) for row in rows],
+                    pa.int32() if field == "revision" else TYPES.get(field, pa.string()),
+                )
+                for field in kind.__annotations__
+            }
+            self.connection.register("incoming", pa.table(columns))
+            self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")
+            self.connection.unregister("incoming")
+
+    def analyse(self, *definitions: dict[str, Any]) -> Statistics:
+        measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+        request = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+        return analyse_store(self.backend, request)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    made = Store()
+    yield made
+    made.connection.close()
+
+
+def named(definition: dict[str, Any], index: int = 0) -> dict[str, Any]:
+    common = {"key": f"metric-{index}", "event": "buy", "role": "success", "direction": "increase"}
+    return common | definition
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([usual] * 6 + list(others))
+
+
+# Few distinct times, so that ties happen, and also such that lie exactly where a window begins or ends.
+TIMES = st.sampled_from([0, 1, 2, 3, 12, 24, 26, 36, 37, 48, 50, 60, 72]).map(
+    lambda hours: START + timedelta(hours=hours)
+)
+COMMON: dict[str, Any] = {
+    "place": mostly(PLACE, "default/staging"),
+    "time": TIMES,
+    "received_at": TIMES,
+    "unit_type": mostly("user", "device"),
+    "unit": st.integers(0, 7).map(lambda number: f"unit-{number}"),
+}
+EXPOSURES = st.lists(
+    st.builds(
+        Exposure,
+        **COMMON,
+        experiment=mostly("exp", "other"),
+        variant=st.sampled_from(["control", "a"]),
+        revision=mostly(2, 1),
+    ),
+    max_size=14,
+)
+PROPERTY = st.sampled_from(["DE", "FR", "5", 5, 5.0, 0, 1, True, False, None, [5], {"DE": 5}, -2.5, 1e300])
+PROPERTIES = st.none() | st.fixed_dictionaries({}, optional={"country": PROPERTY, "new": PROPERTY}).map(
+    lambda each: json.dumps(each)
+)
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        **COMMON,
+        name=mostly("buy", "see"),
+        value=st.none() | st.floats(-1e4, 1e4, width=32) | st.integers(-2, 5).map(float),
+        properties=PROPERTIES,
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(exposures=EXPOSURES, events=EVENTS)
+def test_all_together_equal_plain_python(
+    store: Store, exposures: list[Exposure], events: list[Event]
+) -> None:
+    store.fill(exposures, events)
+    definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
+    statistics = store.analyse(*definitions)
+    for definition in definitions:
+        assert_same(statistics, definition, reference(definition, exposures, events, AS_OF))
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=str)
+@settings(max_examples=8, deadline=None)
+@given(exposures=EXPOSURES, events=EVENTS)
+def test_each_alone_equals_plain_python(
+    store: Store, definition: dict[str, Any], exposures: list[Exposure], events: list[Event]
+) -> None:
+    store.fill(exposures, events)
+    statistics = store.analyse(named(definition))
+    assert_same(statistics, named(definition), reference(named(definition), exposures, events, AS_OF))
+
+
+def test_one_query_serves_all_metrics(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.fill([], [])
+    asked: list[Any] = []
+    real = store.backend.to_pyarrow
+
+    def noting(expression: Any) -> Any:
+        asked.append(expression)
+        return real(expression)
+
+    monkeypatch.setattr(store.backend, "to_pyarrow", noting)
+    store.analyse(*(named(each, i) for i, each in enumerate(DEFINITIONS)))
+    # The other one asks for the watermark.
+    assert len(asked) == 2
+
+
+def test_texts_in_a_definition_are_no_sql(store: Store) -> None:
+    evil = "'; DROP TABLE events; --"
+    time = START
+    store.fill(
+        [Exposure(PLACE, time, time, "user", "u", "exp", "control", 2)],
+        [Event(PLACE, time, time, "user", "u", evil, None, json.dumps({"country": evil}))],
+    )
+    filters = [{"property": "country", "operator": "equals", "value": evil}]
+    definition = named({"type": "proportion", "filters": filters}) | {"event": evil}
+    found = store.analyse(definition).arms["control"].values["metric-0"]
+    assert (found.n, found.successes) == (1, 1)  # type: ignore[union-attr]
