@@ -211,7 +211,8 @@ def test_a_key_without_the_scope_gets_no_stream(service: RunningService) -> None
 def test_streams_are_bounded_and_those_that_ended_make_room(service: RunningService) -> None:
     url = stream_url(service)
     with reading(url), reading(url), reading(url), reading(url):
-        with reading(url):
+        with reading(url), reading(url) as sixth:
+            assert sixth.status == 429
             refused = service.request("GET", url.removeprefix(service.url))
             assert refused.status_code == 429
             assert int(refused.headers["Retry-After"]) > 0
