@@ -97,6 +97,8 @@ def _chain(matches: tuple[Match, ...], otherwise: Served) -> Plan:
 
 def _one_draw(audience: Holds | None, draw: Draw, otherwise: Served) -> Plan:
     """Return what `_chain` returns for one rule with nothing but an audience and a draw; half as long."""
+    # `bucketing.bucket_of_bytes` is written out: a call would take a tenth of the whole, and to begin the
+    # hash anew with the salt a sixth.
     begun, cuts = sha256(draw.prefix).copy, draw.cuts
     served = tuple(each or otherwise for each in draw.served)
 
@@ -106,14 +108,25 @@ def _one_draw(audience: Holds | None, draw: Draw, otherwise: Served) -> Plan:
             raise ValueError("the unit is empty")
         if audience is not None and not audience(unit, attributes):
             return otherwise
-        # `bucketing.bucket_of_bytes`, written out: a call would take a tenth of the whole, and to begin the
-        # hash anew with the salt a sixth.
         digest = begun()
         digest.update(encoded)
-        place = (_number(digest.digest(), "big") >> 204) % 10_000
-        return served[bisect_right(cuts, place)]
+        return served[bisect_right(cuts, (_number(digest.digest()) >> 204) % 10_000)]
 
-    return plan
+    if len(cuts) != 1:
+        return plan
+    cut, (below, above) = cuts[0], served
+
+    def plan_of_two(unit: str, attributes: Any) -> Served:
+        encoded = _encode(unit)
+        if not encoded:
+            raise ValueError("the unit is empty")
+        if audience is not None and not audience(unit, attributes):
+            return otherwise
+        digest = begun()
+        digest.update(encoded)
+        return below if (_number(digest.digest()) >> 204) % 10_000 < cut else above
+
+    return plan_of_two
 
 
 def _after_prerequisites(flag: Flag, plan: Plan, plans: Mapping[str, Plan]) -> Plan:
