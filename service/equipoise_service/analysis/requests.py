@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from equipoise_service.metrics.conditions import Condition
-from equipoise_service.metrics.schemas import Aggregation, MetricType
+from equipoise_service.metrics.schemas import Aggregation, EventMeasure, MetricType
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +14,14 @@ class Measure:
     Attributes:
         metric: The metric's key, distinct within a request.
         type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the facts aggregated,
-            where a fact without a value adds nothing and a unit without facts counts as zero.
+            where a fact without a value adds nothing and a unit without facts counts as zero. `ratio`: that,
+            and a denominator.
         name: Name of the events, or of the column of a file.
-        aggregation: Of a mean; of a file only the sum.
+        aggregation: Of a mean or a numerator; of a file only the sum.
         filters: Conditions that an event meets to be counted; of a file none.
         delay_hours: Events count from so long after the first exposure on.
         window_hours: Events count up to so long after the first exposure, exclusively; None without end.
+        denominator: Of a ratio.
     """
 
     metric: str
@@ -29,6 +31,7 @@ class Measure:
     filters: tuple[Condition, ...] = ()
     delay_hours: int = 0
     window_hours: int | None = None
+    denominator: EventMeasure | None = None
 
     @property
     def matures_after(self) -> int:
@@ -42,8 +45,8 @@ class Measure:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the numbers that a unit has for this metric."""
-        return ("y",)
+        """Names of the numbers that a unit has for this metric: y, and d for a denominator."""
+        return ("y",) if self.denominator is None else ("y", "d")
 
 
 @dataclass(frozen=True, slots=True)

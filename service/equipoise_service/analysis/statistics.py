@@ -18,9 +18,11 @@ class NotFinite:
 
     Attributes:
         n: Number of units.
+        columns: Names of the numbers that each unit has.
     """
 
     n: int
+    columns: tuple[str, ...] = ("y",)
 
 
 ArmValues = Counts | Moments | NotFinite
@@ -105,7 +107,7 @@ def _values(row: Mapping[str, Any], index: int, measure: Measure, active: int, u
     acting = _moments(row, index, measure.columns, active)
     idle = no_values(measure, units - active)
     if acting is None or not isinstance(idle, Moments):
-        return NotFinite(units)
+        return NotFinite(units, measure.columns)
     return _merged(acting, idle, units)
 
 
@@ -131,4 +133,4 @@ def _merged(acting: Moments, idle: Moments, units: int) -> Moments | NotFinite:
     try:
         return acting.merge(idle)
     except (ValueError, OverflowError):
-        return NotFinite(units)
+        return NotFinite(units, acting.columns)

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from equipoise_service.analysis.conditions import fits
 from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.metrics.conditions import Condition
 from equipoise_service.metrics.schemas import Aggregation, MetricType
 
 
@@ -19,17 +20,18 @@ def value_column(index: int, column: str = "y") -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What one column of values is made of: these events, aggregated so, in this span of hours."""
+    """What one column of values is made of: these events, aggregated so, in this span of hours.
+
+    Without an aggregation, it is whether there is any event.
+    """
 
     column: str
     measure: Measure
+    name: str
+    filters: tuple[Condition, ...]
+    aggregation: Aggregation | None
     start: int
     end: int | None
-
-    @property
-    def aggregation(self) -> Aggregation | None:
-        """None asks only whether there is any event."""
-        return None if self.measure.type is MetricType.PROPORTION else self.measure.aggregation
 
 
 def values_after_exposure(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
@@ -84,7 +86,12 @@ def mature_only(units: ir.Table, value: ir.Value, measure: Measure, request: Sto
 
 def _sources(measures: tuple[Measure, ...]) -> Iterator[_Source]:
     for i, measure in enumerate(measures):
-        yield _Source(value_column(i), measure, measure.delay_hours, measure.window_hours)
+        span = (measure.delay_hours, measure.window_hours)
+        aggregation = None if measure.type is MetricType.PROPORTION else measure.aggregation
+        yield _Source(value_column(i), measure, measure.name, measure.filters, aggregation, *span)
+        under = measure.denominator
+        if under is not None:
+            yield _Source(value_column(i, "d"), measure, under.event, under.filters, under.aggregation, *span)
 
 
 def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: list[_Source]) -> ir.Table:
@@ -92,13 +99,13 @@ def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: li
     wanted = events.filter(
         events.place == request.place,
         events.unit_type == request.unit_type,
-        events.name.isin(sorted({source.measure.name for source in sources})),
+        events.name.isin(sorted({source.name for source in sources})),
     )
     # Properties are read before the join, which then carries a few bits instead of texts.
     filtered = {
-        f"fits{i}": fits(wanted, source.measure.name, source.measure.filters)
+        f"fits{i}": fits(wanted, source.name, source.filters)
         for i, source in enumerate(sources)
-        if source.measure.filters
+        if source.filters
     }
     wanted = wanted.select("unit", "time", "name", "value", **filtered)
     stayed = units.filter(units.variant.notnull())
@@ -108,7 +115,7 @@ def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: li
 
 def _counted(facts: ir.Table, index: int, source: _Source) -> ir.BooleanValue:
     """Whether an event counts for a source."""
-    counted = facts[f"fits{index}"] if source.measure.filters else facts.name == source.measure.name
+    counted = facts[f"fits{index}"] if source.filters else facts.name == source.name
     if source.start:
         counted &= facts.time >= facts.first_time + ibis.interval(hours=source.start)
     if source.end is not None:

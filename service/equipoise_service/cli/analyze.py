@@ -75,7 +75,7 @@ def _metrics(texts: list[str]) -> "list[PlannedMetric]":
     found: dict[str, PlannedMetric] = {}
     for text in texts:
         match = _METRIC.fullmatch(text)
-        if match is None or match["type"] not in list(MetricType):
+        if match is None or match["type"] not in (MetricType.PROPORTION, MetricType.MEAN):
             raise Failure(f"--metric {text!r} cannot be read. Write {_METRIC_FORM}.")
         if match["key"] in found:
             raise Failure(f"--metric names {match['key']!r} twice. Give each metric a name of its own.")

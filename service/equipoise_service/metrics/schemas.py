@@ -16,6 +16,7 @@ class MetricType(StrEnum):
 
     PROPORTION = "proportion"
     MEAN = "mean"
+    RATIO = "ratio"
 
 
 class Aggregation(StrEnum):
@@ -44,6 +45,18 @@ class Direction(StrEnum):
 EventName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class EventMeasure(BaseModel):
+    """A number that each unit's events give."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"example": {"event": "view", "aggregation": "count"}}
+    )
+
+    event: EventName = Field(description="Name of the events.")
+    aggregation: Aggregation = Field(Aggregation.SUM, description="How their values become one number.")
+    filters: Filters = ()
+
+
 class Definition(BaseModel):
     """How the values of units come about, apart from what they are made of."""
 
@@ -51,14 +64,18 @@ class Definition(BaseModel):
 
     type: MetricType = Field(
         description="`proportion`: the share of units with at least one such event. `mean`: the unit's "
-        "events aggregated, averaged over all exposed units; units without one count as zero."
+        "events aggregated, averaged over all exposed units; units without one count as zero. "
+        "`ratio`: the sum of that over all units, divided by the sum of the denominator."
     )
     aggregation: Aggregation = Field(
         Aggregation.SUM,
-        description="Of a mean: `sum` of the events' values, `count` of the events, `maximum` of the values, "
-        "or the `last` event's value.",
+        description="Of a mean, or a ratio's numerator: `sum` of the events' values, `count` of "
+        "the events, `maximum` of the values, or the `last` event's value.",
     )
     filters: Filters = ()
+    denominator: EventMeasure | None = Field(
+        None, description="Of a ratio: what it is divided by, with the same delay and window."
+    )
     delay_hours: Annotated[int, Field(ge=0, le=MAX_HOURS)] = Field(
         0, description="Events count from so many hours after the unit's first exposure on."
     )
@@ -70,8 +87,10 @@ class Definition(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.type is not MetricType.MEAN and self.aggregation is not Aggregation.SUM:
-            raise ValueError(f"aggregation belongs to a mean, not to a {self.type}; leave it out")
+        if self.type is MetricType.PROPORTION and self.aggregation is not Aggregation.SUM:
+            raise ValueError("aggregation belongs to a mean or a ratio, not to a proportion; leave it out")
+        if (self.type is MetricType.RATIO) != (self.denominator is not None):
+            raise ValueError("a ratio has a denominator, and nothing else has")
         if self.window_hours is not None and self.window_hours <= self.delay_hours:
             raise ValueError(
                 "window_hours ends at or before delay_hours; both are from the first exposure on"

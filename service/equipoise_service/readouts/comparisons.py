@@ -10,11 +10,22 @@ from equipoise_service.readouts.schemas import (
     Difference,
     Lift,
     MeanStatistics,
+    MomentsStatistics,
     ProportionStatistics,
     Warning,
 )
 from equipoise_stats import Comparison as Conclusion
-from equipoise_stats import Counts, Effect, Moments, fixed_horizon, mean_difference, proportion_difference
+from equipoise_stats import (
+    Counts,
+    Effect,
+    Estimate,
+    Moments,
+    NoEstimate,
+    fixed_horizon,
+    mean_difference,
+    proportion_difference,
+    ratio_difference,
+)
 
 _NOT_FINITE = "The values are so large, or so far apart, that a number needed to compare them is not finite."
 
@@ -75,8 +86,16 @@ def _conclude(values: Counts | Moments, baseline_values: Counts | Moments, alpha
     if isinstance(values, Counts) and isinstance(baseline_values, Counts):
         return fixed_horizon(proportion_difference(treatment=values, control=baseline_values), alpha=alpha)
     if isinstance(values, Moments) and isinstance(baseline_values, Moments):
-        return fixed_horizon(mean_difference(treatment=values, control=baseline_values), alpha=alpha)
-    raise TypeError("the two arms have statistics of different kinds")
+        return fixed_horizon(_difference(values, baseline_values), alpha=alpha)
+    raise ValueError("the two arms of a comparison have statistics of different kinds")
+
+
+def _difference(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
+    if treatment.columns != control.columns or treatment.columns[0] != "y":
+        raise ValueError(f"the arms have the columns {treatment.columns} and {control.columns}")
+    if "d" in treatment.columns:
+        return ratio_difference(treatment=treatment, control=control, numerator="y", denominator="d")
+    return mean_difference(treatment=treatment, control=control)
 
 
 def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatistics) -> Comparison:
@@ -101,6 +120,12 @@ def values_in(statistics: ArmStatistics) -> ArmValues:
     """
     if isinstance(statistics, ProportionStatistics):
         return Counts(statistics.n, statistics.successes)
+    if isinstance(statistics, MomentsStatistics):
+        columns = tuple(statistics.columns)
+        if statistics.means is None or statistics.comoments is None:
+            return NotFinite(statistics.n, columns)
+        rows = tuple(tuple(row) for row in statistics.comoments)
+        return Moments(statistics.n, columns, tuple(statistics.means), rows)
     if statistics.mean is None or statistics.m2 is None:
         return NotFinite(statistics.n)
     return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),))
@@ -110,6 +135,17 @@ def _statistics_out(side: Side) -> ArmStatistics:
     values, immature = side.values, side.immature
     if isinstance(values, Counts):
         return ProportionStatistics(n=values.n, immature=immature, successes=values.successes)
+    if values.columns != ("y",):
+        known = values if isinstance(values, Moments) else None
+        return MomentsStatistics.model_validate(
+            {
+                "n": values.n,
+                "immature": immature,
+                "columns": list(values.columns),
+                "means": list(known.mean) if known else None,
+                "comoments": [list(row) for row in known.comoments] if known else None,
+            }
+        )
     if isinstance(values, NotFinite):
         return MeanStatistics(n=values.n, immature=immature, mean=None, m2=None)
     return MeanStatistics(n=values.n, immature=immature, mean=values.mean[0], m2=values.comoments[0][0])

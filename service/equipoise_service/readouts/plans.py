@@ -56,6 +56,7 @@ class PlannedMetric(Definition):
             filters=self.filters,
             delay_hours=self.delay_hours,
             window_hours=self.window_hours,
+            denominator=self.denominator,
         )
 
 

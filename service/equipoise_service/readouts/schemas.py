@@ -131,7 +131,34 @@ class MeanStatistics(BaseModel):
         return self.mean if self.n else None
 
 
-ArmStatistics = ProportionStatistics | MeanStatistics
+class MomentsStatistics(BaseModel):
+    """Sufficient statistics of several numbers a unit; null where values are too large to add."""
+
+    model_config = _CONFIG
+
+    n: int = Field(ge=0, description="Units of the arm that are mature, those without any event included.")
+    immature: Immature
+    columns: Annotated[list[Literal["y", "d"]], Field(min_length=2)] = Field(
+        description="Names of the numbers: `y` is the outcome or the numerator, `d` the denominator."
+    )
+    means: list[Number] | None = Field(description="Mean of each.")
+    comoments: list[list[Number]] | None = Field(
+        description="Sums of products of deviations from the means, a row a number; over n − 1 they are the "
+        "sample covariances."
+    )
+
+    @property
+    def value(self) -> float | None:
+        """The mean, or the ratio of the means; None where there is none."""
+        if not self.n or self.means is None:
+            return None
+        if "d" not in self.columns:
+            return self.means[0]
+        under = self.means[self.columns.index("d")]
+        return self.means[0] / under if under > 0 else None
+
+
+ArmStatistics = ProportionStatistics | MeanStatistics | MomentsStatistics
 
 
 class ComparisonStatistics(BaseModel):

@@ -72,11 +72,10 @@ def holds(condition: dict[str, Any], event: Event) -> bool:
     )
 
 
-def aggregate(definition: dict[str, Any], events: list[Event]) -> Fraction:
+def aggregate(how: str, events: list[Event]) -> Fraction:
     """One unit's value from the events that count."""
-    if definition["type"] == "proportion":
+    if how == "any":
         return Fraction(bool(events))
-    how = definition.get("aggregation", "sum")
     if how == "count":
         return Fraction(len(events))
     valued = [event for event in events if event.value is not None]
@@ -133,20 +132,23 @@ def row(
     definition: dict[str, Any], events: list[Event], first: datetime, begin: datetime, end: datetime
 ) -> dict[str, Fraction]:
     """One unit's numbers."""
-    return {"y": part(definition, definition, events, begin, end)}
+    how = {"proportion": "any"}.get(definition["type"], definition.get("aggregation", "sum"))
+    numbers = {"y": aggregate(how, counted(definition, events, begin, end))}
+    under = definition.get("denominator")
+    if under is not None:
+        numbers["d"] = aggregate(under.get("aggregation", "sum"), counted(under, events, begin, end))
+    return numbers
 
 
-def part(
-    definition: dict[str, Any], of: dict[str, Any], events: list[Event], begin: datetime, end: datetime
-) -> Fraction:
-    """One number of a unit: what `of` says about events in a span."""
-    filters = of.get("filters", [])
-    counted = [
+def counted(of: dict[str, Any], events: list[Event], begin: datetime, end: datetime) -> list[Event]:
+    """The events in a span that count for a metric or a denominator."""
+    return [
         each
         for each in events
-        if each.name == of["event"] and begin <= each.time < end and all(holds(f, each) for f in filters)
+        if each.name == of["event"]
+        and begin <= each.time < end
+        and all(holds(condition, each) for condition in of.get("filters", []))
     ]
-    return aggregate(definition | of if of is not definition else definition, counted)
 
 
 def assert_same(statistics: Statistics, definition: dict[str, Any], expected: dict[str, Arm]) -> None:

@@ -34,6 +34,14 @@ DEFINITIONS: list[dict[str, Any]] = [
     {"type": "proportion", "filters": [{"property": "country", "operator": "equals", "value": "5"}]},
     {"type": "proportion", "filters": [{"property": "new", "operator": "equals", "value": True}]},
     {"type": "mean", "filters": [{"property": "country", "operator": "at_least", "value": 1}, COUNTRIES]},
+    {"type": "ratio", "denominator": {"event": "see", "aggregation": "count"}},
+    {
+        "type": "ratio",
+        "aggregation": "last",
+        "window_hours": 26,
+        "delay_hours": 1,
+        "denominator": {"event": "buy", "aggregation": "maximum", "filters": [COUNTRIES]},
+    },
 ]
 
 
@@ -111,7 +119,7 @@ EVENTS = st.lists(
     st.builds(
         Event,
         **COMMON,
-        name=mostly("buy", "see"),
+        name=st.sampled_from(["buy", "buy", "see", "else"]),
         value=st.none() | st.floats(-1e4, 1e4, width=32) | st.integers(-2, 5).map(float),
         properties=PROPERTIES,
     ),

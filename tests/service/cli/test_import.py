@@ -86,7 +86,9 @@ def test_a_file_is_imported_and_again_changes_nothing(
     assert first.summary["readout"] == f"{shared_service.url}/v1/experiments/twice/readout"
     assert [arm["units"] for arm in readout["arms"]] == [2_500, 2_500]
     comparison = readout["metrics"][0]["comparisons"][0]["statistics"]
-    assert [comparison[side] for side in ("baseline", "variant")] == [{"n": 2_500, "immature": 0, "successes": 500}] * 2
+    assert [comparison[side] for side in ("baseline", "variant")] == [
+        {"n": 2_500, "immature": 0, "successes": 500}
+    ] * 2
 
     again = run_import(shared_service, str(path), "--experiment", "twice", *MAPPING)
     assert again.status == 0

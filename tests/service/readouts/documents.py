@@ -19,6 +19,16 @@ CONVERTED = PlannedMetric(
 LOAD_TIME = PlannedMetric(
     key="load-time", type=MetricType.MEAN, role=Role.GUARDRAIL, direction=Direction.DECREASE, event="page"
 )
+PER_VIEW = PlannedMetric.model_validate(
+    {
+        "key": "per-view",
+        "type": "ratio",
+        "role": "success",
+        "direction": "increase",
+        "event": "buy",
+        "denominator": {"event": "view", "aggregation": "count"},
+    }
+)
 PROVENANCE = Provenance("new-landing-page", 1, datetime(2026, 3, 8, 12, 30, tzinfo=UTC))
 WATERMARK = datetime(2026, 3, 8, 12, 29, 59, 250_000, tzinfo=UTC)
 
@@ -77,10 +87,21 @@ def measured_readout() -> dict[str, Any]:
                 "delay_hours": 24,
                 "window_hours": 72,
             },
+            {
+                "key": "per-view",
+                "type": "ratio",
+                "denominator": {"event": "view", "aggregation": "count", "filters": [condition]},
+            },
         )
     ]
-    control = {"spent-later": moments(970, 5.0, 4.0)}
-    treatment = {"spent-later": moments(990, 5.5, 4.5)}
+    control = {
+        "spent-later": moments(970, 5.0, 4.0),
+        "per-view": Moments(1000, ("y", "d"), (2.0, 8.0), ((4000.0, 6000.0), (6000.0, 25000.0))),
+    }
+    treatment = {
+        "spent-later": moments(990, 5.5, 4.5),
+        "per-view": Moments(1001, ("y", "d"), (2.25, 8.125), ((4100.0, 6100.0), (6100.0, 25100.0))),
+    }
     found = Statistics(
         {
             "control": ArmStatistics(1000, control, {"spent-later": 30}),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.service.readouts.documents import (
     LOAD_TIME,
+    PER_VIEW,
     PROVENANCE,
     converted,
     measured_readout,
@@ -18,10 +19,10 @@ from tests.service.readouts.documents import (
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
 from equipoise_service.metrics.conditions import Condition, Operator
-from equipoise_service.metrics.schemas import Aggregation, Direction, Metric, MetricType, Role
+from equipoise_service.metrics.schemas import Aggregation, Direction, EventMeasure, Metric, MetricType, Role
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.schemas import SCHEMA
-from equipoise_stats import CheckStatus
+from equipoise_stats import CheckStatus, Moments
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 DOCUMENTED = set(re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "readout.md").read_text(), re.MULTILINE))
@@ -46,6 +47,7 @@ def readouts() -> list[dict[str, Any]]:
     """Readouts in every state."""
     file = Statistics({}, 0, None, incomplete_rows=3)
     large = statistics(control={"load-time": moments(9, 5.0, 1.0)}, treatment={"load-time": NotFinite(9)})
+    views = Moments(9, ("y", "d"), (1.0, 0.0), ((2.0, 0.0), (0.0, 0.0)))
     pairs = [
         ((0, 1), (0, 1)),
         ((0, 50), (0, 50)),
@@ -58,6 +60,10 @@ def readouts() -> list[dict[str, Any]]:
         measured_readout(),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
+        build_readout(plan(PER_VIEW), Statistics({}, 0, None), PROVENANCE),
+        build_readout(
+            plan(PER_VIEW), statistics(control={"per-view": views}, treatment={"per-view": views}), PROVENANCE
+        ),
         *(converted(control, treatment) for control, treatment in pairs),
     ]
 
@@ -81,7 +87,15 @@ def found_statuses() -> set[str]:
 
 
 def test_every_status_is_documented() -> None:
-    expected = {"ok", "too_few_units", "no_variance", "control_not_positive", "unbounded", "not_finite"}
+    expected = {
+        "ok",
+        "too_few_units",
+        "no_variance",
+        "control_not_positive",
+        "unbounded",
+        "not_finite",
+        "denominator_not_positive",
+    }
     assert found_statuses() == expected
     assert expected | {status.value for status in CheckStatus} <= DOCUMENTED
 
@@ -92,6 +106,6 @@ def test_the_schema_is_the_documented_one() -> None:
 
 def test_metrics_are_documented() -> None:
     text = (REFERENCE / "metrics.md").read_text()
-    names = [*Metric.model_fields, *MetricType, *Role, *Direction, *Aggregation]
+    names = [*Metric.model_fields, *EventMeasure.model_fields, *MetricType, *Role, *Direction, *Aggregation]
     for name in [*names, *Condition.model_fields, *Operator]:
         assert f"`{name}`" in text
