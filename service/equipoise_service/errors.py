@@ -18,7 +18,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "illegal-transition": "The experiment's status does not allow this move.",
     "frozen-field": "The field cannot be changed in the experiment's present status.",
     "in-use": "It cannot go away, because something uses it; the detail says what.",
-    "no-free-slots": "The layer has fewer free slots than the experiment needs; the detail says who holds them.",
+    "no-free-slots": "The layer has too few free slots for the experiment; the detail says who holds them.",
     "idempotency-conflict": "The Idempotency-Key was used before with another request.",
     "precondition-failed": "The entity was changed since the ETag in If-Match was read.",
     "body-too-large": "The body, after decompression, is larger than the limit.",
