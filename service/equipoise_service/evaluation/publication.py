@@ -26,8 +26,8 @@ from equipoise_service.experiments.publication import (
 )
 from equipoise_service.flags.publication import flag_documents
 
-KEPT_VERSIONS = 100
-"""Published versions that are kept of an environment; the oldest are dropped."""
+KEPT_VERSIONS = 20
+"""Published versions that are kept of an environment, for people who ask what was served; older ones go."""
 
 
 def publish(session: Session) -> None:
