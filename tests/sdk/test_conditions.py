@@ -208,6 +208,8 @@ def test_a_chain_of_ten_segments_will_do_and_eleven_will_not(backwards: bool) ->
     assert evaluate(audience({"segment": "s1"}, segments(10)), "f", "u").value is True
     with pytest.raises(ConfigurationError, match="over 10 levels"):
         audience({"all": []}, segments(11))
+    with pytest.raises(ConfigurationError, match="over 10 levels"):
+        audience({"all": []}, segments(2_000))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.vectors import generate_evaluation, specification
 
-from equipoise import BUCKETS, Assignment, Reason, _plans, assign_many, bucket, bucketing, evaluate
+from equipoise import BUCKETS, Assignment, Reason, _plans, assign_many, bucket, bucketing, evaluate, explain
 from equipoise.configuration import Configuration, load, parse
+from equipoise.explanation import OUTCOMES
 
 VECTORS_PATH = Path(__file__).parents[1] / "vectors" / "evaluation.json"
 VECTORS = json.loads(VECTORS_PATH.read_text())
@@ -75,6 +76,16 @@ def test_vectors_hold() -> None:
         assert json.dumps(got.value) == json.dumps(case["assignment"]["value"]), (
             "the type of the value counts"
         )
+
+
+def test_the_vectors_are_explained_and_meet_every_outcome() -> None:
+    outcomes = set()
+    for case in VECTORS["cases"]:
+        explanation = explain(CONFIGURATION, case["flag"], case["unit"], case["attributes"])
+        expected = case["assignment"] | ({"value": None} if explanation.problem else {})
+        assert explanation.assignment == Assignment(flag=case["flag"], **expected), case
+        outcomes |= {rule.outcome for rule in explanation.rules}
+    assert outcomes == set(OUTCOMES)
 
 
 def test_vectors_are_what_their_script_writes() -> None:

@@ -135,6 +135,7 @@ def needing(*keys: str) -> list[Any]:
         (flags(a=[], b=[{"flag": "a"}]), "'variants' is missing"),
         (flags(**{f"f{n}": needing(f"f{n + 1}") for n in range(11)}, f11=[]), "over 10 levels"),
         (flags(**{f"f{n}": needing(f"f{n - 1}") if n else [] for n in range(12)}), "over 10 levels"),
+        (flags(**{f"f{n}": needing(f"f{n + 1}") for n in range(2000)}, f2000=[]), "over 10 levels"),
         (flags(f0=[], **{f"f{n}": needing(*[f"f{n - 1}"] * 10) for n in range(1, 5)}), "1,000 evaluations"),
     ],
 )
