@@ -10,6 +10,7 @@ from itertools import combinations_with_replacement
 
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.cuts import cut_column, with_cuts
 from equipoise_service.analysis.requests import Measure
 from equipoise_service.analysis.unit_values import value_column
 
@@ -25,8 +26,10 @@ def moments(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
         One row an arm. Columns: variant, active (units with facts), and for measure *i* over the
         mature ones `m{i}_active` (their number, where it takes time), `m{i}_successes` (for counts) or, for
         columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the mean), `m{i}_u_sum` (sum of
-        the deviations from it) and `m{i}_u_v` (sum of the products of the deviations).
+        the deviations from it) and `m{i}_u_v` (sum of the products of the deviations), and
+        `m{i}_u_cut` where values are cut.
     """
+    values = with_cuts(values, measures)
     means = [(i, measure) for i, measure in enumerate(measures) if not measure.is_count]
     names = [value_column(i, column) for i, measure in means for column in measure.columns]
     centred = _with_centres(values, names) if names else values
@@ -39,6 +42,8 @@ def moments(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
             aggregates[f"m{i}_successes"] = value.cast("int64").sum()
     for i, measure in means:
         aggregates |= _sums(centred, i, measure.columns)
+        cuts = [cut_column(value_column(i, column)) for column in measure.cut_columns]
+        aggregates |= {name: centred[name].max() for name in cuts}
     return centred.group_by("variant").agg(**aggregates)
 
 

@@ -22,6 +22,8 @@ class Measure:
         delay_hours: Events count from so long after the first exposure on.
         window_hours: Events count up to so long after the first exposure, exclusively; None without end.
         denominator: Of a ratio.
+        winsorize: Quantile of all arms' values but zeros above which values are cut; None for no cut.
+        pre_period_days: Days before the first exposure whose facts make covariates; None for none.
     """
 
     metric: str
@@ -32,6 +34,8 @@ class Measure:
     delay_hours: int = 0
     window_hours: int | None = None
     denominator: EventMeasure | None = None
+    winsorize: float | None = None
+    pre_period_days: int | None = None
 
     @property
     def matures_after(self) -> int:
@@ -41,12 +45,19 @@ class Measure:
     @property
     def is_count(self) -> bool:
         """Whether the units with the property are counted; otherwise moments are taken."""
-        return self.type is MetricType.PROPORTION
+        return self.type is MetricType.PROPORTION and self.pre_period_days is None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the numbers that a unit has for this metric: y, and d for a denominator."""
-        return ("y",) if self.denominator is None else ("y", "d")
+        """Names of the numbers that a unit has: y, d for a denominator, and these before the exposure."""
+        measured = ("y",) if self.denominator is None else ("y", "d")
+        before = tuple(f"{column}_before" for column in measured)
+        return measured if self.pre_period_days is None else measured + before
+
+    @property
+    def cut_columns(self) -> tuple[str, ...]:
+        """Those of them that are winsorized, each at its own quantile."""
+        return () if self.winsorize is None else self.columns
 
 
 @dataclass(frozen=True, slots=True)

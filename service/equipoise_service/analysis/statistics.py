@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import combinations_with_replacement
 from typing import Any
 
+from equipoise_service.analysis.cuts import cut_column
 from equipoise_service.analysis.requests import Measure
 from equipoise_service.analysis.unit_values import value_column
 from equipoise_stats import Counts, Moments
@@ -51,6 +52,8 @@ class Statistics:
         arms: The arms with units, by variant.
         crossovers: Units that met several variants; they are in no arm.
         watermark: When the newest fact that was considered was received; None where there is none.
+        cuts: For each winsorized metric, by key, and each of its numbers, where values were cut; None where
+            nothing was.
         incomplete_rows: Rows of a file that lack unit, variant or time and were left out; None for the event
             store.
     """
@@ -59,6 +62,7 @@ class Statistics:
     crossovers: int
     watermark: datetime | None
     incomplete_rows: int | None = None
+    cuts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
 
 def read_arms(
@@ -77,6 +81,21 @@ def read_arms(
         else:
             arms[row["variant"]] = _arm(row, measures)
     return dict(sorted(arms.items())), crossovers
+
+
+def read_cuts(
+    rows: Iterable[Mapping[str, Any]], measures: Sequence[Measure]
+) -> dict[str, dict[str, float | None]]:
+    """Reads the cuts from the rows that `expression.arm_statistics` gives; they are the same in every arm."""
+    found = list(rows)
+    return {
+        measure.metric: {
+            column: next((cut for row in found if (cut := row[cut_column(value_column(i, column))])), None)
+            for column in measure.cut_columns
+        }
+        for i, measure in enumerate(measures)
+        if measure.cut_columns
+    }
 
 
 def no_values(measure: Measure, units: int) -> ArmValues:

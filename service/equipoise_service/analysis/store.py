@@ -4,7 +4,7 @@ from typing import Any
 
 from equipoise_service.analysis import expression
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.statistics import Statistics, read_arms
+from equipoise_service.analysis.statistics import Statistics, read_arms, read_cuts
 
 
 def analyse_store(backend: Any, request: StoreRequest) -> Statistics:
@@ -18,4 +18,5 @@ def analyse_store(backend: Any, request: StoreRequest) -> Statistics:
     rows = backend.to_pyarrow(expression.store_statistics(exposures, events, request)).to_pylist()
     arms, crossovers = read_arms(rows, request.measures)
     newest = backend.to_pyarrow(expression.newest_receipt(exposures, events, request.place)).to_pylist()
-    return Statistics(arms, crossovers, newest[0]["watermark"])
+    cuts = read_cuts(rows, request.measures)
+    return Statistics(arms, crossovers, newest[0]["watermark"], cuts=cuts)

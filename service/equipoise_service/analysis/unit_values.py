@@ -46,15 +46,15 @@ def values_after_exposure(units: ir.Table, events: ir.Table, request: StoreReque
         Columns variant, `m0_y`, …; a value is null where the unit is immature for the measure.
     """
     sources = list(_sources(request.measures))
-    facts = _facts(units, events, request, sources)
-    counted = [_counted(facts, i, source) for i, source in enumerate(sources)]
-    facts, counted = _with_last_times(facts, counted, sources)
+    earliest = min(0, *(source.start for source in sources))
+    facts = _facts(units, events, request, sources, earliest)
+    facts, counted = _with_last_times(facts, sources, earliest)
     maturing = any(measure.matures_after for measure in request.measures)
     # The variant depends on the unit; grouping by it as well is cheaper than carrying any one value of it.
     keys = ["unit", "variant", *(["first_time"] if maturing else [])]
     values = facts.group_by(*keys).agg(
         **{
-            source.column: _aggregate(facts, which, source.aggregation)
+            source.column: _aggregate(facts, which, source)
             for source, which in zip(sources, counted, strict=True)
         }
     )
@@ -86,15 +86,24 @@ def mature_only(units: ir.Table, value: ir.Value, measure: Measure, request: Sto
 
 def _sources(measures: tuple[Measure, ...]) -> Iterator[_Source]:
     for i, measure in enumerate(measures):
-        span = (measure.delay_hours, measure.window_hours)
+        spans: dict[str, tuple[int, int | None]] = {"": (measure.delay_hours, measure.window_hours)}
+        if measure.pre_period_days is not None:
+            spans["_before"] = (-24 * measure.pre_period_days, 0)
         aggregation = None if measure.type is MetricType.PROPORTION else measure.aggregation
-        yield _Source(value_column(i), measure, measure.name, measure.filters, aggregation, *span)
         under = measure.denominator
-        if under is not None:
-            yield _Source(value_column(i, "d"), measure, under.event, under.filters, under.aggregation, *span)
+        for suffix, span in spans.items():
+            name = value_column(i, f"y{suffix}")
+            yield _Source(name, measure, measure.name, measure.filters, aggregation, *span)
+            if under is None:
+                continue
+            yield _Source(
+                value_column(i, f"d{suffix}"), measure, under.event, under.filters, under.aggregation, *span
+            )
 
 
-def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: list[_Source]) -> ir.Table:
+def _facts(
+    units: ir.Table, events: ir.Table, request: StoreRequest, sources: list[_Source], earliest: int
+) -> ir.Table:
     """The events of the units: columns unit, variant, first_time, time, name, value, `fits0` and so on."""
     wanted = events.filter(
         events.place == request.place,
@@ -109,24 +118,37 @@ def _facts(units: ir.Table, events: ir.Table, request: StoreRequest, sources: li
     }
     wanted = wanted.select("unit", "time", "name", "value", **filtered)
     stayed = units.filter(units.variant.notnull())
-    met = wanted.join(stayed, [wanted.unit == stayed.unit, wanted.time >= stayed.first_time])
+    begin = _from_exposure(stayed, earliest)
+    met = wanted.join(stayed, [wanted.unit == stayed.unit, wanted.time >= begin])
     return met.select("unit", "variant", "first_time", "time", "name", "value", *filtered)
 
 
-def _counted(facts: ir.Table, index: int, source: _Source) -> ir.BooleanValue:
-    """Whether an event counts for a source."""
+def _from_exposure(table: ir.Table, hours: int) -> ir.TimestampValue:
+    """The moment so many hours after the first exposure, or before it."""
+    if not hours:
+        return table.first_time
+    distance = ibis.interval(hours=abs(hours))
+    return table.first_time + distance if hours > 0 else table.first_time - distance
+
+
+def _counted(facts: ir.Table, index: int, source: _Source, earliest: int) -> ir.BooleanValue:
+    """Whether an event counts for a source, when facts begin so many hours from the first exposure."""
     counted = facts[f"fits{index}"] if source.filters else facts.name == source.name
-    if source.start:
-        counted &= facts.time >= facts.first_time + ibis.interval(hours=source.start)
+    if source.start > earliest:
+        counted &= facts.time >= _from_exposure(facts, source.start)
     if source.end is not None:
-        counted &= facts.time < facts.first_time + ibis.interval(hours=source.end)
+        counted &= facts.time < _from_exposure(facts, source.end)
     return counted
 
 
 def _with_last_times(
-    facts: ir.Table, counted: list[ir.BooleanValue], sources: list[_Source]
+    facts: ir.Table, sources: list[_Source], earliest: int
 ) -> tuple[ir.Table, list[ir.BooleanValue]]:
-    """For a last value, an event counts that has a value, and that none with a value comes after."""
+    """The facts, and for each source which of them count.
+
+    For a last value, an event counts that has a value, and that none with a value comes after.
+    """
+    counted = [_counted(facts, i, source, earliest) for i, source in enumerate(sources)]
     found = {
         f"last{i}": ibis.ifelse(which & facts.value.notnull(), facts.time, ibis.null(facts.time.type()))
         .max()
@@ -137,19 +159,20 @@ def _with_last_times(
     if not found:
         return facts, counted
     timed = facts.mutate(**found)
-    again = [_counted(timed, i, source) for i, source in enumerate(sources)]
+    again = [_counted(timed, i, source, earliest) for i, source in enumerate(sources)]
     return timed, [
         which & (timed.time == timed[f"last{i}"]) if f"last{i}" in found else which
         for i, which in enumerate(again)
     ]
 
 
-def _aggregate(facts: ir.Table, counted: ir.BooleanValue, aggregation: Aggregation | None) -> ir.Scalar:
-    if aggregation is None:
-        return counted.max()
-    if aggregation is Aggregation.COUNT:
+def _aggregate(facts: ir.Table, counted: ir.BooleanValue, source: _Source) -> ir.Scalar:
+    if source.aggregation is None:
+        found = counted.max()
+        return found if source.measure.is_count else found.cast("int64").cast("float64")
+    if source.aggregation is Aggregation.COUNT:
         return counted.sum().cast("float64")
     value = facts.value
     # The last value, too: of several at the last moment the largest, the same whatever order they came in.
-    found = value.sum(where=counted) if aggregation is Aggregation.SUM else value.max(where=counted)
+    found = value.sum(where=counted) if source.aggregation is Aggregation.SUM else value.max(where=counted)
     return ibis.coalesce(found, 0.0)

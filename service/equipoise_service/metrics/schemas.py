@@ -85,12 +85,25 @@ class Definition(BaseModel):
         "included, and only units whose window has passed count at all; null: without end.",
     )
 
+    winsorize: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
+        None,
+        description="Of a mean: a unit's value above this quantile of the values that are not zero, of all "
+        "arms together, is set to that quantile, such as 0.999 (to six decimals); null: values stay.",
+    )
+    pre_period_days: Annotated[int, Field(ge=1, le=366)] | None = Field(
+        None,
+        description="The same over so many days before the unit's first exposure is a covariate that the "
+        "comparison is adjusted for (CUPED); null: no adjustment.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type is MetricType.PROPORTION and self.aggregation is not Aggregation.SUM:
             raise ValueError("aggregation belongs to a mean or a ratio, not to a proportion; leave it out")
         if (self.type is MetricType.RATIO) != (self.denominator is not None):
             raise ValueError("a ratio has a denominator, and nothing else has")
+        if self.winsorize is not None and self.type is not MetricType.MEAN:
+            raise ValueError(f"winsorize belongs to a mean, not to a {self.type}; leave it out")
         if self.window_hours is not None and self.window_hours <= self.delay_hours:
             raise ValueError(
                 "window_hours ends at or before delay_hours; both are from the first exposure on"

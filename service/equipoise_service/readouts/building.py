@@ -6,7 +6,7 @@ from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
 from equipoise_service.readouts.canonical import digest
-from equipoise_service.readouts.comparisons import Side, compare
+from equipoise_service.readouts.comparisons import Cuts, Side, compare
 from equipoise_service.readouts.health import check_health
 from equipoise_service.readouts.plans import Plan, PlannedMetric
 from equipoise_service.readouts.schemas import SCHEMA, Arm, MetricResult
@@ -82,11 +82,16 @@ def _arms(plan: Plan, statistics: Statistics) -> list[Arm]:
 
 def _metric(plan: Plan, metric: PlannedMetric, statistics: Statistics) -> MetricResult:
     control = _side(statistics, plan.control, metric)
+    found = statistics.cuts.get(metric.key, {})
+    cuts = Cuts(found.get("y"), found.get("y_before"))
     return MetricResult(
         metric=metric.key,
         role=metric.role,
+        cut=cuts.measured,
+        cut_before=cuts.before,
         comparisons=[
-            compare(_side(statistics, variant, metric), control, plan.alpha) for variant in plan.treatments
+            compare(_side(statistics, variant, metric), control, plan.alpha, cuts)
+            for variant in plan.treatments
         ],
     )
 

@@ -7,6 +7,7 @@ from equipoise_service.readouts.schemas import (
     ArmStatistics,
     Comparison,
     ComparisonStatistics,
+    Detail,
     Difference,
     Lift,
     MeanStatistics,
@@ -17,14 +18,17 @@ from equipoise_service.readouts.schemas import (
 from equipoise_stats import Comparison as Conclusion
 from equipoise_stats import (
     Counts,
+    Cut,
     Effect,
     Estimate,
     Moments,
     NoEstimate,
+    adjusted_difference,
     fixed_horizon,
     mean_difference,
     proportion_difference,
     ratio_difference,
+    winsorized,
 )
 
 _NOT_FINITE = "The values are so large, or so far apart, that a number needed to compare them is not finite."
@@ -45,21 +49,41 @@ class Side:
     immature: int
 
 
-def compare(treatment: Side, control: Side, alpha: float) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where the values of a metric were cut; None where nothing was.
+
+    Attributes:
+        measured: The values themselves.
+        before: Those of the pre-period.
+    """
+
+    measured: float | None = None
+    before: float | None = None
+
+    @property
+    def details(self) -> list[Detail]:
+        """Both, as figures of a comparison."""
+        named = {"cut": self.measured, "cut_before": self.before}
+        return [Detail(name=name, value=value) for name, value in named.items() if value is not None]
+
+
+def compare(treatment: Side, control: Side, alpha: float, cuts: Cuts) -> Comparison:
     """Compares a variant with the control.
 
     Args:
         treatment: The variant.
         control: The control, with statistics of the same kind.
         alpha: Two-sided level.
+        cuts: Where the values were cut.
     """
     statistics = ComparisonStatistics(variant=_statistics_out(treatment), baseline=_statistics_out(control))
     if isinstance(treatment.values, NotFinite) or isinstance(control.values, NotFinite):
-        return _without_numbers(treatment.variant, control.variant, statistics)
+        return _without_numbers(treatment.variant, control.variant, statistics, cuts)
     try:
-        result = _conclude(treatment.values, control.values, alpha)
+        result = _conclude(treatment.values, control.values, alpha, cuts)
     except OverflowError:
-        return _without_numbers(treatment.variant, control.variant, statistics)
+        return _without_numbers(treatment.variant, control.variant, statistics, cuts)
     return Comparison(
         variant=treatment.variant,
         baseline=control.variant,
@@ -78,27 +102,47 @@ def compare(treatment: Side, control: Side, alpha: float) -> Comparison:
         ),
         method=f"{result.estimator} {result.method.name}/{result.method.version}",
         warnings=[Warning(code=notice.code, message=notice.message) for notice in result.warnings],
+        details=[
+            *(Detail(name=each.name, value=each.value) for each in result.details if not _is_cut(each.name)),
+            *cuts.details,
+        ],
         statistics=statistics,
     )
 
 
-def _conclude(values: Counts | Moments, baseline_values: Counts | Moments, alpha: float) -> Conclusion:
+def _is_cut(name: str) -> bool:
+    # Their open ends are infinite; the readout names the cuts by itself.
+    return name.startswith("cut_")
+
+
+def _conclude(
+    values: Counts | Moments, baseline_values: Counts | Moments, alpha: float, cuts: Cuts
+) -> Conclusion:
     if isinstance(values, Counts) and isinstance(baseline_values, Counts):
         return fixed_horizon(proportion_difference(treatment=values, control=baseline_values), alpha=alpha)
     if isinstance(values, Moments) and isinstance(baseline_values, Moments):
-        return fixed_horizon(_difference(values, baseline_values), alpha=alpha)
+        found = _difference(values, baseline_values)
+        if cuts.measured is not None:
+            found = winsorized(found, Cut(upper=cuts.measured))
+        return fixed_horizon(found, alpha=alpha)
     raise ValueError("the two arms of a comparison have statistics of different kinds")
 
 
 def _difference(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
     if treatment.columns != control.columns or treatment.columns[0] != "y":
         raise ValueError(f"the arms have the columns {treatment.columns} and {control.columns}")
-    if "d" in treatment.columns:
+    under = "d" if "d" in treatment.columns else None
+    covariates = [column for column in treatment.columns if column.endswith("_before")]
+    if covariates:
+        return adjusted_difference(
+            treatment=treatment, control=control, covariates=covariates, column="y", denominator=under
+        )
+    if under is not None:
         return ratio_difference(treatment=treatment, control=control, numerator="y", denominator="d")
     return mean_difference(treatment=treatment, control=control)
 
 
-def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatistics) -> Comparison:
+def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatistics, cuts: Cuts) -> Comparison:
     return Comparison(
         variant=variant,
         baseline=baseline,
@@ -108,6 +152,7 @@ def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatisti
         lift=Lift(status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None),
         method="none",
         warnings=[],
+        details=cuts.details,
         statistics=statistics,
     )
 

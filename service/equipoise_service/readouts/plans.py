@@ -57,6 +57,8 @@ class PlannedMetric(Definition):
             delay_hours=self.delay_hours,
             window_hours=self.window_hours,
             denominator=self.denominator,
+            winsorize=self.winsorize,
+            pre_period_days=self.pre_period_days,
         )
 
 

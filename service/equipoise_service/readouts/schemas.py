@@ -138,8 +138,9 @@ class MomentsStatistics(BaseModel):
 
     n: int = Field(ge=0, description="Units of the arm that are mature, those without any event included.")
     immature: Immature
-    columns: Annotated[list[Literal["y", "d"]], Field(min_length=2)] = Field(
-        description="Names of the numbers: `y` is the outcome or the numerator, `d` the denominator."
+    columns: Annotated[list[Literal["y", "d", "y_before", "d_before"]], Field(min_length=2)] = Field(
+        description="Names of the numbers: `y` is the outcome or the numerator, `d` the denominator, "
+        "`y_before` and `d_before` the same in the pre-period."
     )
     means: list[Number] | None = Field(description="Mean of each.")
     comoments: list[list[Number]] | None = Field(
@@ -179,6 +180,15 @@ class Warning(BaseModel):
     message: str = Field(description="The warning in words.")
 
 
+class Detail(BaseModel):
+    """A figure of the estimator."""
+
+    model_config = _CONFIG
+
+    name: str = Field(description="Stable name of the figure.")
+    value: Number = Field(description="The figure.")
+
+
 class Comparison(BaseModel):
     """One variant against the control, on one metric."""
 
@@ -190,6 +200,7 @@ class Comparison(BaseModel):
     lift: Lift
     method: str = Field(description="Estimator, inference and the inference's version.")
     warnings: list[Warning] = Field(description="What to know before relying on it; usually empty.")
+    details: list[Detail] = Field(description="Figures of the estimator; usually empty.")
     statistics: ComparisonStatistics
 
 
@@ -200,6 +211,8 @@ class MetricResult(BaseModel):
 
     metric: str = Field(description="The metric's key.")
     role: Role = Field(description="Its role in the plan.")
+    cut: Number | None = Field(description="Where values were cut; null where none were.")
+    cut_before: Number | None = Field(description="Where those of the pre-period were cut.")
     comparisons: list[Comparison]
 
 

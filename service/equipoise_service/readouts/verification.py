@@ -77,6 +77,7 @@ def _statistics(readout: Readout) -> Statistics:
             for variant, each in ((comparison.baseline, sides.baseline), (comparison.variant, sides.variant)):
                 values.setdefault(variant, {})[metric.metric] = values_in(each)
                 immature.setdefault(variant, {})[metric.metric] = each.immature
+    cuts = {each.metric: {"y": each.cut, "y_before": each.cut_before} for each in readout.metrics}
     units = {arm.variant: arm.units for arm in readout.arms}
     rows = readout.health.incomplete_rows
     return Statistics(
@@ -86,6 +87,7 @@ def _statistics(readout: Readout) -> Statistics:
         },
         crossovers=readout.health.crossovers.units,
         watermark=None if readout.watermark is None else _moment(readout.watermark),
+        cuts=cuts,
         incomplete_rows=None if rows is None else rows.rows,
     )
 

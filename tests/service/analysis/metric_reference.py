@@ -133,11 +133,31 @@ def row(
 ) -> dict[str, Fraction]:
     """One unit's numbers."""
     how = {"proportion": "any"}.get(definition["type"], definition.get("aggregation", "sum"))
-    numbers = {"y": aggregate(how, counted(definition, events, begin, end))}
+    spans = {"": (begin, end)}
+    if definition.get("pre_period_days"):
+        spans["_before"] = (first - timedelta(days=definition["pre_period_days"]), first)
+    numbers = {}
     under = definition.get("denominator")
-    if under is not None:
-        numbers["d"] = aggregate(under.get("aggregation", "sum"), counted(under, events, begin, end))
+    for suffix, (low, high) in spans.items():
+        numbers[f"y{suffix}"] = aggregate(how, counted(definition, events, low, high))
+        if under is not None:
+            numbers[f"d{suffix}"] = aggregate(
+                under.get("aggregation", "sum"), counted(under, events, low, high)
+            )
     return numbers
+
+
+def winsorize(definition: dict[str, Any], arms: dict[str, Arm]) -> dict[str, Fraction | None]:
+    """Cut every number of the arms' rows at its quantile of what is not zero; where it was cut."""
+    cuts: dict[str, Fraction | None] = {}
+    rows = [row for arm in arms.values() for row in arm.rows]
+    for name in ("y", "y_before") if definition.get("pre_period_days") else ("y",):
+        acting = sorted(row[name] for row in rows if row[name] != 0)
+        rank = math.ceil(Fraction(str(definition["winsorize"])) * len(acting))
+        cuts[name] = acting[rank - 1] if acting and acting[rank - 1] > 0 else None
+        for row in rows:
+            row[name] = min(row[name], cuts[name] or row[name])
+    return cuts
 
 
 def counted(of: dict[str, Any], events: list[Event], begin: datetime, end: datetime) -> list[Event]:
@@ -153,6 +173,11 @@ def counted(of: dict[str, Any], events: list[Event], begin: datetime, end: datet
 
 def assert_same(statistics: Statistics, definition: dict[str, Any], expected: dict[str, Arm]) -> None:
     key = definition["key"]
+    if definition.get("winsorize"):
+        cuts = winsorize(definition, expected)
+        assert statistics.cuts[key] == {
+            name: None if cut is None else pytest.approx(float(cut)) for name, cut in cuts.items()
+        }
     assert statistics.arms.keys() == expected.keys()
     for variant, arm in expected.items():
         found = statistics.arms[variant]

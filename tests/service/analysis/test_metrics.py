@@ -42,6 +42,16 @@ DEFINITIONS: list[dict[str, Any]] = [
         "delay_hours": 1,
         "denominator": {"event": "buy", "aggregation": "maximum", "filters": [COUNTRIES]},
     },
+    {"type": "mean", "winsorize": 0.8},
+    {"type": "mean", "winsorize": 0.5, "window_hours": 24, "aggregation": "last"},
+    {"type": "mean", "pre_period_days": 2},
+    {"type": "proportion", "pre_period_days": 1, "window_hours": 26, "delay_hours": 1},
+    {"type": "mean", "pre_period_days": 1, "winsorize": 0.6, "filters": [COUNTRIES]},
+    {
+        "type": "ratio",
+        "pre_period_days": 1,
+        "denominator": {"event": "see", "aggregation": "count"},
+    },
 ]
 
 
