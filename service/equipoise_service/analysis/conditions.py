@@ -29,8 +29,12 @@ def fits(events: ir.Table, name: str, filters: tuple[Condition, ...]) -> ir.Bool
     return reduce(operator.and_, conditions, events.name == name)
 
 
-def property_of(events: ir.Table, name: str) -> ir.Value:
-    """A top-level property as JSON; null where there is none."""
+def property_text(events: ir.Table, name: str) -> ir.StringValue:
+    """A top-level property as JSON text, so that 5 and "5" differ; null where it is missing or null."""
+    return _property(events, name).cast("string").nullif("null")
+
+
+def _property(events: ir.Table, name: str) -> ir.Value:
     return events.properties.cast("json")[name]
 
 
@@ -48,7 +52,7 @@ def _typed(events: ir.Table, name: str | None, kind: type) -> ir.Value:
     """The value or property where it is of a kind, else null: "5" is not 5, and 1 is not true."""
     if name is None:
         return events.value
-    given = property_of(events, name)
+    given = _property(events, name)
     return {str: given.str, float: given.float, bool: given.bool}[kind]
 
 

@@ -15,13 +15,14 @@ class Measure:
         metric: The metric's key, distinct within a request.
         type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the facts aggregated,
             where a fact without a value adds nothing and a unit without facts counts as zero. `ratio`: that,
-            and a denominator.
+            and a denominator. `retention`: like a proportion. `count_distinct`: how many values there are.
         name: Name of the events, or of the column of a file.
         aggregation: Of a mean or a numerator; of a file only the sum.
         filters: Conditions that an event meets to be counted; of a file none.
         delay_hours: Events count from so long after the first exposure on.
         window_hours: Events count up to so long after the first exposure, exclusively; None without end.
         denominator: Of a ratio.
+        distinct: Of a count of distinct values: the property whose values they are.
         winsorize: Quantile of all arms' values but zeros above which values are cut; None for no cut.
         pre_period_days: Days before the first exposure whose facts make covariates; None for none.
     """
@@ -34,6 +35,7 @@ class Measure:
     delay_hours: int = 0
     window_hours: int | None = None
     denominator: EventMeasure | None = None
+    distinct: str | None = None
     winsorize: float | None = None
     pre_period_days: int | None = None
 
@@ -45,7 +47,7 @@ class Measure:
     @property
     def is_count(self) -> bool:
         """Whether the units with the property are counted; otherwise moments are taken."""
-        return self.type is MetricType.PROPORTION and self.pre_period_days is None
+        return self.type.is_share and self.pre_period_days is None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from datetime import UTC, timedelta
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.conditions import fits
+from equipoise_service.analysis.conditions import fits, property_text
 from equipoise_service.analysis.requests import Measure, StoreRequest
 from equipoise_service.metrics.conditions import Condition
-from equipoise_service.metrics.schemas import Aggregation, MetricType
+from equipoise_service.metrics.schemas import Aggregation
 
 
 def value_column(index: int, column: str = "y") -> str:
@@ -54,8 +54,8 @@ def values_after_exposure(units: ir.Table, events: ir.Table, request: StoreReque
     keys = ["unit", "variant", *(["first_time"] if maturing else [])]
     values = facts.group_by(*keys).agg(
         **{
-            source.column: _aggregate(facts, which, source)
-            for source, which in zip(sources, counted, strict=True)
+            source.column: _aggregate(facts, which, i, source)
+            for i, (source, which) in enumerate(zip(sources, counted, strict=True))
         }
     )
     columns = {
@@ -89,7 +89,7 @@ def _sources(measures: tuple[Measure, ...]) -> Iterator[_Source]:
         spans: dict[str, tuple[int, int | None]] = {"": (measure.delay_hours, measure.window_hours)}
         if measure.pre_period_days is not None:
             spans["_before"] = (-24 * measure.pre_period_days, 0)
-        aggregation = None if measure.type is MetricType.PROPORTION else measure.aggregation
+        aggregation = None if measure.type.is_share else measure.aggregation
         under = measure.denominator
         for suffix, span in spans.items():
             name = value_column(i, f"y{suffix}")
@@ -104,7 +104,7 @@ def _sources(measures: tuple[Measure, ...]) -> Iterator[_Source]:
 def _facts(
     units: ir.Table, events: ir.Table, request: StoreRequest, sources: list[_Source], earliest: int
 ) -> ir.Table:
-    """The events of the units: columns unit, variant, first_time, time, name, value, `fits0` and so on."""
+    """The events of the units: columns unit, variant, first_time, time, name, value and more."""
     wanted = events.filter(
         events.place == request.place,
         events.unit_type == request.unit_type,
@@ -115,6 +115,11 @@ def _facts(
         f"fits{i}": fits(wanted, source.name, source.filters)
         for i, source in enumerate(sources)
         if source.filters
+    }
+    filtered |= {
+        f"property{i}": property_text(wanted, source.measure.distinct)
+        for i, source in enumerate(sources)
+        if source.measure.distinct is not None
     }
     wanted = wanted.select("unit", "time", "name", "value", **filtered)
     stayed = units.filter(units.variant.notnull())
@@ -166,7 +171,9 @@ def _with_last_times(
     ]
 
 
-def _aggregate(facts: ir.Table, counted: ir.BooleanValue, source: _Source) -> ir.Scalar:
+def _aggregate(facts: ir.Table, counted: ir.BooleanValue, index: int, source: _Source) -> ir.Scalar:
+    if source.measure.distinct is not None:
+        return facts[f"property{index}"].nunique(where=counted).cast("float64")
     if source.aggregation is None:
         found = counted.max()
         return found if source.measure.is_count else found.cast("int64").cast("float64")

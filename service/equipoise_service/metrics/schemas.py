@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.keys import Key
-from equipoise_service.metrics.conditions import Filters
+from equipoise_service.metrics.conditions import Filters, PropertyName
 
 MAX_HOURS = 366 * 24
 
@@ -17,6 +17,13 @@ class MetricType(StrEnum):
     PROPORTION = "proportion"
     MEAN = "mean"
     RATIO = "ratio"
+    RETENTION = "retention"
+    COUNT_DISTINCT = "count_distinct"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether each unit has the property or has it not."""
+        return self in (MetricType.PROPORTION, MetricType.RETENTION)
 
 
 class Aggregation(StrEnum):
@@ -65,7 +72,9 @@ class Definition(BaseModel):
     type: MetricType = Field(
         description="`proportion`: the share of units with at least one such event. `mean`: the unit's "
         "events aggregated, averaged over all exposed units; units without one count as zero. "
-        "`ratio`: the sum of that over all units, divided by the sum of the denominator."
+        "`ratio`: the sum of that over all units, divided by the sum of the denominator. "
+        "`retention`: the share of units with such an event from day `from_day` to before `to_day`. "
+        "`count_distinct`: how many different values of a property the unit's events have."
     )
     aggregation: Aggregation = Field(
         Aggregation.SUM,
@@ -85,6 +94,17 @@ class Definition(BaseModel):
         "included, and only units whose window has passed count at all; null: without end.",
     )
 
+    property: PropertyName | None = Field(
+        None,
+        description="Of a count of distinct values: the events' property; missing and null count as none.",
+    )
+    from_day: Annotated[int, Field(ge=0, le=366)] | None = Field(
+        None,
+        description="Of retention: events count from so many times 24 hours after the first exposure on.",
+    )
+    to_day: Annotated[int, Field(ge=1, le=366)] | None = Field(
+        None, description="Of retention: and up to so many times 24 hours after it, that moment not included."
+    )
     winsorize: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,
         description="Of a mean: a unit's value above this quantile of the values that are not zero, of all "
@@ -98,17 +118,37 @@ class Definition(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.type is MetricType.PROPORTION and self.aggregation is not Aggregation.SUM:
-            raise ValueError("aggregation belongs to a mean or a ratio, not to a proportion; leave it out")
+        aggregated = self.type in (MetricType.MEAN, MetricType.RATIO)
+        if not aggregated and self.aggregation is not Aggregation.SUM:
+            raise ValueError(f"aggregation belongs to a mean or a ratio, not to a {self.type}; leave it out")
+        if (self.type is MetricType.COUNT_DISTINCT) != (self.property is not None):
+            raise ValueError("a count_distinct has a property, and nothing else has")
+        self._check_days()
         if (self.type is MetricType.RATIO) != (self.denominator is not None):
             raise ValueError("a ratio has a denominator, and nothing else has")
-        if self.winsorize is not None and self.type is not MetricType.MEAN:
+        if self.winsorize is not None and self.type not in (MetricType.MEAN, MetricType.COUNT_DISTINCT):
             raise ValueError(f"winsorize belongs to a mean, not to a {self.type}; leave it out")
         if self.window_hours is not None and self.window_hours <= self.delay_hours:
             raise ValueError(
                 "window_hours ends at or before delay_hours; both are from the first exposure on"
             )
         return self
+
+    def _check_days(self) -> None:
+        if self.type is not MetricType.RETENTION:
+            if self.from_day is not None or self.to_day is not None:
+                raise ValueError(f"from_day and to_day belong to retention, not to a {self.type}")
+            return
+        if self.from_day is None or self.to_day is None or self.to_day <= self.from_day:
+            raise ValueError("retention has from_day and to_day, and to_day is the later one")
+        if self.delay_hours or self.window_hours is not None:
+            raise ValueError("retention counts in days; leave delay_hours and window_hours out")
+
+    def hours(self) -> tuple[int, int | None]:
+        """From when to when events count, in hours after the first exposure; None without end."""
+        if self.from_day is not None and self.to_day is not None:
+            return 24 * self.from_day, 24 * self.to_day
+        return self.delay_hours, self.window_hours
 
 
 class Metric(Definition):

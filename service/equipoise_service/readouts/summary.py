@@ -7,7 +7,7 @@ happened to the first success metric, then what happened to the others, then wha
 from collections.abc import Sequence
 from enum import StrEnum
 
-from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.readouts.plans import Plan, PlannedMetric
 from equipoise_service.readouts.schemas import (
     Arm,
@@ -151,7 +151,7 @@ def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, st
     lift, difference = comparison.lift, comparison.difference
     if lift.estimate is not None and lift.interval is not None:
         bounds, estimate, unit, scale = lift.interval, lift.estimate, " %", 100.0
-    elif metric.type is MetricType.PROPORTION:
+    elif metric.type.is_share:
         bounds, estimate, unit, scale = (
             difference.interval or [],
             difference.estimate or 0.0,
@@ -169,7 +169,7 @@ def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, st
 def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
     statistics = comparison.statistics
     both = [statistics.variant.value or 0.0, statistics.baseline.value or 0.0]
-    if metric.type is MetricType.PROPORTION:
+    if metric.type.is_share:
         shown = [percent(value) for value in both]
     else:
         largest = [max(map(abs, both)), 0.0]

@@ -9,7 +9,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.readouts.plans import PlannedMetric
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
@@ -69,7 +68,7 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
     for comparison in comparisons:
         colour = _COLOURS[outcome(metric, comparison, alpha)]
         difference, lift = comparison.difference, comparison.lift
-        scale, unit = (100.0, " pp") if metric.type is MetricType.PROPORTION else (1.0, "")
+        scale, unit = (100.0, " pp") if metric.type.is_share else (1.0, "")
         table.add_row(
             Text(comparison.variant),
             _value(comparison.statistics.variant, decimals),

@@ -76,6 +76,9 @@ def aggregate(how: str, events: list[Event]) -> Fraction:
     """One unit's value from the events that count."""
     if how == "any":
         return Fraction(bool(events))
+    if how == "country":
+        found = [json.loads(event.properties or "{}").get(how) for event in events]
+        return Fraction(len({json.dumps(each) for each in found if each is not None}))
     if how == "count":
         return Fraction(len(events))
     valued = [event for event in events if event.value is not None]
@@ -121,6 +124,9 @@ def reference(
 
 def span(definition: dict[str, Any], first: datetime) -> tuple[datetime, datetime | None]:
     """From when to when events count."""
+    if definition["type"] == "retention":
+        days = (definition["from_day"], definition["to_day"])
+        return first + timedelta(days=days[0]), first + timedelta(days=days[1])
     window = definition.get("window_hours")
     return (
         first + timedelta(hours=definition.get("delay_hours", 0)),
@@ -132,7 +138,8 @@ def row(
     definition: dict[str, Any], events: list[Event], first: datetime, begin: datetime, end: datetime
 ) -> dict[str, Fraction]:
     """One unit's numbers."""
-    how = {"proportion": "any"}.get(definition["type"], definition.get("aggregation", "sum"))
+    hows = {"proportion": "any", "retention": "any", "count_distinct": definition.get("property", "")}
+    how = hows.get(definition["type"], definition.get("aggregation", "sum"))
     spans = {"": (begin, end)}
     if definition.get("pre_period_days"):
         spans["_before"] = (first - timedelta(days=definition["pre_period_days"]), first)

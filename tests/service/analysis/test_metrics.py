@@ -52,6 +52,10 @@ DEFINITIONS: list[dict[str, Any]] = [
         "pre_period_days": 1,
         "denominator": {"event": "see", "aggregation": "count"},
     },
+    {"type": "retention", "from_day": 0, "to_day": 1},
+    {"type": "retention", "from_day": 1, "to_day": 2, "pre_period_days": 1},
+    {"type": "count_distinct", "property": "country"},
+    {"type": "count_distinct", "property": "country", "window_hours": 24, "winsorize": 0.5},
 ]
 
 
@@ -137,7 +141,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(exposures=EXPOSURES, events=EVENTS)
 def test_all_together_equal_plain_python(
     store: Store, exposures: list[Exposure], events: list[Event]
