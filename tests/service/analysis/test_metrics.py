@@ -190,3 +190,42 @@ def test_texts_in_a_definition_are_no_sql(store: Store) -> None:
     definition = named({"type": "proportion", "filters": filters}) | {"event": evil}
     found = store.analyse(definition).arms["control"].values["metric-0"]
     assert (found.n, found.successes) == (1, 1)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("definition", "hours", "counts"),
+    [
+        ({"type": "proportion", "window_hours": 24}, 24, False),
+        ({"type": "proportion", "window_hours": 24}, 23, True),
+        ({"type": "proportion", "delay_hours": 24}, 24, True),
+        ({"type": "proportion", "delay_hours": 24}, 23, False),
+        ({"type": "retention", "from_day": 1, "to_day": 2}, 24, True),
+        ({"type": "retention", "from_day": 1, "to_day": 2}, 48, False),
+    ],
+    ids=str,
+)
+def test_spans_hold_their_beginning_and_not_their_end(
+    store: Store, definition: dict[str, Any], hours: int, counts: bool
+) -> None:
+    exposure = Exposure(PLACE, START, START, "user", "u", "exp", "a", 2)
+    time = START + timedelta(hours=hours)
+    store.fill([exposure], [Event(PLACE, time, time, "user", "u", "buy", 1.0, None)])
+    found = store.analyse(named(definition)).arms["a"].values["metric-0"]
+    assert (found.n, found.successes) == (1, int(counts))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("hours", "before"), [(0, 0.0), (-24, 1.0), (-25, 0.0)])
+def test_the_pre_period_ends_before_the_first_exposure(store: Store, hours: int, before: float) -> None:
+    exposure = Exposure(PLACE, START, START, "user", "u", "exp", "a", 2)
+    time = START + timedelta(hours=hours)
+    store.fill([exposure], [Event(PLACE, time, time, "user", "u", "buy", 1.0, None)])
+    found = store.analyse(named({"type": "mean", "pre_period_days": 1})).arms["a"].values["metric-0"]
+    assert found.mean == (float(hours == 0), before)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("hours", "immature"), [(24, 0), (25, 1)])
+def test_a_unit_counts_from_the_moment_its_window_has_passed(store: Store, hours: int, immature: int) -> None:
+    first = AS_OF - timedelta(hours=24) + timedelta(hours=hours - 24)
+    store.fill([Exposure(PLACE, first, first, "user", "u", "exp", "a", 2)], [])
+    arm = store.analyse(named({"type": "mean", "window_hours": 24})).arms["a"]
+    assert (arm.units, arm.immature["metric-0"], arm.values["metric-0"].n) == (1, immature, 1 - immature)
