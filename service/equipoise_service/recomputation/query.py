@@ -28,9 +28,10 @@ class Units:
 def assignment_query(configuration: Configuration, key: str, engine: Engine, units: Units) -> str:
     """The SQL that computes what each unit of a table gets from an experiment.
 
-    One row a distinct unit: `unit`, `slot`, `arm_bucket`, `in_experiment`, and `variant`, which is null for a
-    unit that the experiment does not place. An audience is not part of it: attributes lived only in the
-    request, so the table should hold the units that the audience admits.
+    One row a distinct unit (with its ids of other unit types, where holdouts need them): `unit`, `slot`,
+    `arm_bucket`, `in_experiment`, and `variant`, which is null for a unit that the experiment does not place.
+    An audience is not part of it: attributes lived only in the request, so the table should hold the units
+    that the audience admits.
 
     Args:
         configuration: The configuration that holds the experiment.
@@ -92,13 +93,15 @@ class _Writer:
         salts += [(f"holdout_{i}", each.salt, aliases[each.unit_type]) for i, each in self._holdouts()]
         computed = [f"{dialects.bucket(self.engine, salt, text)} AS {alias}" for alias, salt, text in salts]
         selected = ",\n    ".join([*aliases.values(), *computed])
-        return f"buckets AS (\n  SELECT\n    {selected}\n  FROM units\n)"
+        return f"buckets AS (\n  SELECT\n    {selected}\n  FROM units\n  WHERE unit <> ''\n)"
 
     def assignments(self) -> str:
         """The last step: overrides first, then the arms of those whom the experiment enrols."""
         enrolled = " AND ".join(
             [
                 _within("slot", self.experiment.slots),
+                # An experiment places nobody of whom it cannot say whether a holdout keeps them out.
+                *(f"{alias} IS NOT NULL AND {alias} <> ''" for alias in self._other_aliases().values()),
                 *(f"NOT {_within(f'holdout_{i}', each.slots)}" for i, each in self._holdouts()),
             ]
         )
@@ -118,6 +121,10 @@ class _Writer:
         chosen = "\n    ".join(cases)
         columns = [
             "unit",
+            *(
+                f"{alias} AS {dialects.name(self.engine, each)}"
+                for each, alias in self._other_aliases().items()
+            ),
             "slot",
             "arm_bucket",
             f"{drawn} AS in_experiment",
@@ -129,6 +136,10 @@ class _Writer:
         """What the query calls the ids of each unit type; the experiment's own is `unit`."""
         types = dict.fromkeys([self.experiment.unit_type, *(each.unit_type for _, each in self._holdouts())])
         return {each: f"unit_{i}" if i else "unit" for i, each in enumerate(types)}
+
+    def _other_aliases(self) -> dict[str, str]:
+        """What the query calls the ids of the unit types of holdouts, where they are not the experiment's."""
+        return {each: alias for each, alias in self._aliases().items() if alias != "unit"}
 
     def _holdouts(self) -> list[tuple[int, Holdout]]:
         return list(enumerate(self.configuration.holdouts[each] for each in self.experiment.holdouts))

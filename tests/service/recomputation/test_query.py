@@ -7,6 +7,7 @@ import pytest
 import sqlglot
 from tests.service.recomputation.warehouse import configuration, expected, units
 
+from equipoise.evaluation import evaluate
 from equipoise_service.recomputation.engines import Engine
 from equipoise_service.recomputation.query import CannotRecompute, Units, assignment_query
 
@@ -52,8 +53,6 @@ def test_integer_ids_are_hashed_as_their_digits() -> None:
     rows = connection.execute(
         assignment_query(found, "page", Engine.DUCKDB, Units("visits", {"user": "user_id"}))
     ).fetchall()
-    from equipoise.evaluation import evaluate
-
     for unit, _, _, inside, variant in rows:
         assert (evaluate(found, "page", unit).variant == variant) or not inside
     assert sum(inside for _, _, _, inside, _ in rows) > 1000
@@ -64,12 +63,21 @@ def test_a_holdout_of_another_unit_type_needs_its_column() -> None:
     with pytest.raises(CannotRecompute, match="account"):
         assignment_query(found, "page", Engine.DUCKDB, USERS)
     text = assignment_query(found, "page", Engine.DUCKDB, Units("units", {"user": "u", "account": "a"}))
+    pairs: list[tuple[str, str | None]] = [(f"user-{i}", f"account-{i % 97}") for i in range(2_000)]
+    pairs += [("no-account", None), ("empty-account", ""), ("user-5", "account-96"), ("", "account-1")]
     connection = duckdb.connect()
-    connection.execute(
-        "CREATE TABLE units AS SELECT 'user-' || range AS u, 'account-' || range % 7 AS a FROM range(500)"
-    )
+    connection.execute("CREATE TABLE units (u VARCHAR, a VARCHAR)")
+    connection.executemany("INSERT INTO units VALUES (?, ?)", pairs)
     rows = connection.execute(text).fetchall()
-    assert len(rows) == 500
+    wanted = [
+        (unit, account, evaluate(found, "page", unit, attributes={"account": account}).experiment == "page")
+        for unit, account in pairs
+        if unit
+    ]
+    assert sorted((unit, str(account), inside) for unit, account, _, _, inside, _ in rows) == sorted(
+        (unit, str(account), inside) for unit, account, inside in wanted
+    )
+    assert {inside for _, _, inside in wanted} == {True, False}
 
 
 @pytest.mark.parametrize("table", ["a; DROP TABLE b", "(SELECT 1)", "schema.my table"])
