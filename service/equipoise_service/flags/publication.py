@@ -23,7 +23,7 @@ def flag_documents(
     """The members of an environment's document that flags make: `flags`, and what their rules refer to.
 
     An archived flag is left out. So is one that was made by registering an experiment, once it has no rule:
-    it leaves with the experiment.
+    it leaves with the experiment, unless it is a prerequisite of another flag here.
 
     Args:
         session: The transaction that publishes.
@@ -38,14 +38,16 @@ def flag_documents(
     progressive = rollouts.rollouts_of_environment(session, environment_id)
     unit_types = repository.unit_types(session, project_id)
     documents: dict[str, Any] = {}
-    for flag in repository.definitions(session, project_id):
+    definitions = repository.definitions(session, project_id)
+    needed = {each["flag"] for flag in definitions for each in states.get(flag.id, UNCHANGED).prerequisites}
+    for flag in definitions:
         state = states.get(flag.id, UNCHANGED)
         experiments = experiment_rules.get(flag.id, {})
         rules = [
             _rule(rule, experiments, progressive.get(flag.id, {}))
             for rule in effective_rules(state.rules, list(experiments))
         ]
-        if flag.unit_type or rules:
+        if flag.unit_type or rules or flag.key in needed:
             documents[flag.key] = {
                 "type": flag.type,
                 "unit_type": flag.unit_type or unit_types[flag.id],

@@ -1,10 +1,13 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import select
 from tests.service.flags.flags import make, patch, served
 
 from equipoise import evaluate
+from equipoise_service.experiments.models import Run
 
 EVERYBODY = [{"key": "all", "variant": "new"}]
 
@@ -112,3 +115,51 @@ def test_a_flag_with_a_live_experiment_cannot_be_archived(service: Any, payload:
             assert answer.json()["used_by"] == ["the experiment new-landing-page in production"]
     document = client.get("/v1/config").json()
     assert (document["flags"], document["experiments"]) == ({}, {})
+
+
+def test_a_flag_made_by_an_experiment_stays_while_another_flag_needs_it(service: Any, payload: Any) -> None:
+    client = service.client
+    client.headers.update(service.key())
+    client.post("/v1/experiments", json=payload("base"))
+    make(client, key="top", rules=EVERYBODY, prerequisites=needs(("base", "control")))
+    for move in ("start", "stop", "archive"):
+        answer = client.post(f"/v1/experiments/base/{move}")
+        assert answer.status_code == 200, answer.text
+    with service.client.app.state.database.write() as session:
+        (run,) = session.exec(select(Run)).all()
+        run.archived_at -= timedelta(days=31)
+        session.add(run)
+    configuration = served(client)
+    assert "base" not in configuration.experiments
+    assert evaluate(configuration, "base", "u").value == "old"
+    assert evaluate(configuration, "top", "u").variant == "new"
+    assert patch(client, "top", prerequisites=[]).status_code == 200
+    assert set(served(client).flags) == {"top"}
+
+
+def test_a_draft_that_is_put_away_leaves_its_flag_to_those_who_need_it(
+    client: TestClient, payload: Any
+) -> None:
+    client.post("/v1/experiments", json=payload("base"))
+    make(client, key="top", prerequisites=needs(("base", "control")))
+    assert client.post("/v1/experiments/base/archive").status_code == 200
+    assert set(served(client).flags) == {"base", "top"}
+
+
+def test_a_shipped_flag_may_lose_its_last_rule_while_another_needs_it(
+    client: TestClient, payload: Any
+) -> None:
+    client.post("/v1/experiments", json=payload("base"))
+    client.post("/v1/experiments/base/start")
+    client.post("/v1/experiments/base/ship", json={"variant": "treatment"})
+    make(client, key="top", prerequisites=needs(("base", "treatment")))
+    assert patch(client, "base", rules=[]).status_code == 200
+    assert evaluate(served(client), "base", "u").variant == "control"
+
+
+def test_a_flag_without_any_rule_left_may_become_a_prerequisite(client: TestClient, payload: Any) -> None:
+    client.post("/v1/experiments", json=payload("base"))
+    client.post("/v1/experiments/base/archive")
+    assert set(served(client).flags) == set()
+    make(client, key="top", prerequisites=needs(("base", "control")))
+    assert set(served(client).flags) == {"base", "top"}
