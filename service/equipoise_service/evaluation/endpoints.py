@@ -1,6 +1,6 @@
 """Routes of evaluation. They touch no database: keys and configuration are in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,12 @@ from equipoise.evaluation import evaluate
 from equipoise.explanation import explain
 from equipoise_service.accounts.principals import SECURITY, Principals, Scope
 from equipoise_service.errors import InvalidPayload, NotFound
+from equipoise_service.evaluation.attributes import find_excess
 from equipoise_service.evaluation.configurations import Configurations, Served
 from equipoise_service.evaluation.explaining import EXAMPLE_IN, EXAMPLE_OUT, ExplainIn, ExplanationOut
 from equipoise_service.evaluation.schemas import AssignmentOut, AssignmentsIn, AssignmentsOut
 from equipoise_service.evaluation.streams import ChangeStream
+from equipoise_service.evaluation.workers import answered
 from equipoise_service.http import payloads
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import problems
@@ -148,17 +150,15 @@ async def assignments(request: Request) -> Response:
     principals: Principals = state.principals
     configurations: Configurations = state.configurations
     principal = principals.authenticate(request, Scope.EVALUATE)
-    asked = payloads.decode(_decoder, await request.body())
+    body = await request.body()
+    asked = payloads.decode(_decoder, body)
+    _check_attributes(asked.attributes)
     units = _units(asked, state.settings.max_batch_items)
     configuration = configurations.of(principal.environment_id)
     if asked.flag not in configuration.flags:
         raise NotFound(f"There is no flag {asked.flag} in {principal.place}.")
-    answer = AssignmentsOut(
-        flag=asked.flag,
-        version=configuration.version,
-        assignments=[_assign(configuration, asked.flag, unit, asked.attributes) for unit in units],
-    )
-    return Response(_encoder.encode(answer), media_type="application/json")
+    encoded = await answered(body, lambda: _assignments(configuration, asked.flag, units, asked.attributes))
+    return Response(encoded, media_type="application/json")
 
 
 @router.post(
@@ -183,12 +183,26 @@ async def explain_one(request: Request) -> Response:
     principals: Principals = state.principals
     configurations: Configurations = state.configurations
     principal = principals.authenticate(request, Scope.EVALUATE)
-    asked = payloads.decode(_explain_decoder, await request.body())
+    body = await request.body()
+    asked = payloads.decode(_explain_decoder, body)
+    _check_attributes(asked.attributes)
     configuration = configurations.of(principal.environment_id)
     if asked.flag not in configuration.flags:
         raise NotFound(f"There is no flag {asked.flag} in {principal.place}.")
-    explanation = explain(configuration, asked.flag, asked.unit, asked.attributes)
+    explanation = await answered(
+        body, lambda: explain(configuration, asked.flag, asked.unit, asked.attributes)
+    )
     return Response(_encoder.encode(explanation.to_dict()), media_type="application/json")
+
+
+def _check_attributes(attributes: Mapping[str, Any]) -> None:
+    excess = find_excess(attributes)
+    if excess is not None:
+        pointer = f"/attributes{excess.pointer}"
+        raise InvalidPayload(
+            f"The payload does not validate. {pointer:.200}: {excess.message}.",
+            errors=[{"pointer": pointer, "message": excess.message}],
+        )
 
 
 def _units(asked: AssignmentsIn, limit: int) -> list[str]:
@@ -201,6 +215,17 @@ def _units(asked: AssignmentsIn, limit: int) -> list[str]:
         message = f"takes 1 to {limit:,} unit ids, not {len(units):,}"
         raise InvalidPayload(f"units {message}.", errors=[{"pointer": "/units", "message": message}])
     return units
+
+
+def _assignments(
+    configuration: Configuration, flag: str, units: Sequence[str], attributes: Mapping[str, Any]
+) -> bytes:
+    answer = AssignmentsOut(
+        flag=flag,
+        version=configuration.version,
+        assignments=[_assign(configuration, flag, unit, attributes) for unit in units],
+    )
+    return msgspec.json.encode(answer)
 
 
 def _assign(

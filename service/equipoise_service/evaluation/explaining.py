@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from equipoise_service.evaluation.attributes import Attributes
 from equipoise_service.evaluation.schemas import Flag, Unit
 
 # OpenAPI 3.1 has no word for msgspec's tuples.
@@ -22,7 +23,7 @@ class ExplainIn(msgspec.Struct, forbid_unknown_fields=True):
 
     flag: Flag
     unit: Unit
-    attributes: dict[str, Any] = {}
+    attributes: Attributes = {}
 
 
 class ExplainedAssignmentOut(msgspec.Struct):

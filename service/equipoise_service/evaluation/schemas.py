@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from equipoise_service.evaluation.attributes import Attributes
+
 Flag = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 # NUL is refused because it cannot be stored: such a unit could be assigned and never be counted.
 Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
@@ -17,13 +19,14 @@ class AssignmentsIn(msgspec.Struct, forbid_unknown_fields=True):
         unit: One unit id.
         units: Several unit ids; instead of `unit`.
         attributes: What conditions of audiences are about: scalars and lists of them, by name; the same for
-            all units. A rule of another unit type finds its id here, under the unit type's name.
+            all units. Names and strings have at most 4,096 characters, lists at most 1,000 elements. A rule
+            of another unit type finds its id here, under the unit type's name.
     """
 
     flag: Flag
     unit: Unit | None = None
     units: list[Unit] | None = None
-    attributes: dict[str, Any] = {}
+    attributes: Attributes = {}
 
 
 class AssignmentOut(msgspec.Struct):

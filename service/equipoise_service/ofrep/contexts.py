@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from equipoise_service.errors import BadRequest
+from equipoise_service.evaluation.attributes import Attributes, find_excess
 from equipoise_service.ofrep.failures import Refused
 
 MAX_UNIT_LENGTH = 512
@@ -15,10 +16,11 @@ class ContextIn(msgspec.Struct):
 
     Attributes:
         context: Attributes by name. `targetingKey` is the unit id; a condition of an audience sees scalars
-            and lists of scalars.
+            and lists of scalars. Names and strings have at most 4,096 characters, lists at most 1,000
+            elements.
     """
 
-    context: dict[str, Any] = {}
+    context: Attributes = {}
 
 
 class Context(NamedTuple):
@@ -41,7 +43,7 @@ def read_context(body: bytes) -> Context:
 
     Raises:
         BadRequest: It is not JSON.
-        Refused: It has no context, or not one of a unit.
+        Refused: It has no context, not one of a unit, or one that is too large.
     """
     try:
         attributes = _decode(body).context
@@ -60,4 +62,8 @@ def read_context(body: bytes) -> Context:
             "INVALID_CONTEXT",
             f"The context's targetingKey is a string of 1 to {MAX_UNIT_LENGTH} characters without NUL.",
         )
+    excess = find_excess(attributes)
+    if excess is not None:
+        place = f"context{excess.pointer:.200}"
+        raise Refused("INVALID_CONTEXT", f"The context is too large. {place}: {excess.message}.")
     return Context(unit, attributes)

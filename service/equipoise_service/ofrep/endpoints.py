@@ -11,6 +11,7 @@ from equipoise_service.accounts.principals import Principal, Principals, Scope
 from equipoise_service.errors import NotFound
 from equipoise_service.evaluation.configurations import Configurations, Served
 from equipoise_service.evaluation.streams import ChangeStream
+from equipoise_service.evaluation.workers import answered
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.ofrep import documentation
 from equipoise_service.ofrep.answers import all_evaluations, evaluation, set_metadata
@@ -36,7 +37,8 @@ async def evaluate_all(request: Request) -> Response:
     A prefetch, never an exposure. The ETag stands for configuration and context, so a 304 evaluates nothing.
     """
     principal = _authenticate(request)
-    context = read_context(await request.body())
+    body = await request.body()
+    context = read_context(body)
     configurations: Configurations = request.app.state.configurations
     served = configurations.served(principal.environment_id)
     ticket = make_ticket(principal, time.time())
@@ -45,7 +47,7 @@ async def evaluate_all(request: Request) -> Response:
     if matches_none(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     answer = BulkOut(
-        flags=all_evaluations(served, context),
+        flags=await answered(body, lambda: all_evaluations(served, context), len(served.configuration.flags)),
         metadata=set_metadata(served.configuration),
         eventStreams=[EventStream("sse", Endpoint(_changes_uri(served, ticket)))],
     )
@@ -67,12 +69,13 @@ async def evaluate_one(request: Request) -> Response:
     """
     principal = _authenticate(request)
     key = request.path_params["key"]
-    context = read_context(await request.body())
+    body = await request.body()
+    context = read_context(body)
     configurations: Configurations = request.app.state.configurations
     configuration = configurations.of(principal.environment_id)
     if key not in configuration.flags:
         raise NotFound(f"There is no flag {key!r:.200} in {principal.place}.")
-    answer = evaluation(configuration, key, context)
+    answer = await answered(body, lambda: evaluation(configuration, key, context))
     status = 200 if isinstance(answer, EvaluationOut) else 400
     return Response(_encoder.encode(answer), status_code=status, media_type="application/json")
 
