@@ -1,6 +1,6 @@
 """What happens to flags: they are made, changed and put away."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from equipoise_service.experiments.lifecycle import ENDED, Status
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.flags import repository
 from equipoise_service.flags.checking import check_prerequisites, check_readable, check_rules
-from equipoise_service.flags.models import Flag
+from equipoise_service.flags.models import Flag, FlagState
 from equipoise_service.flags.rules import stored_rules
 from equipoise_service.flags.schemas import FlagIn, FlagPatch, VariantIn
 from equipoise_service.flags.states import effective_rules, state_to_change
@@ -49,7 +49,8 @@ def make_flag(session: Session, principal: Principal, payload: FlagIn) -> Flag:
     _check_default(flag)
     session.add(flag)
     session.flush()
-    _change_state(session, principal, flag, payload, fields=_IN_ENVIRONMENT)
+    state = _change_state(session, principal, flag, payload, fields=_IN_ENVIRONMENT)
+    check_readable(session, flag, principal.environment_id, state)
     return flag
 
 
@@ -87,12 +88,14 @@ def change(session: Session, principal: Principal, flag: Flag, payload: FlagPatc
     session.add(flag)
     session.flush()
     if fields & _IN_ENVIRONMENT:
-        _change_state(session, principal, flag, payload, fields=fields & _IN_ENVIRONMENT)
-    elif fields & {"variants", "default"}:
+        state: FlagState | None = _change_state(session, principal, flag, payload, fields=fields)
+    else:
         state = repository.state_of(session, flag.id or 0, principal.environment_id)
-        check_readable(session, flag, principal.environment_id, state)
+    # What still names a variant is said before what a client could not read: the payload may have no such place.
     if taken_out := before.keys() - flag.values.keys():
         check_unused(session, flag, taken_out)
+    if fields & (_IN_ENVIRONMENT | {"variants", "default"}):
+        check_readable(session, flag, principal.environment_id, state)
 
 
 def archive(session: Session, flag: Flag) -> None:
@@ -114,8 +117,13 @@ def served_experiments(session: Session, flag: Flag, environment_id: int) -> lis
 
 
 def _change_state(
-    session: Session, principal: Principal, flag: Flag, payload: FlagIn | FlagPatch, *, fields: Iterable[str]
-) -> None:
+    session: Session,
+    principal: Principal,
+    flag: Flag,
+    payload: FlagIn | FlagPatch,
+    *,
+    fields: Collection[str],
+) -> FlagState:
     environment_id = principal.environment_id
     experiments = served_experiments(session, flag, environment_id)
     state = state_to_change(session, flag.id or 0, environment_id)
@@ -131,7 +139,7 @@ def _change_state(
         state.prerequisites = [each.model_dump() for each in payload.prerequisites]
     session.add(state)
     session.flush()
-    check_readable(session, flag, environment_id, state)
+    return state
 
 
 def _values(variants: Sequence[VariantIn], flag_type: FlagType) -> dict[str, Any]:

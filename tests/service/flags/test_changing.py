@@ -64,6 +64,22 @@ def test_a_variant_that_a_rule_names_cannot_be_taken_out_even_in_another_environ
     assert patch(service.client, variants=OTHERS, rules=[]).status_code == 200
 
 
+def test_a_variant_that_a_rule_or_prerequisite_of_the_same_environment_names_is_in_use(
+    client: TestClient,
+) -> None:
+    make(client, rules=[rule("a", {"variant": "new"})])
+    make(client, key="base")
+    make(client, key="top", prerequisites=[{"flag": "base", "variants": ["new"]}])
+    for key, user in (
+        ("search-engine", "the rule a in production"),
+        ("base", "the prerequisites of top in production"),
+    ):
+        for more in ({}, {"enabled": True}):
+            answer = patch(client, key, variants=OTHERS, **more)
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:in-use")
+            assert answer.json()["used_by"] == [user]
+
+
 def test_the_default_must_stay_among_the_variants(client: TestClient) -> None:
     make(client)
     answer = patch(client, variants=[{"key": "new", "value": "vespa"}])
