@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter
 from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import Status, allowed_moves
-from equipoise_service.experiments.models import Experiment
+from equipoise_service.experiments.models import Experiment, Run
 from equipoise_service.experiments.schemas import ExperimentOut, VariantOut
 from equipoise_service.flags import repository as flags
+from equipoise_service.flags.models import Flag
 from equipoise_service.holdouts import repository as holdouts
+from equipoise_service.http.preconditions import etag_of
 from equipoise_service.layers import repository as layers
 from equipoise_service.metrics.schemas import Metric
 
@@ -62,5 +64,28 @@ def present_all(
             created_at=experiment.created_at,
             updated_at=experiment.updated_at,
         )
-        shown.append((out, f'"{experiment.id}-{experiment.version}-{run.version if run else 0}"'))
+        shown.append((out, _etag(experiment, run, flag)))
     return shown
+
+
+class _Stand(BaseModel):
+    """What an experiment's ETag stands for."""
+
+    experiment: int | None
+    version: int
+    run_version: int
+    values: dict[str, JsonValue]
+    default: str
+
+
+def _etag(experiment: Experiment, run: Run | None, flag: Flag) -> str:
+    # The flag's part, too: who changes the arms must have seen what was changed through the flag meanwhile.
+    return etag_of(
+        _Stand(
+            experiment=experiment.id,
+            version=experiment.version,
+            run_version=run.version if run else 0,
+            values=flag.values,
+            default=flag.default_variant,
+        )
+    )

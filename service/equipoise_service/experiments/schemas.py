@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from equipoise import BUCKETS
 from equipoise_service.experiments.allocation import equal_weights
 from equipoise_service.experiments.lifecycle import Move, Status
-from equipoise_service.flags.values import value_type
+from equipoise_service.flags.values import FlagType, value_type
 from equipoise_service.keys import Key
 from equipoise_service.metrics.schemas import Metric
 from equipoise_service.nesting import depth
@@ -42,8 +42,8 @@ class VariantIn(BaseModel):
     )
     value: JsonValue = Field(
         None,
-        description="What the flag is for units in this arm; absent: the variant's key, or the flag's value "
-        "where the experiment is attached to an existing flag.",
+        description="What the flag is for units in this arm; absent: the value that the flag has for this "
+        "variant already, or the variant's key where it is new.",
     )
     control: bool = Field(False, description="Whether this is the arm that the others are compared with.")
 
@@ -147,6 +147,11 @@ class ExperimentIn(BaseModel):
     hypothesis: Hypothesis = ""
     flag: Key | None = Field(
         None, description="Key of an existing flag; null: the flag of the same key is made with it."
+    )
+    type: FlagType | None = Field(
+        None,
+        description="Type of the flag; null: what its values have in common. `number` where whole values "
+        "may become others: without, those make an `integer` flag.",
     )
     layer: Key | None = Field(
         None, description="Key of an existing layer; null: a layer of the same key is made for it alone."

@@ -1,7 +1,8 @@
 """What happens to the definition of an experiment: it is registered and changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlmodel import Session
@@ -19,6 +20,7 @@ from equipoise_service.experiments.variants import (
     check_attached,
     check_overrides,
     flag_fields,
+    followed_fields,
     invalid,
 )
 from equipoise_service.flags import repository as flags
@@ -51,7 +53,6 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
     if payload.audience is not None:
         check_audience(session, project_id, payload.audience, "/audience")
     flag = _flag_for(session, project_id, payload)
-    asked_for = None if "unit_type" in payload.model_fields_set else flag.unit_type
     now = datetime.now(UTC)
     experiment = Experiment(
         project_id=project_id,
@@ -61,7 +62,7 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
         key=payload.key,
         name=payload.name,
         hypothesis=payload.hypothesis,
-        unit_type=asked_for or payload.unit_type,
+        unit_type=_unit_type(session, flag, payload),
         traffic=payload.traffic,
         arms=arms_of(payload.variants),
         audience=payload.audience,
@@ -134,6 +135,8 @@ def _flag_for(session: Session, project_id: int, payload: ExperimentIn) -> Flag:
         if flag is None:
             raise invalid("/flag", f"there is no flag {payload.flag}")
         check_not_archived(flag)
+        if payload.type is not None and payload.type != flag.type:
+            raise invalid("/type", f"the flag {flag.key} is of type {flag.type}; leave it out")
         check_attached(flag, payload.variants)
         return flag
     if flag is not None:
@@ -144,11 +147,20 @@ def _flag_for(session: Session, project_id: int, payload: ExperimentIn) -> Flag:
         project_id=project_id,
         key=payload.key,
         created_at=datetime.now(UTC),
-        **flag_fields(payload.variants),
+        **flag_fields(payload.variants, payload.type),
     )
     session.add(made)
     session.flush()
     return made
+
+
+def _unit_type(session: Session, flag: Flag, payload: ExperimentIn) -> str:
+    """The unit type that the payload names, else what the flag is asked for."""
+    if "unit_type" in payload.model_fields_set:
+        return payload.unit_type
+    if flag.unit_type is not None:
+        return flag.unit_type
+    return flags.unit_types(session, flag.project_id).get(_id(flag.id), payload.unit_type)
 
 
 def _layer_for(session: Session, project_id: int, payload: ExperimentIn) -> int:
@@ -242,7 +254,7 @@ def _change_variants(
     own = experiment.made_flag and len(repository.experiments_of_flag(session, _id(flag.id))) == 1
     if not own:
         check_attached(flag, variants)
-    differs = own and _change_flag(session, flag, variants, started=started)
+    differs = own and _change_flag(session, flag, experiment.arms, variants, started=started)
     arms = arms_of(variants)
     if arms == experiment.arms:
         return differs
@@ -254,17 +266,16 @@ def _change_variants(
     return True
 
 
-def _change_flag(session: Session, flag: Flag, variants: list[VariantIn], *, started: bool) -> bool:
+def _change_flag(
+    session: Session,
+    flag: Flag,
+    arms: Sequence[Mapping[str, Any]],
+    variants: Sequence[VariantIn],
+    *,
+    started: bool,
+) -> bool:
     """Make the flag that belongs to an experiment alone follow its arms; whether it differs at all."""
-    fields = flag_fields(variants)
-    if started and fields["type"] != flag.type:
-        raise Conflict(
-            f"The flag's type is {flag.type} and code asks for it; after the first start it cannot become "
-            f"{fields['type']}. Register another experiment.",
-            type="frozen-field",
-        )
-    if started:
-        fields["values"] = {**flag.values, **fields["values"]}
+    fields = followed_fields(flag, arms, variants, started=started)
     if all(getattr(flag, name) == value for name, value in fields.items()):
         return False
     check_unreferenced(session, flag, flag.values.keys() - fields["values"].keys())
