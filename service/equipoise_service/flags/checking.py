@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from equipoise import BUCKETS
 from equipoise_service.errors import Conflict
 from equipoise_service.experiments.lifecycle import LIVE, Status
 from equipoise_service.experiments.models import Experiment
@@ -31,7 +32,8 @@ def check_rules(
 
     Raises:
         InvalidPayload: A key, an experiment or a rollout comes twice, or there is no such one.
-        Conflict: The rule of a live experiment or rollout is missing.
+        Conflict: The rule of a live experiment or rollout is missing, or comes behind one that leaves it
+            no unit.
     """
     attached = {experiment.key for experiment, _ in experiments}
     _check_distinct(rules, "key", None)
@@ -53,6 +55,8 @@ def check_rules(
                 type="in-use",
                 used_by=[f"the rollout {key}"],
             )
+    live = {experiment.key for experiment, status in experiments if status in LIVE}
+    _check_reached(rules, live, rollouts)
 
 
 def check_prerequisites(session: Session, flag: Flag, prerequisites: Sequence[Prerequisite]) -> None:
@@ -126,6 +130,32 @@ def _checked(rule: Mapping[str, Any], flag: Flag) -> dict[str, Any]:
     if "experiment" in rule or "progressive_rollout" in rule:
         return {"key": rule["key"], "variant": flag.default_variant}
     return dict(rule)
+
+
+def _check_reached(rules: Sequence[Rule], live: Collection[str], rollouts: Mapping[str, Rollout]) -> None:
+    last = next((index for index, rule in enumerate(rules) if _takes_all(rule, rollouts)), len(rules))
+    for rule in rules[last + 1 :]:
+        if rule.experiment in live or rule.progressive_rollout is not None:
+            user = (
+                f"the experiment {rule.experiment}"
+                if rule.experiment
+                else f"the rollout {rule.progressive_rollout}"
+            )
+            raise Conflict(
+                f"The rule {rules[last].key} leaves no unit to {user}, which did not end. "
+                "Put its rule before that one, or end it first.",
+                type="in-use",
+                used_by=[user],
+            )
+
+
+def _takes_all(rule: Rule, rollouts: Mapping[str, Rollout]) -> bool:
+    """Whether a rule matches every unit for certain. A unit may have no id of another unit type."""
+    if rule.progressive_rollout is not None:
+        return rollouts[rule.progressive_rollout].audience is None
+    if rule.rollout is not None and rule.audience is None:
+        return rule.rollout.unit_type is None and sum(each.share for each in rule.rollout.shares) == BUCKETS
+    return rule.audience is None and rule.experiment is None
 
 
 def _check_distinct(rules: Sequence[Rule], member: str, known: Collection[str] | None) -> None:

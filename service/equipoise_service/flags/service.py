@@ -91,7 +91,7 @@ def change(session: Session, principal: Principal, flag: Flag, payload: FlagPatc
         state: FlagState | None = _change_state(session, principal, flag, payload, fields=fields)
     else:
         state = repository.state_of(session, flag.id or 0, principal.environment_id)
-    # What still names a variant is said before what a client could not read: the payload may have no such place.
+    # First what still names a variant: the payload need not have the place that a client could not read.
     if taken_out := before.keys() - flag.values.keys():
         check_unused(session, flag, taken_out)
     if fields & (_IN_ENVIRONMENT | {"variants", "default"}):

@@ -15,6 +15,9 @@ from equipoise_service.flags.ranges import shares_of
 Rule = Mapping[str, Any]
 """A rule as it is stored: see `FlagState`."""
 
+_OF_OTHERS = {"experiment", "progressive_rollout"}
+"""Members of the rules of experiments and rollouts. Only those that did not end have such a rule."""
+
 
 def state_to_change(session: Session, flag_id: int, environment_id: int) -> FlagState:
     """A flag's state in an environment, made where there is none yet."""
@@ -64,7 +67,7 @@ def free_key(rules: Sequence[Rule], wanted: str) -> str:
 def ship_rule(
     session: Session, flag: Flag, environment_id: int, experiment: str, rule: Mapping[str, Any]
 ) -> None:
-    """Put another rule where the rule of an experiment stood, under the same key.
+    """Put another rule where the rule of an experiment stood, under the same key: see `replace_rule`.
 
     Args:
         session: The write transaction.
@@ -89,11 +92,20 @@ def add_rule(session: Session, flag_id: int, environment_id: int, key: str, rule
 def replace_rule(
     session: Session, flag_id: int, environment_id: int, place: tuple[str, str], rule: Mapping[str, Any]
 ) -> None:
-    """Put another rule in the place of one that is named by a member and its value, under the same key."""
+    """Put another rule in the place of one that is named by a member and its value, under the same key.
+
+    If it leaves no unit to those after it, it comes behind the rules of experiments and rollouts instead:
+    what one of them ended with must not take the units of another that goes on.
+    """
     state = state_to_change(session, flag_id, environment_id)
     member, named = place
     rules = _rules(session, state, replaced=named)
-    state.rules = [{**rule, "key": each["key"]} if each.get(member) == named else each for each in rules]
+    at = next(index for index, each in enumerate(rules) if each.get(member) == named)
+    replacing = {**rule, "key": rules.pop(at)["key"]}
+    if _leaves_nothing(replacing):
+        at = max([at, *(n + 1 for n, each in enumerate(rules) if each.keys() & _OF_OTHERS)])
+    rules.insert(at, replacing)
+    state.rules = rules
     session.add(state)
     session.flush()
 

@@ -161,12 +161,91 @@ def test_shipping_puts_a_rule_where_the_experiments_rule_stood(client: TestClien
     shown = client.get("/v1/flags/search-engine").json()["rules"]
     assert [(each["key"], each["variant"], each["experiment"]) for each in shown] == [
         ("germans", "old", None),
-        ("speed", "new", None),
         ("later", None, "later"),
+        ("speed", "new", None),
     ]
     got = evaluate(served(client), "search-engine", "anybody")
     assert (got.variant, got.reason, got.experiment) == ("new", "STATIC", None)
     assert patch(client, rules=shown[:1]).status_code == 200
+
+
+def test_what_is_shipped_to_everybody_leaves_the_other_experiments_their_units(
+    client: TestClient, payload: Any
+) -> None:
+    make(client)
+    for key in ("speed", "ranking", "draft"):
+        attach(client, payload, key)
+    staff = rule("staff", {"variant": "old"}, where("staff", True))
+    named = [rule(key, {"experiment": key}) for key in ("speed", "ranking", "draft")]
+    assert patch(client, rules=[named[0], staff, *named[1:]]).status_code == 200
+    for key in ("speed", "ranking"):
+        client.post(f"/v1/experiments/{key}/start")
+    assert client.post("/v1/experiments/speed/ship", json={"variant": "new"}).status_code == 200
+    assert keys(client) == ["staff", "ranking", "draft", "speed"]
+    got = [evaluate(served(client), "search-engine", f"u{n}") for n in range(50)]
+    assert {each.experiment for each in got} == {"ranking"}
+    client.post("/v1/experiments/draft/start")
+    client.post("/v1/experiments/ranking/stop")
+    got = [evaluate(served(client), "search-engine", f"u{n}") for n in range(50)]
+    assert {each.experiment for each in got} == {"draft"}
+    client.post("/v1/experiments/draft/stop")
+    assert evaluate(served(client), "search-engine", "u").variant == "new"
+
+
+def test_a_rollout_to_an_audience_leaves_its_rule_where_it_stood(client: TestClient, payload: Any) -> None:
+    make(client)
+    attach(client, payload)
+    wide = {"audience": {"any": [where("country", "DE"), {"not": where("country", "DE")}]}}
+    steps = {
+        "from_variant": "old",
+        "to_variant": "new",
+        "steps": [{"share": 100, "hours": 1}, {"share": 10_000, "hours": 1}],
+    }
+    path = "/v1/flags/search-engine/rollouts"
+    assert client.post(path, json={"key": "everybody", **steps}).status_code == 201
+    assert client.post(f"{path}/everybody/complete").status_code == 200
+    assert client.post(path, json={"key": "some", **steps, **wide}).status_code == 201
+    client.post("/v1/experiments/speed/start")
+    assert keys(client) == ["speed", "some", "everybody"]
+    assert (
+        patch(
+            client,
+            rules=[
+                rule("some", {"progressive_rollout": "some"}),
+                rule("speed", {"experiment": "speed"}),
+                rule("everybody", {"variant": "new"}),
+            ],
+        ).status_code
+        == 200
+    )
+    assert client.post(f"{path}/some/complete").status_code == 200
+    assert keys(client) == ["some", "speed", "everybody"]
+
+
+@pytest.mark.parametrize("first", [rule("all", {"variant": "new"}), percent("all", new=4_000, old=6_000)])
+def test_a_live_experiment_or_rollout_is_not_put_behind_what_leaves_it_nothing(
+    client: TestClient, payload: Any, first: dict[str, Any]
+) -> None:
+    make(client)
+    attach(client, payload)
+    placed = rule("speed", {"experiment": "speed"})
+    assert patch(client, rules=[first, placed]).status_code == 200
+    assert patch(client, rules=[placed, first]).status_code == 200
+    client.post("/v1/experiments/speed/start")
+    answer = patch(client, rules=[first, placed])
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:in-use")
+    assert answer.json()["used_by"] == ["the experiment speed"]
+    assert "rule all" in answer.json()["detail"]
+    rollout = {"key": "slow", "from_variant": "old", "to_variant": "new"}
+    steps = [{"share": 100, "hours": 1}, {"share": 10_000, "hours": 1}]
+    made = client.post("/v1/flags/search-engine/rollouts", json={**rollout, "steps": steps})
+    assert made.status_code == 201, made.text
+    slow = rule("slow", {"progressive_rollout": "slow"})
+    answer = patch(client, rules=[placed, first, slow])
+    assert (answer.status_code, answer.json()["used_by"]) == (409, ["the rollout slow"])
+    answer = patch(client, rules=[slow, placed, first])
+    assert (answer.status_code, answer.json()["used_by"]) == (409, ["the experiment speed"])
+    assert patch(client, rules=[percent("some", new=9_999), placed, slow, first]).status_code == 200
 
 
 def test_a_flag_made_by_registering_an_experiment_is_a_flag(client: TestClient, payload: Any) -> None:
