@@ -1,7 +1,7 @@
 """Compile a flag into a plan: everything about an evaluation that does not depend on the unit."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -32,10 +32,25 @@ def compile_flags(
             refers to an unknown segment.
     """
     plans: dict[str, Plan] = {}
-    for flag in flags.values():
+    for flag in _prerequisites_first(flags):
         plans[flag.key] = _plan(flag, experiments, holdouts, segments, plans)
     objects = {flag.key: _copying(plans[flag.key]) for flag in flags.values() if flag.type == "object"}
     return plans | objects
+
+
+def _prerequisites_first(flags: Mapping[str, Flag]) -> Iterable[Flag]:
+    """Return the flags so that each comes after its prerequisites, which form no cycle."""
+    ordered: dict[str, Flag] = {}
+    for flag in flags.values():
+        _add(flag, flags, ordered)
+    return ordered.values()
+
+
+def _add(flag: Flag, flags: Mapping[str, Flag], ordered: dict[str, Flag]) -> None:
+    if flag.key not in ordered:
+        for each in flag.prerequisites:
+            _add(flags[each.flag], flags, ordered)
+        ordered[flag.key] = flag
 
 
 def _plan(
@@ -130,12 +145,14 @@ def _one_draw(audience: Holds | None, draw: Draw, otherwise: Served) -> Plan:
 
 
 def _after_prerequisites(flag: Flag, plan: Plan, plans: Mapping[str, Plan]) -> Plan:
-    needed = tuple((each.flag, frozenset(each.variants)) for each in flag.prerequisites)
+    # The plans themselves: their mapping would refer to itself by way of them, and a configuration that is
+    # replaced would stay in memory until the garbage collector looks at everything.
+    needed = tuple((plans[each.flag], frozenset(each.variants)) for each in flag.prerequisites)
     unmet = _default(flag, Reason.DEFAULT)
 
     def after(unit: str, attributes: Any) -> Served:
-        for key, variants in needed:
-            if plans[key](unit, attributes).variant not in variants:
+        for needs, variants in needed:
+            if needs(unit, attributes).variant not in variants:
                 return unmet
         return plan(unit, attributes)
 

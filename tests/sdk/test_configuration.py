@@ -1,7 +1,9 @@
 """Reading the configuration document: what is taken, and how what is not is refused by place."""
 
 import copy
+import gc
 import json
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from tests.sdk.fake_service import FLAG, document
 
 from equipoise import ConfigurationError
-from equipoise.configuration import load, parse
+from equipoise.configuration import SCHEMA, load, parse
+from equipoise.evaluation import evaluate
 
 FLAG_PLACE = f"flags.{FLAG}"
 EXPERIMENT_PLACE = f"experiments.{FLAG}"
@@ -199,3 +202,37 @@ PATHS = [
 def test_anything_anywhere_is_read_or_refused(path: str, value: Any) -> None:
     with suppress(ConfigurationError):
         parse(changed(path, value))
+
+
+def test_a_configuration_that_is_replaced_leaves_memory_at_once() -> None:
+    """Its segments are large; the garbage collector's look at everything may come late or never."""
+    flag = {
+        "type": "boolean",
+        "unit_type": "user",
+        "enabled": True,
+        "variants": {"on": True, "off": False},
+        "default": "off",
+        "rules": [{"variant": "on", "audience": {"segment": "known"}}],
+    }
+    document = {
+        "schema": SCHEMA,
+        "project": "p",
+        "environment": "e",
+        "version": 1,
+        "segments": {"known": {"attribute": "$unit", "ids": ["a", "b"]}},
+        "flags": {
+            "last": {**flag, "prerequisites": [{"flag": "middle", "variants": ["on"]}]},
+            "first": flag,
+            "middle": {**flag, "prerequisites": [{"flag": "first", "variants": ["on"]}]},
+        },
+        "experiments": {},
+    }
+    gc.disable()
+    try:
+        configuration = parse(document)
+        ids = weakref.ref(configuration.segments["known"].ids)
+        assert [evaluate(configuration, "last", unit).value for unit in ("a", "c")] == [True, False]
+        del configuration
+        assert ids() is None
+    finally:
+        gc.enable()
