@@ -20,6 +20,7 @@ from equipoise_service.evaluation import repository
 from equipoise_service.evaluation.compiling import compiled
 from equipoise_service.evaluation.models import PublishedConfiguration
 from equipoise_service.experiments.publication import (
+    ARCHIVED_FOR,
     ProjectExperiments,
     experiment_documents,
     project_experiments,
@@ -90,8 +91,10 @@ def _publish(session: Session) -> None:
 
 def _content(session: Session, defined: ProjectExperiments, environment_id: int) -> dict[str, Any]:
     experiments = experiment_documents(session, defined, environment_id)
-    members = flag_documents(session, defined.project_id, environment_id, experiments.rules)
-    # The experiments of a flag that is archived leave with it.
+    # Of an archived flag, those experiments stay of which an exposure may still arrive.
+    ran = {each["flag"] for each in experiments.documents.values() if each["revision"] is not None}
+    since = datetime.now(UTC) - ARCHIVED_FOR
+    members = flag_documents(session, defined.project_id, environment_id, experiments.rules, ran, since)
     shown = {key: each for key, each in experiments.documents.items() if each["flag"] in members["flags"]}
     content = {**members, "experiments": shown}
     if experiments.holdouts:

@@ -45,6 +45,9 @@ MOVES: Mapping[Move, Mapping[Status, Status]] = {
     },
 }
 
+NOT_ON_ARCHIVED = (Move.START, Move.RESUME, Move.SHIP)
+"""The moves that make a flag serve something else: an archived one does not."""
+
 LIVE = (Status.RUNNING, Status.PAUSED)
 """The statuses in which a revision is open and slots are held."""
 

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.experiments import repository
-from equipoise_service.experiments.lifecycle import Status, allowed_moves
+from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, allowed_moves
 from equipoise_service.experiments.models import Experiment, Run
 from equipoise_service.experiments.schemas import ExperimentOut, VariantOut
 from equipoise_service.flags import repository as flags
@@ -56,7 +56,7 @@ def present_all(
             metrics=_metrics.validate_python(experiment.metrics),
             environment=principal.environment,
             status=status,
-            allowed=allowed_moves(status),
+            allowed=_allowed(status, flag),
             revision=numbers.get(run.id or 0) if run else None,
             started_at=run.started_at if run else None,
             stopped_at=run.stopped_at if run else None,
@@ -89,3 +89,9 @@ def _etag(experiment: Experiment, run: Run | None, flag: Flag) -> str:
             default=flag.default_variant,
         )
     )
+
+
+def _allowed(status: Status, flag: Flag) -> list[Move]:
+    """The moves that are allowed now, also by the flag."""
+    archived = flag.archived_at is not None
+    return [move for move in allowed_moves(status) if not (archived and move in NOT_ON_ARCHIVED)]

@@ -9,7 +9,7 @@ from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.allocation import ranges_for
-from equipoise_service.experiments.lifecycle import Move, Status, status_after
+from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, status_after
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.flags.models import Flag
@@ -34,7 +34,7 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     now = datetime.now(UTC)
     run = repository.run_of(session, _id(experiment.id), principal.environment_id)
     after = status_after(move, Status(run.status) if run else Status.DRAFT)
-    if move in (Move.START, Move.RESUME, Move.SHIP):
+    if move in NOT_ON_ARCHIVED:
         check_not_archived(session.get_one(Flag, experiment.flag_id))
     if run is None:
         run = Run(experiment_id=_id(experiment.id), environment_id=principal.environment_id, status=after)

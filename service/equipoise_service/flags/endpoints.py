@@ -81,7 +81,11 @@ def change(
 def archive(
     key: FlagKey, principal: Writer, session: WriteSession, response: Response, if_match: IfMatch = None
 ) -> FlagOut:
-    """Put a flag away for good: it leaves the configuration of every environment, with its experiments."""
+    """Put a flag away for good, with its experiments.
+
+    It leaves the configuration of every environment. Where an experiment ran on it, both stay for 30 days,
+    the flag off, so that exposures that arrive late are taken.
+    """
     flag = service.find(session, principal, key)
     check_if_match(if_match, etag_of(_show(session, principal, flag)), required=False)
     service.archive(session, flag)

@@ -1,12 +1,13 @@
 """The flags' part of the configuration document."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from equipoise_service.flags import repository
-from equipoise_service.flags.repository import UNCHANGED
+from equipoise_service.flags.repository import UNCHANGED, Definition
 from equipoise_service.flags.states import effective_rules
 from equipoise_service.rollouts import repository as rollouts
 from equipoise_service.rollouts.models import Rollout
@@ -19,11 +20,14 @@ def flag_documents(
     project_id: int,
     environment_id: int,
     experiment_rules: Mapping[int, Mapping[str, dict[str, Any]]],
+    experiment_flags: Collection[str],
+    archived_since: datetime,
 ) -> dict[str, Any]:
     """The members of an environment's document that flags make: `flags`, and what their rules refer to.
 
-    An archived flag is left out. So is one that was made by registering an experiment, once it has no rule:
-    it leaves with the experiment, unless it is a prerequisite of another flag here.
+    An archived flag stays for a while where an experiment ran on it, off and without rules, so that the
+    experiment stays; otherwise it is left out. So is one that was made by registering an experiment, once it
+    has no rule: it leaves with the experiment, unless it is a prerequisite of another flag here.
 
     Args:
         session: The transaction that publishes.
@@ -33,6 +37,8 @@ def flag_documents(
             experiment's key, oldest experiment first. A flag's own rules may place them; those that they do
             not place come in this order before the first rule that leaves them nothing, or last. A rule that
             names an experiment not given here is left out.
+        experiment_flags: The keys of the flags that an experiment of the document randomised.
+        archived_since: Flags that were archived before this are left out.
     """
     states = repository.states_of_environment(session, environment_id)
     progressive = rollouts.rollouts_of_environment(session, environment_id)
@@ -57,8 +63,24 @@ def flag_documents(
                 "prerequisites": state.prerequisites,
                 "rules": rules,
             }
+    for flag in repository.archived_since(session, project_id, archived_since):
+        if flag.key in experiment_flags:
+            documents[flag.key] = _archived(flag, unit_types)
     segments = segment_documents(session, project_id, documents.values())
     return {**({"segments": segments} if segments else {}), "flags": documents}
+
+
+def _archived(flag: Definition, unit_types: Mapping[int, str]) -> dict[str, Any]:
+    """A flag that is put away. What it needed may be put away before it leaves, so it needs nothing."""
+    return {
+        "type": flag.type,
+        "unit_type": flag.unit_type or unit_types[flag.id],
+        "enabled": False,
+        "variants": flag.variants,
+        "default": flag.default,
+        "prerequisites": [],
+        "rules": [],
+    }
 
 
 def _rule(

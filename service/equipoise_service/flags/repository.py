@@ -1,6 +1,7 @@
 """All queries on flags and on their state in environments."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
@@ -55,6 +56,19 @@ def definitions(session: Session, project_id: int) -> list[Definition]:
         .order_by(col(Flag.key))
     )
     return [Definition(*row) for row in session.exec(statement)]
+
+
+def archived_since(session: Session, project_id: int, since: datetime) -> list[Definition]:
+    """What the configuration document takes from the flags of a project that were archived since then."""
+    statement = (
+        select(Flag)
+        .where(Flag.project_id == project_id, col(Flag.archived_at) >= since)
+        .order_by(col(Flag.key))
+    )
+    return [
+        Definition(flag.id or 0, flag.key, flag.type, flag.unit_type, flag.values, flag.default_variant)
+        for flag in session.exec(statement)
+    ]
 
 
 def flags_page(session: Session, project_id: int, after: int, limit: int) -> Sequence[Flag]:

@@ -99,7 +99,7 @@ def change(session: Session, principal: Principal, flag: Flag, payload: FlagPatc
 
 
 def archive(session: Session, flag: Flag) -> None:
-    """Put a flag away for good: it leaves the configuration of every environment.
+    """Put a flag away for good: it leaves every environment's configuration, in time where experiments ran.
 
     Raises:
         Conflict: It was put away before, or something uses it; the error says what.

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import select
 
 from equipoise import evaluate
 from equipoise.configuration import Configuration, load
 from equipoise_service.experiments import publication
+from equipoise_service.flags.models import Flag
 
 UNITS = [f"unit-{index}" for index in range(500)]
 GERMANS = {"attribute": "country", "operator": "equals", "value": "DE"}
@@ -253,7 +255,38 @@ def test_an_archived_flag_takes_no_experiment_starts_none_and_ships_nothing(
     ):
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
         assert "archived" in answer.json()["detail"]
-    assert configuration(flag).experiments == {}
+    assert flag.get("/v1/experiments/draft").json()["allowed"] == ["archive"]
+    assert flag.get("/v1/experiments/stopped").json()["allowed"] == ["archive"]
+    assert configuration(flag).experiments["stopped"].status == "stopped"
+    assert not configuration(flag).flags["colour"].rules
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_late_exposures_of_an_archived_flags_experiments_are_taken_for_thirty_days(
+    flag: TestClient, payload: Any, own: bool
+) -> None:
+    key = "maker" if own else "colour"
+    if own:
+        flag.post("/v1/experiments", json=payload("maker"))
+        experiment, variant = "maker", "treatment"
+    else:
+        attach(flag, payload, "e", "red", "green")
+        experiment, variant = "e", "green"
+    do(flag, experiment, "start", "stop")
+    assert flag.post(f"/v1/flags/{key}/archive").status_code == 200
+    served = configuration(flag)
+    assert served.experiments[experiment].status == "stopped"
+    assert evaluate(served, key, "u").reason == "DISABLED"
+    assert accepted(flag, exposure(experiment, variant, revision=1)) == 1
+    do(flag, experiment, "archive")
+    assert accepted(flag, exposure(experiment, variant, revision=1)) == 1
+    with flag.app.state.database.write() as session:  # type: ignore[attr-defined]
+        (row,) = session.exec(select(Flag).where(Flag.key == key)).all()
+        row.archived_at -= timedelta(days=31)
+        session.add(row)
+    assert key not in configuration(flag).flags
+    assert experiment not in configuration(flag).experiments
+    assert accepted(flag, exposure(experiment, variant, revision=1)) == 0
 
 
 def test_a_draft_keeps_the_variants_that_rules_and_prerequisites_name(flag: TestClient, payload: Any) -> None:

@@ -113,8 +113,9 @@ def test_a_flag_with_a_live_experiment_cannot_be_archived(service: Any, payload:
         assert answer.status_code == status, move
         if status == 409:
             assert answer.json()["used_by"] == ["the experiment new-landing-page in production"]
-    document = client.get("/v1/config").json()
-    assert (document["flags"], document["experiments"]) == ({}, {})
+    configuration = served(client)
+    assert configuration.experiments["new-landing-page"].status == "stopped"
+    assert evaluate(configuration, "new-landing-page", "u").reason == "DISABLED"
 
 
 def test_a_flag_made_by_an_experiment_stays_while_another_flag_needs_it(service: Any, payload: Any) -> None:

@@ -272,7 +272,8 @@ def test_a_flag_is_served_after_the_experiment_that_was_started_on_it(
     got = evaluate(served(client), "new-landing-page", "u")
     assert (got.value, got.experiment) == ("old", None)
     assert client.post("/v1/flags/new-landing-page/archive").status_code == 200
-    assert served(client).flags == {}
+    got = evaluate(served(client), "new-landing-page", "u")
+    assert (got.value, got.reason) == ("old", "DISABLED")
 
 
 def test_an_experiment_cannot_take_a_variant_from_the_flags_own_rules(
