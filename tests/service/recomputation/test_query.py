@@ -33,6 +33,7 @@ def test_the_warehouse_has_units_of_every_kind() -> None:
 def test_the_query_is_sql_of_its_engine(engine: Engine) -> None:
     text = assignment_query(configuration(), "page", engine, Units("analytics.visits", {"user": "user id"}))
     parsed = sqlglot.parse_one(text, dialect=engine.value)
+    assert isinstance(parsed, sqlglot.exp.Select)
     assert [column.alias_or_name for column in parsed.selects] == [
         "unit",
         "slot",

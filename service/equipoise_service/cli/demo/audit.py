@@ -4,7 +4,12 @@ import math
 from collections.abc import Sequence
 
 from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, Observed, Report
-from equipoise_service.readouts.schemas import MeanStatistics, ProportionStatistics, Readout
+from equipoise_service.readouts.schemas import (
+    MeanStatistics,
+    MomentsStatistics,
+    ProportionStatistics,
+    Readout,
+)
 
 
 def total(reports: Sequence[Report]) -> dict[str, Observed]:
@@ -59,7 +64,8 @@ def _found(readout: Readout) -> dict[str, float]:
     return found
 
 
-def _sum(statistics: ProportionStatistics | MeanStatistics) -> float:
+def _sum(statistics: ProportionStatistics | MeanStatistics | MomentsStatistics) -> float:
     if isinstance(statistics, ProportionStatistics):
         return statistics.successes
-    return statistics.n * (statistics.mean or 0.0)
+    mean = statistics.mean if isinstance(statistics, MeanStatistics) else statistics.value
+    return statistics.n * (mean or 0.0)
