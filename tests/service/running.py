@@ -1,6 +1,7 @@
 """A real service process on a free loopback port, with a data directory of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,4 +90,6 @@ def command(*arguments: str, directory: Path, **environ: str) -> "subprocess.Pop
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that runs these tests in the background makes them, and all below them, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
