@@ -10,7 +10,7 @@ import duckdb
 from benchmarks.paired import paired, row
 from equipoise_service.analysis.requests import Measure, StoreRequest
 from equipoise_service.analysis.store import analyse_store
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import open_event_store
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.settings import Settings
 
@@ -60,9 +60,9 @@ def main() -> None:
     print(f"readout: seconds for {UNITS:,} units and {EVENTS:,} events, one proportion and one mean")
     with tempfile.TemporaryDirectory() as directory:
         settings = Settings(data_dir=Path(directory))
-        EventStore(settings).close()
+        open_event_store(settings).close()
         _fill(settings.event_store_path)
-        with EventStore(settings) as store:
+        with open_event_store(settings) as store:
 
             def through_ibis() -> float:
                 begin = time.perf_counter()

@@ -12,7 +12,7 @@ from equipoise_service.database import Database
 from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.evaluation.publication import publish
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         SchemaTooNew: A newer release migrated the metadata database.
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
-    with EventStore(settings) as event_store, open_database(settings) as database:
+    with open_event_store(settings) as event_store, open_database(settings) as database:
         changes = Changes(settings.stream_subscribers)
         configurations = Configurations(database, changes)
         resources = Resources(database, event_store, changes, configurations, Principals(database))

@@ -62,7 +62,7 @@ def _said(error: Exception) -> str | None:
     from equipoise_service.cli.failures import Failure
     from equipoise_service.database import SchemaTooNew
     from equipoise_service.errors import ServiceError
-    from equipoise_service.events.store import EventStoreError
+    from equipoise_service.events.stores.store import EventStoreError
     from equipoise_service.settings import SettingsError
 
     if isinstance(error, DatabaseError):

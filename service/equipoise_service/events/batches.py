@@ -2,8 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
+
+Kind = Literal["exposure", "event"]
+
+CONFLICT = "An item of this id is stored already, with other content. Give every item an id of its own."
+MOST_ITEM_CHARACTERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that is not stored, kept so that whoever sent it can find out.
+
+    Attributes:
+        kind: What it was meant to be.
+        id: Its id, when it had one that could be read.
+        pointer: JSON pointer to what is wrong, from the body.
+        reason: What is wrong there.
+        item: The item as JSON, cut to `MOST_ITEM_CHARACTERS`.
+    """
+
+    kind: Kind
+    id: str | None
+    pointer: str
+    reason: str
+    item: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +42,8 @@ class Batch:
         properties: The properties of each event as JSON, in the same order.
         body_bytes: Size of the body that they came in: a measure of the memory that they hold.
         dropped: What the sender says that it gave up.
+        key: Public id of the API key that sent them; empty when there is none.
+        rejected: The items of the same body that did not pass.
     """
 
     place: str
@@ -25,16 +52,24 @@ class Batch:
     properties: Sequence[str | None]
     body_bytes: int
     dropped: DroppedIn | None = None
+    key: str = ""
+    rejected: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch, all of which is on disk.
+    """What became of a batch, all of which is on disk. Positions are those in the batch.
 
     Attributes:
         duplicate_exposures: Positions of the exposures that had been stored before.
         duplicate_events: Positions of the events that had been stored before.
+        conflicting_exposures: Positions of the exposures whose id is stored with another unit, unit type,
+            experiment, variant or revision. They are not stored, but listed as rejected.
+        conflicting_events: Positions of the events whose id is stored with another unit, unit type, name,
+            value or properties. They are not stored, but listed as rejected.
     """
 
-    duplicate_exposures: frozenset[int]
-    duplicate_events: frozenset[int]
+    duplicate_exposures: frozenset[int] = frozenset()
+    duplicate_events: frozenset[int] = frozenset()
+    conflicting_exposures: frozenset[int] = frozenset()
+    conflicting_events: frozenset[int] = frozenset()

@@ -13,7 +13,7 @@ from equipoise_service.events.batches import Receipt
 from equipoise_service.events.reading import Reading, Refused, read_each, read_whole
 from equipoise_service.events.rules import Terms, latest_time
 from equipoise_service.events.schemas import BatchIn, BatchOut, ItemOut
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore
 from equipoise_service.http import payloads
 from equipoise_service.http.problems import problems
 from equipoise_service.settings import Settings

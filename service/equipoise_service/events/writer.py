@@ -60,7 +60,7 @@ class Writer:
         """
         waiting: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         items = len(batch.exposures) + len(batch.events)
-        size = max(items, batch.body_bytes // _BYTES_AN_ITEM)
+        size = max(items + len(batch.rejected), batch.body_bytes // _BYTES_AN_ITEM)
         with self._changed:
             if self._closing or not self._thread.is_alive():
                 raise Unavailable("The event store is closed. Send the batch again.", retry_after=5)

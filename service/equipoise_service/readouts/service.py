@@ -11,7 +11,7 @@ from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict, NotFound
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.experiments.models import Experiment, Revision
 from equipoise_service.metrics.schemas import Metric

@@ -5,7 +5,7 @@ from typing import Any
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.database import Database
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.recomputation.audit import Audit, Logged, Randomisation, audit, logged_variants
 from equipoise_service.recomputation.schemas import AuditOut, DisagreementOut

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.settings import Settings
 
 # A slow machine is no failure of an invariant.
@@ -24,7 +24,7 @@ def open_store(tmp_path: Path) -> OpenStore:
 
     @contextmanager
     def opened(**settings: Any) -> Iterator[EventStore]:
-        with EventStore(Settings(data_dir=tmp_path, analysis_memory_mb=512, **settings)) as store:
+        with open_event_store(Settings(data_dir=tmp_path, analysis_memory_mb=512, **settings)) as store:
             yield store
 
     return opened

@@ -10,7 +10,7 @@ from equipoise.identifiers import uuid7
 from equipoise_service.events.batches import Batch
 from equipoise_service.events.reading import Reading, read_each, read_whole
 from equipoise_service.events.rules import Terms, latest_time
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.store import EventStore
 
 PLACE = "default/production"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -14,8 +15,8 @@ from tests.service.events.items import body, event, read, rows
 from tests.service.events.test_store import append
 
 from equipoise.identifiers import uuid7
-from equipoise_service.events import duckdb_file
-from equipoise_service.events.store import EventStore
+from equipoise_service.events.stores.duckdb import file as duckdb_file
+from equipoise_service.events.stores.store import EventStore
 
 ONE, TWO = "0195513e-5c00-7000-8000-00000000000a", "0195513e-5c00-7000-8000-00000000000b"
 
@@ -84,7 +85,8 @@ def test_a_file_of_the_first_release_gets_the_table(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(duckdb_file, "STEPS", duckdb_file.STEPS[:1])
-        patch.setattr("equipoise_service.events.commits._store_dropped", lambda *_: None)
+        patch.setattr("equipoise_service.events.stores.duckdb.engine._latest_receipt", lambda _: datetime.min)
+        patch.setattr("equipoise_service.events.stores.duckdb.commits._store_the_rest", lambda *_: None)
         with open_store() as store:
             asyncio.run(store.append(read(body([], [event()])).batch))
             with store.ibis() as backend, pytest.raises(duckdb.CatalogException):

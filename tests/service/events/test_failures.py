@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[3]
 SENDER = """
     import asyncio, os, sys
     from pathlib import Path
-    from equipoise_service.events import duckdb_file
-    from equipoise_service.events.store import EventStore
+    from equipoise_service.events.stores.duckdb import file as duckdb_file
+    from equipoise_service.events.stores.store import EventStore, open_event_store
     from equipoise_service.settings import Settings
     from tests.service.events.items import batch, event, exposure
 
@@ -41,7 +41,7 @@ SENDER = """
 
     async def main():
         settings = Settings(data_dir=directory, event_commit_milliseconds=1, analysis_memory_mb=256)
-        with EventStore(settings) as store:
+        with open_event_store(settings) as store:
             if life:
                 again = batch([], [event(id=each) for each in ids(life - 1, 0)])
                 receipt = await store.append(again)
@@ -100,8 +100,9 @@ FULL_DISK = """
     import asyncio, os, resource, signal, sys
     from pathlib import Path
     from equipoise_service.errors import Unavailable
-    from equipoise_service.events import duckdb_file, writer
-    from equipoise_service.events.store import EventStore
+    from equipoise_service.events import writer
+    from equipoise_service.events.stores.duckdb import file as duckdb_file
+    from equipoise_service.events.stores.store import EventStore, open_event_store
     from equipoise_service.settings import Settings
     from tests.service.events.items import batch, event
 
@@ -114,7 +115,7 @@ FULL_DISK = """
 
     async def main():
         acknowledged, failed = 0, 0
-        with EventStore(Settings(data_dir=directory, analysis_memory_mb=256)) as store:
+        with open_event_store(Settings(data_dir=directory, analysis_memory_mb=256)) as store:
             async def send():
                 nonlocal acknowledged, failed
                 made = [event(properties={"noise": os.urandom(500).hex()}) for _ in range(200)]

@@ -21,7 +21,12 @@ from tests.service.events.items import PLACE, batch, body, event, exposure, read
 from equipoise.identifiers import uuid7
 from equipoise_service.errors import Unavailable
 from equipoise_service.events.batches import Batch, Receipt
-from equipoise_service.events.store import EventStore, EventStoreError, EventStoreLocked
+from equipoise_service.events.stores.store import (
+    EventStore,
+    EventStoreError,
+    EventStoreLocked,
+    open_event_store,
+)
 from equipoise_service.settings import Settings
 
 NOTHING: frozenset[int] = frozenset()
@@ -99,8 +104,12 @@ def test_the_same_again_is_a_duplicate(store: EventStore) -> None:
 def test_the_first_of_two_with_one_id_is_stored(store: EventStore) -> None:
     one = event(unit="first")
     sent = batch([], [event(), one, {**one, "unit": "second"}, {**one, "id": one["id"].upper()}])
-    assert append(store, sent) == [Receipt(NOTHING, frozenset({2, 3}))]
-    assert append(store, batch([], [{**one, "unit": "third"}])) == [Receipt(NOTHING, frozenset({0}))]
+    assert append(store, sent) == [
+        Receipt(duplicate_events=frozenset({3}), conflicting_events=frozenset({2}))
+    ]
+    assert append(store, batch([], [{**one, "unit": "third"}])) == [
+        Receipt(conflicting_events=frozenset({0}))
+    ]
     assert [row["unit"] for row in rows(store, "events") if row["id"] == one["id"]] == ["first"]
 
 
@@ -166,7 +175,7 @@ def test_closing_commits_what_waits(open_store: OpenStore) -> None:
         assert not store.healthy()
         return await asyncio.wait_for(waiting, 30)
 
-    store = EventStore(_settings_of(open_store))
+    store = open_event_store(_settings_of(open_store))
     assert asyncio.run(close_while_waiting(store)) == Receipt(NOTHING, NOTHING)
     with open_store() as store:
         assert len(rows(store, "events")) == 1
@@ -174,7 +183,7 @@ def test_closing_commits_what_waits(open_store: OpenStore) -> None:
 
 def _settings_of(open_store: OpenStore) -> Settings:
     with open_store() as store:
-        path: Path = store._file.path
+        path: Path = store._engine._file.path
     return Settings(data_dir=path.parent, event_commit_milliseconds=1000)
 
 
@@ -265,10 +274,10 @@ def test_a_second_process_is_told_what_to_do(store: EventStore, tmp_path: Path) 
     program = """
 import sys
 from pathlib import Path
-from equipoise_service.events.store import EventStore, EventStoreLocked
+from equipoise_service.events.stores.store import EventStore, EventStoreLocked, open_event_store
 from equipoise_service.settings import Settings
 try:
-    EventStore(Settings(data_dir=Path(sys.argv[1])))
+    open_event_store(Settings(data_dir=Path(sys.argv[1])))
 except EventStoreLocked as error:
     print(error)
 """
@@ -314,7 +323,7 @@ def test_any_mix_in_any_order_is_stored_once(
     directory = tmp_path_factory.mktemp("mix")
     model: Counter[tuple[str, str, str]] = Counter()
     for sent in rounds:
-        with EventStore(Settings(data_dir=directory, event_commit_milliseconds=1)) as store:
+        with open_event_store(Settings(data_dir=directory, event_commit_milliseconds=1)) as store:
             batches = [
                 batch(
                     [exposure(id=ids[number]) for number in exposures],

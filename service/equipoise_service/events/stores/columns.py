@@ -1,4 +1,4 @@
-"""Items of several batches as Arrow columns, which DuckDB reads as they are."""
+"""Items of several batches as Arrow columns, which the engines read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,12 @@ from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.schemas import EventIn, ExposureIn
 
 T = TypeVar("T")
+
+# What makes two items of one id the same. Not the time: clock correction may differ between two sends.
+CONTENT = {
+    "exposures": ("unit_type", "unit", "experiment", "variant", "revision"),
+    "events": ("unit_type", "unit", "name", "value", "properties"),
+}
 
 _UTC = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")

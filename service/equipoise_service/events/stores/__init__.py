@@ -1,0 +1,1 @@
+"""The engines that keep exposures and events, behind one interface: `store.EventStore`."""

@@ -1,0 +1,93 @@
+"""Exposures and events in one DuckDB file, written by one thread, read through Ibis."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.duckdb.commits import commit
+from equipoise_service.events.stores.duckdb.file import DuckdbFile
+from equipoise_service.settings import Settings
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+
+class DuckdbEngine:
+    """The embedded engine: this process owns the file.
+
+    Args:
+        settings: Where the file is and how much memory it may use.
+
+    Raises:
+        EventStoreLocked: Another event store has the file open.
+        EventStoreError: The file cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._file = DuckdbFile(settings.event_store_path, settings)
+        self._received_at = _latest_receipt(self._file.connection)
+        self._log_size = 0
+        # Arrow imports half of pandas at its first use: better now than while the first batch waits.
+        commit(self._file.connection, [], self._received_at)
+
+    def commit(self, batches: Sequence[Batch]) -> Sequence[Receipt]:
+        """Store what is not stored yet of some batches, all of it or nothing."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        # Later for every commit, whatever the clock does: who read up to one finds the next ones after it.
+        self._received_at = max(now, self._received_at + timedelta(microseconds=1))
+        try:
+            receipts = commit(self._file.connection, batches, self._received_at)
+        except (duckdb.FatalException, duckdb.ConnectionException):
+            self._file.reopen()
+            raise
+        self._sync_new_log()
+        return receipts
+
+    @contextmanager
+    def ibis(self) -> Iterator["Backend"]:
+        """Read the tables in one consistent snapshot; it blocks no writer."""
+        import ibis
+
+        cursor = self._file.connection.cursor()
+        try:
+            cursor.begin()
+            # DuckDB takes the snapshot at the first read.
+            cursor.execute("SELECT version FROM schema_version").fetchall()
+            yield ibis.duckdb.from_connection(cursor)
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """Move the write-ahead log into the file and let go of it."""
+        self._file.close()
+
+    def _sync_new_log(self) -> None:
+        """Make a new write-ahead log's name in its directory durable; DuckDB syncs its content only."""
+        with suppress(FileNotFoundError):
+            size = self._file.log_path.stat().st_size
+            # The log only grows until a checkpoint removes it.
+            if size <= self._log_size or not self._log_size:
+                _sync_directory(self._file.path.parent)
+            self._log_size = size
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _latest_receipt(connection: duckdb.DuckDBPyConnection) -> datetime:
+    row = connection.execute(
+        "SELECT max(received_at) FROM (SELECT max(received_at) AS received_at FROM exposures"
+        " UNION ALL SELECT max(received_at) FROM events UNION ALL SELECT max(received_at) FROM rejected)"
+    ).fetchone()
+    return row[0] if row and row[0] else datetime.min

@@ -1,0 +1,115 @@
+"""The event store, whatever engine keeps it: exposures and events go in once, and are read through Ibis."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.writer import Writer
+from equipoise_service.settings import Settings
+
+if TYPE_CHECKING:
+    from ibis.backends.sql import SQLBackend
+
+
+class EventStoreError(Exception):
+    """The event store cannot be used; the message says why and what to do."""
+
+
+class EventStoreLocked(EventStoreError):
+    """Another event store has the file open; only one may write to it."""
+
+
+class Engine(Protocol):
+    """What an engine has to do; everything above knows no more of it.
+
+    The tables are the same on every engine: `exposures`, `events`, `dropped`, `rejected`, `intake`.
+    """
+
+    def commit(self, batches: Sequence[Batch]) -> Sequence[Receipt]:
+        """Store what is not stored yet of some batches; called from one thread only.
+
+        Returns:
+            What became of each batch. All of it is durable, marked with a `received_at` that is later than
+            that of every earlier commit.
+
+        Raises:
+            Exception: It could not be stored. The next call tries afresh.
+        """
+
+    def ibis(self) -> "AbstractContextManager[SQLBackend]":
+        """Read the tables in one consistent snapshot, where the engine has one."""
+
+    def close(self) -> None:
+        """Let go of everything; nothing is called afterwards."""
+
+
+class EventStore:
+    """The event store of one process, open from construction until `close`.
+
+    Args:
+        engine: What keeps the items; closed with the store.
+        settings: How batches are gathered and how many may wait.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._writer = Writer(
+            engine.commit, settings.event_commit_milliseconds / 1000, settings.event_queue_items
+        )
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    async def append(self, batch: Batch) -> Receipt:
+        """Store what is not stored yet of a batch.
+
+        Returns:
+            What became of it. Everything in it is durable.
+
+        Raises:
+            Unavailable: Not now: the queue is full, the store is closed, or the commit failed.
+        """
+        if not batch.exposures and not batch.events and not batch.rejected and batch.dropped is None:
+            return Receipt()
+        return await self._writer.submit(batch)
+
+    def ibis(self) -> "AbstractContextManager[SQLBackend]":
+        """Read the tables `exposures`, `events`, `dropped`, `rejected` and `intake` through Ibis.
+
+        One consistent snapshot where the engine has one. The backend belongs to the thread that opened it,
+        and blocks no writer.
+        """
+        return self._engine.ibis()
+
+    def healthy(self) -> bool:
+        """Whether it can take batches: the writer runs and no commit failed in the last seconds."""
+        return self._writer.healthy()
+
+    def close(self) -> None:
+        """Take no more, commit what waits, let go of the engine."""
+        self._writer.close()
+        self._engine.close()
+
+
+def open_event_store(settings: Settings) -> EventStore:
+    """The event store that the settings name, at this release's schema.
+
+    Raises:
+        EventStoreError: It cannot be used.
+        EventStoreLocked: It is a file that another event store has open.
+    """
+    from equipoise_service.events.stores.duckdb.engine import DuckdbEngine
+
+    return EventStore(DuckdbEngine(settings), settings)
