@@ -7,6 +7,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.properties import read_property
 from equipoise_service.metrics.conditions import Condition, Operator
 
 _ORDER: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -29,15 +30,6 @@ def fits(events: ir.Table, name: str, filters: tuple[Condition, ...]) -> ir.Bool
     return reduce(operator.and_, conditions, events.name == name)
 
 
-def property_text(events: ir.Table, name: str) -> ir.StringValue:
-    """A top-level property as JSON text, so that 5 and "5" differ; null where it is missing or null."""
-    return _property(events, name).cast("string").nullif("null")
-
-
-def _property(events: ir.Table, name: str) -> ir.Value:
-    return events.properties.cast("json")[name]
-
-
 def _holds(events: ir.Table, condition: Condition) -> ir.BooleanValue:
     given = {kind: [each for each in condition.values() if type(each) is kind] for kind in (str, float, bool)}
     tests = [
@@ -52,8 +44,8 @@ def _typed(events: ir.Table, name: str | None, kind: type) -> ir.Value:
     """The value or property where it is of a kind, else null: "5" is not 5, and 1 is not true."""
     if name is None:
         return events.value
-    given = _property(events, name)
-    return {str: given.str, float: given.float, bool: given.bool}[kind]
+    given = read_property(events, name)
+    return {str: given.text, float: given.number, bool: given.truth}[kind]
 
 
 def _test(given: ir.Value, asked: Operator, values: list[Any]) -> ir.BooleanValue:

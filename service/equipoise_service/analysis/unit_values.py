@@ -1,16 +1,21 @@
 """From events to one row a unit: the values of each measure."""
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.conditions import fits, property_text
+from equipoise_service.analysis.conditions import fits
+from equipoise_service.analysis.properties import read_property
 from equipoise_service.analysis.requests import Measure, StoreRequest
 from equipoise_service.metrics.conditions import Condition
 from equipoise_service.metrics.schemas import Aggregation
+
+_KINDS = ("text", "number", "truth")
 
 
 def value_column(index: int, column: str = "y") -> str:
@@ -116,16 +121,19 @@ def _facts(
         for i, source in enumerate(sources)
         if source.filters
     }
-    filtered |= {
-        f"property{i}": property_text(wanted, source.measure.distinct)
-        for i, source in enumerate(sources)
-        if source.measure.distinct is not None
-    }
+    for i, source in enumerate(sources):
+        if source.measure.distinct is not None:
+            filtered |= _by_type(wanted, i, source.measure.distinct)
     wanted = wanted.select("unit", "time", "name", "value", **filtered)
     stayed = units.filter(units.variant.notnull())
     begin = _from_exposure(stayed, earliest)
     met = wanted.join(stayed, [wanted.unit == stayed.unit, wanted.time >= begin])
     return met.select("unit", "variant", "first_time", "time", "name", "value", *filtered)
+
+
+def _by_type(events: ir.Table, index: int, name: str) -> dict[str, ir.Value]:
+    given = read_property(events, name)
+    return {f"{kind}{index}": getattr(given, kind) for kind in _KINDS}
 
 
 def _from_exposure(table: ir.Table, hours: int) -> ir.TimestampValue:
@@ -173,7 +181,8 @@ def _with_last_times(
 
 def _aggregate(facts: ir.Table, counted: ir.BooleanValue, index: int, source: _Source) -> ir.Scalar:
     if source.measure.distinct is not None:
-        return facts[f"property{index}"].nunique(where=counted).cast("float64")
+        kinds = [facts[f"{kind}{index}"].nunique(where=counted) for kind in _KINDS]
+        return reduce(operator.add, kinds).cast("float64")
     if source.aggregation is None:
         found = counted.max()
         return found if source.measure.is_count else found.cast("int64").cast("float64")

@@ -78,7 +78,9 @@ def aggregate(how: str, events: list[Event]) -> Fraction:
         return Fraction(bool(events))
     if how == "country":
         found = [json.loads(event.properties or "{}").get(how) for event in events]
-        return Fraction(len({json.dumps(each) for each in found if each is not None}))
+        # In Python 1, 1.0 and True are equal; of these, only the first two are the same JSON value.
+        scalars = [each for each in found if isinstance(each, str | int | float)]
+        return Fraction(len({(isinstance(each, bool), each) for each in scalars}))
     if how == "count":
         return Fraction(len(events))
     valued = [event for event in events if event.value is not None]
