@@ -65,7 +65,9 @@ class Settings(BaseSettings):
         "is all. Empty: none.",
     )
     stream_subscribers: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        500, description="Most streams of changes at once; past that, a stream is answered 429."
+        500,
+        description="Most streams of changes at once, shared by the keys: one gets another while more are free "
+        "than it has, else it is answered 429.",
     )
     event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
         4.0, description="How long the event store gathers batches before it commits them together."

@@ -1,7 +1,7 @@
 """Who waits for an environment's configuration to change: one hub for all streams of the process."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,6 +19,11 @@ class Changes:
     All state belongs to the event loop in which the streams run; `announce` and `close` may be called from
     any thread, and take no lock.
 
+    A key gets another place only while more places are free than it has: alone it may take half of them, and
+    whatever some keys have taken, the next one finds a place (the dynamic threshold of A. K. Choudhury and
+    E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on
+    Networking 6, 1998). So a page, whose key everybody knows, keeps no server away.
+
     Args:
         limit: Most subscribers at once.
     """
@@ -26,6 +31,7 @@ class Changes:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._count = 0
+        self._of_key: Counter[str] = Counter()
         self._waiting: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -41,25 +47,35 @@ class Changes:
         self._in_loop(None)
 
     @contextmanager
-    def subscribe(self, environment_id: int) -> Iterator[asyncio.Event]:
+    def subscribe(self, environment_id: int, key: str) -> Iterator[asyncio.Event]:
         """Subscribe a coroutine of the event loop; the event is set when there may be something new.
 
+        Args:
+            environment_id: Whose changes.
+            key: Public id of the key that asks.
+
         Raises:
-            TooManyRequests: As many as the limit are subscribed already, or the service is ending.
+            TooManyRequests: The key has as many places as are left, or the service is ending.
         """
-        if self.closed or self._count >= self._limit:
+        if self.closed or self._of_key[key] >= self._limit - self._count:
             raise TooManyRequests(
-                "No more streams can be served now. Ask for the configuration without one, or again later.",
+                "No more streams can be served with this key now. Ask for the configuration without one, or "
+                "again later; where one key serves many, give some of them a key of their own, or let the "
+                "operator raise EQUIPOISE_STREAM_SUBSCRIBERS.",
                 retry_after=_RETRY_SECONDS,
             )
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         self._count += 1
+        self._of_key[key] += 1
         self._waiting[environment_id].add(changed)
         try:
             yield changed
         finally:
             self._count -= 1
+            self._of_key[key] -= 1
+            if not self._of_key[key]:
+                del self._of_key[key]
             self._waiting[environment_id].discard(changed)
             if not self._waiting[environment_id]:
                 del self._waiting[environment_id]

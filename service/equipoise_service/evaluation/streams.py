@@ -58,7 +58,8 @@ class ChangeStream(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the reader, the key or the service ends it."""
-        with self._changes.subscribe(self._principal.environment_id) as changed:
+        principal = self._principal
+        with self._changes.subscribe(principal.environment_id, principal.public_id) as changed:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             gone = asyncio.create_task(_disconnected(receive, changed))
             try:

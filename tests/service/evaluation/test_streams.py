@@ -1,11 +1,15 @@
 """What a stream does with a reader that is slow, silent or gone: the application without a socket."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.conftest import Service
 
+from equipoise_service.accounts.principals import Scope
 from equipoise_service.evaluation import streams
 
 PATH = "/v1/experiments/new-landing-page"
@@ -14,9 +18,10 @@ PATH = "/v1/experiments/new-landing-page"
 class Reader:
     """Takes what the application sends, when it is told to."""
 
-    def __init__(self, client: TestClient) -> None:
+    def __init__(self, client: TestClient, headers: Mapping[str, str] | None = None) -> None:
         self._app = client.app
-        self._headers = [(b"authorization", client.headers["authorization"].encode())]
+        key = (headers or {"Authorization": client.headers["authorization"]})["Authorization"]
+        self._headers = [(b"authorization", key.encode())]
         self.chunks: list[bytes] = []
         self.takes = asyncio.Event()
         self.takes.set()
@@ -50,6 +55,12 @@ class Reader:
         async with asyncio.timeout(10):
             while len(self.chunks) < count:
                 await asyncio.sleep(0.005)
+
+    async def leave(self) -> None:
+        """Go, and wait until the application noticed."""
+        self.gone.set()
+        assert self.done
+        await self.done
 
     @property
     def events(self) -> list[bytes]:
@@ -132,3 +143,33 @@ def test_a_reader_that_goes_leaves_nothing_behind(running: TestClient) -> None:
     asyncio.run(read())
     # The loop has gone with its readers: announcing a change to nobody is no fault.
     move(running, "pause")
+
+
+def test_one_key_never_keeps_another_away(running: TestClient, service: Service) -> None:
+    limit = 8
+    service.client.app.state.changes._limit = limit  # type: ignore[attr-defined]
+
+    async def open_all(key: Mapping[str, str], opened: AsyncExitStack) -> int:
+        """Open as many streams as one key gets; how many these are."""
+        for count in range(limit + 1):
+            reader = Reader(running, key)
+            reader.start()
+            await reader.until(1)
+            if not reader.events:
+                assert b"urn:equipoise:problem:too-many-requests" in reader.chunks[0]
+                assert b"EQUIPOISE_STREAM_SUBSCRIBERS" in reader.chunks[0]
+                return count
+            opened.push_async_callback(reader.leave)
+        return limit + 1
+
+    keys = [service.key(Scope.EVALUATE) for _ in range(4)]
+
+    async def read() -> None:
+        async with AsyncExitStack() as opened:
+            counts = [await open_all(key, opened) for key in keys]
+            assert counts == [4, 2, 1, 1]
+
+    asyncio.run(read())
+    changes = service.client.app.state.changes  # type: ignore[attr-defined]
+    assert changes._count == 0
+    assert not changes._of_key

@@ -94,7 +94,7 @@ def reading(url: str, **headers: str) -> Iterator[Reader]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with an experiment that runs; five streams at most."""
-    with running_service(tmp_path_factory.mktemp("service"), EQUIPOISE_STREAM_SUBSCRIBERS="5") as running:
+    with running_service(tmp_path_factory.mktemp("service"), EQUIPOISE_STREAM_SUBSCRIBERS="10") as running:
         running.start_experiment(experiment())
         yield running
 
