@@ -19,6 +19,7 @@ from equipoise_service.flags import endpoints as flags
 from equipoise_service.holdouts import endpoints as holdouts
 from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
+from equipoise_service.http.failures import AnsweredFailures
 from equipoise_service.http.problems import Problem, install, problems
 from equipoise_service.layers import endpoints as layers
 from equipoise_service.ofrep import documentation as ofrep_documentation
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         limit=settings.max_body_bytes,
         limits={segments.router.prefix: settings.max_segment_bytes},
     )
+    app.add_middleware(AnsweredFailures)
     if origins := settings.cors_origins.split():
         app.add_middleware(PageOrigins, origins=origins)
     install(app, {ofrep_failures.PREFIX: ofrep_failures.failure_response})

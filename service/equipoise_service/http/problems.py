@@ -1,7 +1,6 @@
 """Answers for what goes wrong: every error leaves the service as an RFC 9457 problem document."""
 
 import logging
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -106,7 +105,7 @@ def error_response(error: errors.ServiceError, scope: Scope) -> Response:
 
 
 def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
-    """Make the application answer every error with a problem document.
+    """Make the application answer every error with a problem document; `failures` answers what is none.
 
     Args:
         app: The application.
@@ -136,15 +135,6 @@ def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
             retry_after=5,
         )
         return error_response(unavailable, request.scope)
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        instance = f"urn:uuid:{uuid.uuid4()}"
-        _log.error("request failed, %s", instance, exc_info=error)
-        failed = errors.ServiceError(
-            f"The service failed. Its log has the details: {instance}.", instance=instance
-        )
-        return error_response(failed, request.scope)
 
 
 def payload_error(found: Sequence[Any], body: object = None) -> errors.ServiceError:

@@ -10,6 +10,7 @@ from tests.service.conftest import Service
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.app import create_app
+from equipoise_service.ofrep import endpoints
 from equipoise_service.settings import Settings, SettingsError, load_settings
 
 SHOP = "https://shop.example.com"
@@ -75,6 +76,18 @@ def test_answers_show_what_clients_need_and_errors_are_seen_too(page: TestClient
         shown = {each.strip() for each in answer.headers["Access-Control-Expose-Headers"].split(",")}
         assert shown >= {"ETag", "Retry-After"}
         assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_a_page_sees_that_the_service_failed(page: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(endpoints, "read_context", broken)
+    answer = page.post(FLAGS, json={"context": {"targetingKey": "u"}})
+    assert answer.status_code == 500
+    assert answer.json()["errorCode"] == "GENERAL"
+    assert "out of order" not in answer.text
+    assert answer.headers["Access-Control-Allow-Origin"] == SHOP
 
 
 def test_without_the_setting_no_page_is_admitted(service: Service) -> None:
