@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.paired import paired, row
-from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.stores.store import open_event_store
 from equipoise_service.metrics.schemas import MetricType

@@ -17,8 +17,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from equipoise_service.analysis.moments import moments
-from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.unit_values import is_mature, value_column, values_after_exposure
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 
 

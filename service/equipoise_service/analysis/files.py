@@ -11,10 +11,11 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.expression import row_statistics
-from equipoise_service.analysis.requests import FileRequest, Measure
+from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.statistics import Statistics, read_arms
 from equipoise_service.analysis.tabular import FileProblem, open_table
 from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 
 MOST_VARIANTS = 50

@@ -11,8 +11,8 @@ from itertools import combinations_with_replacement
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.cuts import cut_column, with_cuts
-from equipoise_service.analysis.requests import Measure
 from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.metrics.measures import Measure
 
 
 def moments(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:

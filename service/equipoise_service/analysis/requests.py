@@ -3,63 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from equipoise_service.metrics.conditions import Condition
-from equipoise_service.metrics.schemas import Aggregation, EventMeasure, MetricType
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """How the value of a unit comes about for one metric.
-
-    Attributes:
-        metric: The metric's key, distinct within a request.
-        type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the facts aggregated,
-            where a fact without a value adds nothing and a unit without facts counts as zero. `ratio`: that,
-            and a denominator. `retention`: like a proportion. `count_distinct`: how many values there are.
-        name: Name of the events, or of the column of a file.
-        aggregation: Of a mean or a numerator; of a file only the sum.
-        filters: Conditions that an event meets to be counted; of a file none.
-        delay_hours: Events count from so long after the first exposure on.
-        window_hours: Events count up to so long after the first exposure, exclusively; None without end.
-        denominator: Of a ratio.
-        distinct: Of a count of distinct values: the property whose values they are.
-        winsorize: Quantile of all arms' values but zeros above which values are cut; None for no cut.
-        pre_period_days: Days before the first exposure whose facts make covariates; None for none.
-    """
-
-    metric: str
-    type: MetricType
-    name: str
-    aggregation: Aggregation = Aggregation.SUM
-    filters: tuple[Condition, ...] = ()
-    delay_hours: int = 0
-    window_hours: int | None = None
-    denominator: EventMeasure | None = None
-    distinct: str | None = None
-    winsorize: float | None = None
-    pre_period_days: int | None = None
-
-    @property
-    def matures_after(self) -> int:
-        """Hours from a unit's first exposure until all that is measured can have happened."""
-        return self.delay_hours if self.window_hours is None else self.window_hours
-
-    @property
-    def is_count(self) -> bool:
-        """Whether the units with the property are counted; otherwise moments are taken."""
-        return self.type.is_share and self.pre_period_days is None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the numbers that a unit has: y, d for a denominator, and these before the exposure."""
-        measured = ("y",) if self.denominator is None else ("y", "d")
-        before = tuple(f"{column}_before" for column in measured)
-        return measured if self.pre_period_days is None else measured + before
-
-    @property
-    def cut_columns(self) -> tuple[str, ...]:
-        """Those of them that are winsorized, each at its own quantile."""
-        return () if self.winsorize is None else self.columns
+from equipoise_service.metrics.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 from equipoise_service.analysis.cuts import cut_column
-from equipoise_service.analysis.requests import Measure
 from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.metrics.measures import Measure
 from equipoise_stats import Counts, Moments
 
 

@@ -11,8 +11,9 @@ import ibis.expr.types as ir
 
 from equipoise_service.analysis.conditions import fits
 from equipoise_service.analysis.properties import read_property
-from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.metrics.conditions import Condition
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
 
 _KINDS = ("text", "number", "truth")

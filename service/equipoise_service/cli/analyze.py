@@ -9,7 +9,7 @@ import typer
 from equipoise_service.cli.failures import Failure
 
 if TYPE_CHECKING:
-    from equipoise_service.readouts.plans import PlannedMetric
+    from equipoise_service.plans.documents import PlannedMetric
 
 _METRIC = re.compile(r"\s*(?P<key>[^:]+?)\s*:\s*(?P<type>\w+)\s*\((?P<column>.+)\)\s*")
 _METRIC_FORM = (
@@ -70,7 +70,7 @@ def analyze(
 
 def _metrics(texts: list[str]) -> "list[PlannedMetric]":
     from equipoise_service.metrics.schemas import Direction, MetricType, Role
-    from equipoise_service.readouts.plans import PlannedMetric
+    from equipoise_service.plans.documents import PlannedMetric
 
     found: dict[str, PlannedMetric] = {}
     for text in texts:

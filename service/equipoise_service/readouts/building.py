@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
-from equipoise_service.readouts.canonical import digest
+from equipoise_service.canonical import digest
+from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.comparisons import Cuts, Side, compare
 from equipoise_service.readouts.health import check_health
-from equipoise_service.readouts.plans import Plan, PlannedMetric
 from equipoise_service.readouts.schemas import SCHEMA, Arm, MetricResult
 from equipoise_service.readouts.summary import summarise
 

@@ -10,8 +10,8 @@ from equipoise_service.analysis.files import analyse_file
 from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.tabular import FileProblem
+from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.readouts.building import Provenance, build_readout
-from equipoise_service.readouts.plans import Plan, PlannedMetric, PlannedVariant
 
 
 @dataclass(frozen=True, slots=True)

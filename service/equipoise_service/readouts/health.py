@@ -1,7 +1,7 @@
 """The checks of a readout: whether its data can be believed."""
 
 from equipoise_service.analysis.statistics import Statistics
-from equipoise_service.readouts.plans import Plan
+from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.schemas import Crossovers, Health, IncompleteRows, SampleRatio
 from equipoise_stats import CheckStatus, sample_ratio
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise_service.metrics.schemas import Role
-from equipoise_service.readouts.plans import Plan
+from equipoise_service.plans.documents import Plan
 from equipoise_stats import CheckStatus, Status
 
 SCHEMA: Literal["equipoise.readout/1"] = "equipoise.readout/1"

@@ -15,8 +15,8 @@ from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.experiments.models import Experiment, Revision
 from equipoise_service.metrics.schemas import Metric
+from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.readouts.building import Provenance, build_readout
-from equipoise_service.readouts.plans import Plan, PlannedMetric, PlannedVariant
 
 _metrics = TypeAdapter(list[Metric])
 

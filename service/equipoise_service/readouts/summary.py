@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from equipoise_service.metrics.schemas import Direction, Role
-from equipoise_service.readouts.plans import Plan, PlannedMetric
+from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.schemas import (
     Arm,
     Comparison,

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from equipoise_service.readouts.plans import PlannedMetric
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
     Comparison,

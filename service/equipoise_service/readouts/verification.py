@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.readouts.building import Provenance, build_readout
-from equipoise_service.readouts.canonical import digest
 from equipoise_service.readouts.comparisons import values_in
 from equipoise_service.readouts.schemas import Readout
 

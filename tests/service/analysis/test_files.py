@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise_service.analysis.files import analyse_file
-from equipoise_service.analysis.requests import FileRequest, Measure
+from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.tabular import FileProblem
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_stats import Counts, Moments
 

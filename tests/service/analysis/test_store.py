@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise_service.analysis.requests import Measure, StoreRequest
+from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import NotFinite, Statistics
 from equipoise_service.analysis.store import analyse_store
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_stats import Counts, Moments
 

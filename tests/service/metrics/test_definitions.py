@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from equipoise_service.metrics.schemas import Metric
-from equipoise_service.readouts.plans import PlannedMetric
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.verification import verify_readout
 
 URL = "/v1/experiments/new-landing-page"

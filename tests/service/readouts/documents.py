@@ -5,8 +5,8 @@ from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.readouts.building import Provenance, build_readout
-from equipoise_service.readouts.plans import Plan, PlannedMetric, PlannedVariant
 from equipoise_stats import Counts, Moments
 
 CONVERTED = PlannedMetric(

@@ -19,8 +19,8 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.analysis.statistics import NotFinite
+from equipoise_service.canonical import digest
 from equipoise_service.readouts.building import build_readout
-from equipoise_service.readouts.canonical import digest
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts

@@ -2,7 +2,8 @@ import doctest
 
 import pytest
 
-from equipoise_service.readouts import building, canonical, wording
+from equipoise_service import canonical
+from equipoise_service.readouts import building, wording
 
 
 @pytest.mark.parametrize("module", [building, canonical, wording])

@@ -17,8 +17,8 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.metrics.schemas import Direction, Role
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.building import build_readout
-from equipoise_service.readouts.plans import PlannedMetric
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_stats import Counts

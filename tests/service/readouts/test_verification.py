@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.service.readouts.documents import measured_readout, rich_readout
 
-from equipoise_service.readouts.canonical import digest
+from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import NotAReadout, verify_readout
 
 Path = tuple[str | int, ...]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise_service.readouts.canonical import canonical_json, digest
+from equipoise_service.canonical import canonical_json, digest
 
 # RFC 8785, appendix B: a double's bits and how it is printed.
 NUMBERS = """

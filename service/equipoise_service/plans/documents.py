@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from equipoise_service.analysis.requests import Measure
+from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Definition, Direction, Role
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,1 @@
+"""Analysis plans: what is decided before the data come, locked at the start."""
