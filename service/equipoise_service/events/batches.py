@@ -6,7 +6,8 @@ from typing import Literal
 
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 
-Kind = Literal["exposure", "event"]
+Kind = Literal["exposure", "event", "line"]
+"""What an item was meant to be; a line that names neither kind is just a line."""
 
 CONFLICT = "An item of this id is stored already, with other content. Give every item an id of its own."
 MOST_ITEM_CHARACTERS = 4096
@@ -38,12 +39,18 @@ class Batch:
     Attributes:
         place: "project/environment" that they belong to.
         exposures: Exposures, each with its revision.
-        events: Events.
+        events: Events, one for each unit type that the item names: those of one item stand together and have
+            the same id.
         properties: The properties of each event as JSON, in the same order.
         body_bytes: Size of the body that they came in: a measure of the memory that they hold.
         dropped: What the sender says that it gave up.
         key: Public id of the API key that sent them; empty when there is none.
         rejected: The items of the same body that did not pass.
+        event_heads: For each event, the position of the first one of its item; empty when every item is one.
+        exposure_pointers: For each exposure, the JSON pointer to its item in the body; empty when it is
+            `/exposures/` and its position.
+        event_pointers: For each event, the JSON pointer to its item in the body; empty when it is `/events/`
+            and its position.
     """
 
     place: str
@@ -54,6 +61,17 @@ class Batch:
     dropped: DroppedIn | None = None
     key: str = ""
     rejected: Sequence[Rejected] = ()
+    event_heads: Sequence[int] = ()
+    exposure_pointers: Sequence[str] = ()
+    event_pointers: Sequence[str] = ()
+
+    def exposure_pointer(self, position: int) -> str:
+        """The JSON pointer, in the body, to an exposure's item."""
+        return self.exposure_pointers[position] if self.exposure_pointers else f"/exposures/{position}"
+
+    def event_pointer(self, position: int) -> str:
+        """The JSON pointer, in the body, to an event's item."""
+        return self.event_pointers[position] if self.event_pointers else f"/events/{position}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from equipoise_service.events.batches import CONFLICT, MOST_ITEM_CHARACTERS, Batch, Kind, Receipt, Rejected
+from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.events.stores.columns import Offer
 
 Positions = npt.NDArray[np.int64]
 
 _NOTHING: frozenset[int] = frozenset()
-_LISTS: dict[Kind, str] = {"exposure": "exposures", "event": "events"}
 
 # place, key, kind, id, pointer, reason, item: the table `rejected` but for `received_at`.
 RejectedRow = tuple[str, str, str, str | None, str, str, str]
@@ -86,23 +86,16 @@ def rejected_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[
 def _conflicts(batch: Batch, answer: Receipt) -> Iterator[Rejected]:
     if not answer.conflicting_exposures and not answer.conflicting_events:
         return
-    found: tuple[tuple[Kind, Sequence[msgspec.Struct], frozenset[int]], ...] = (
-        ("exposure", batch.exposures, answer.conflicting_exposures),
-        ("event", batch.events, answer.conflicting_events),
-    )
-    for kind, items, positions in found:
-        in_body = _positions_in_body(batch, kind, len(items))
-        for position in sorted(positions):
-            item = items[position]
-            text = msgspec.json.encode(item).decode()[:MOST_ITEM_CHARACTERS]
-            pointer = f"/{_LISTS[kind]}/{in_body[position]}/id"
-            yield Rejected(kind, getattr(item, "id"), pointer, CONFLICT, text)  # noqa: B009 - both kinds have it
+    for position in sorted(answer.conflicting_exposures):
+        yield _conflict("exposure", batch.exposures[position], batch.exposure_pointer(position))
+    for position in sorted(answer.conflicting_events):
+        if not batch.event_heads or batch.event_heads[position] == position:
+            yield _conflict("event", batch.events[position], batch.event_pointer(position))
 
 
-def _positions_in_body(batch: Batch, kind: Kind, count: int) -> list[int]:
-    """Where each item of a batch stood in its body, beside those that were refused before."""
-    gone = {int(each.pointer.split("/")[2]) for each in batch.rejected if each.kind == kind}
-    return [position for position in range(count + len(gone)) if position not in gone]
+def _conflict(kind: Kind, item: ExposureIn | EventIn, pointer: str) -> Rejected:
+    text = msgspec.json.encode(item).decode()[:MOST_ITEM_CHARACTERS]
+    return Rejected(kind, item.id, f"{pointer}/id", CONFLICT, text)
 
 
 def intake_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[IntakeRow]:
@@ -113,6 +106,7 @@ def intake_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[In
         found: tuple[tuple[Kind, int, frozenset[int], frozenset[int]], ...] = (
             ("exposure", len(batch.exposures), answer.duplicate_exposures, answer.conflicting_exposures),
             ("event", len(batch.events), answer.duplicate_events, answer.conflicting_events),
+            ("line", 0, _NOTHING, _NOTHING),
         )
         for kind, items, duplicates, conflicts in found:
             new = items - len(duplicates) - len(conflicts)
