@@ -40,6 +40,8 @@ class Role(StrEnum):
 
     SUCCESS = "success"
     GUARDRAIL = "guardrail"
+    DETERIORATION = "deterioration"
+    QUALITY = "quality"
 
 
 class Direction(StrEnum):
