@@ -5,25 +5,25 @@ layers above publish what changed (`before_commit`) and refresh what they keep i
 so no change can be stored and not published.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, Session, SQLModel
 
-_BUSY_TIMEOUT_MS = 10_000
-_WRITE = "equipoise_write"
-_MIGRATE = "equipoise_migrate"
+from equipoise_service.connections import open_engines
+
+_log = logging.getLogger(__name__)
 
 # Every constraint has a name, so that a later migration can change it.
 SQLModel.metadata.naming_convention = {
@@ -79,25 +79,36 @@ class Database:
 
     Args:
         url: SQLAlchemy URL.
+        connections: Most connections to PostgreSQL that are open at once, at least 2.
+
+    Raises:
+        DriverMissing: The URL's driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = _engine(url)
+    def __init__(self, url: str, connections: int = 10) -> None:
+        self._engines = open_engines(url, connections)
         self.before_commit: list[Callable[[Session], None]] = []
         self.after_commit: list[Callable[[], None]] = []
+
+    @property
+    def engine(self) -> Engine:
+        """Connections for statements of one's own, which wait for nobody."""
+        return self._engines.plain
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading, with one consistent view."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._engines.reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session for changing: committed at the end, rolled back on any error."""
-        engine = self.engine.execution_options(**{_WRITE: True})
-        with Session(engine, expire_on_commit=False) as session:
+        """A session for changing: committed at the end, rolled back on any error.
+
+        Its first statement waits for its turn: one such session at a time does anything, whatever process
+        it is in.
+        """
+        with Session(self._engines.writing, expire_on_commit=False) as session:
             yield session
             session.flush()
             for hook in self.before_commit:
@@ -105,7 +116,11 @@ class Database:
             session.connection().execute(text("UPDATE change SET counter = counter + 1"))
             session.commit()
         for refresh in self.after_commit:
-            refresh()
+            try:
+                refresh()
+            except SQLAlchemyError:
+                # What was committed must not be answered as if it were not.
+                _log.exception("committed, and cannot read back yet what changed")
 
     def change_counter(self) -> int:
         """How many write transactions were committed, by any process."""
@@ -113,7 +128,7 @@ class Database:
             return int(connection.execute(text("SELECT counter FROM change")).scalar_one())
 
     def migrate(self) -> tuple[str | None, str]:
-        """Bring the schema to this release's revision.
+        """Bring the schema to this release's revision. Of several processes that do it, one does the work.
 
         Returns:
             The revision before (absent for a new database) and after.
@@ -123,31 +138,32 @@ class Database:
         """
         config = Config()
         config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
-        before = self.schema_revision()
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if before is not None and before not in known:
-            raise SchemaTooNew(
-                f"The metadata database is at revision {before}, which a newer release made. Start that one."
-            )
-        with self.engine.execution_options(**{_WRITE: True, _MIGRATE: True}).connect() as connection:
+        scripts = ScriptDirectory.from_config(config)
+        with self._engines.migrating.connect() as connection:
             with connection.begin():
+                before = _revision(connection)
+                if before is not None and before not in {each.revision for each in scripts.walk_revisions()}:
+                    raise SchemaTooNew(
+                        f"The metadata database is at revision {before}, which a newer release made. "
+                        "Start that one."
+                    )
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 _check_references(connection)
-            # References hold again from here on.
+            # SQLite: references hold again from here on.
             connection.invalidate()
-        after = ScriptDirectory.from_config(config).get_current_head()
+        after = scripts.get_current_head()
         assert after is not None, "there is at least one migration"  # noqa: S101 - a fact of the package
         return before, after
 
     def schema_revision(self) -> str | None:
         """The revision that the database is at; absent for a new one."""
         with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision(connection)
 
     def close(self) -> None:
         """Close every connection."""
-        self.engine.dispose()
+        self._engines.close()
 
 
 def migrations_directory() -> Path:
@@ -158,41 +174,14 @@ def migrations_directory() -> Path:
     return Path(__file__).resolve().parents[2] / "migrations"
 
 
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def _check_references(connection: Connection) -> None:
-    """Hold what the migrations left against the references, which were not held while they ran."""
+    """Hold what the migrations left against the references, which SQLite did not hold while they ran."""
+    if connection.dialect.name != "sqlite":
+        return
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if broken:
         raise RuntimeError(f"the migration left {len(broken)} broken references, first {tuple(broken[0])}")
-
-
-def _engine(url: str) -> Engine:
-    database = make_url(url).database
-    if database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    # Every write reads every definition's JSON again; this decoder takes a fraction of the time.
-    engine = create_engine(
-        url, connect_args={"check_same_thread": False}, json_deserializer=msgspec.json.decode
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, _record: object) -> None:
-        # The driver's own transaction handling would begin too late; `begin` below does it.
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get(_MIGRATE, False):
-            # SQLite changes a table by making another in its place; a reference would forbid to drop the old
-            # one, and inside a transaction this can no longer be said.
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-        # A writer takes its lock at once: a read that later writes could otherwise fail half-way.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN")
-
-    return engine

@@ -65,7 +65,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     Raises:
         SchemaTooNew: A newer release migrated it.
     """
-    with closing(Database(settings.metadata_url)) as database:
+    with closing(Database(settings.metadata_url, settings.database_connections)) as database:
         before, after = database.migrate()
         if before != after:
             _log.info("migrated the metadata database from %s to %s", before or "nothing", after)

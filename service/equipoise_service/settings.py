@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +19,9 @@ _NOT_SETTINGS_PREFIX = "EQUIPOISE_TEST_"
 
 # What a browser sends in the header Origin, to be compared letter by letter.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+_POSTGRES = ("postgresql://", "postgresql+psycopg://")
 
 
 class SettingsError(ValueError):
@@ -34,7 +38,13 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
-        description="SQLAlchemy URL of the metadata database. Empty: SQLite in the data directory.",
+        description="URL of the metadata database: `sqlite:///PATH`, or `postgresql://USER@HOST/DATABASE`. "
+        "Empty: SQLite in the data directory.",
+    )
+    database_connections: Annotated[int, Field(ge=2, le=1000)] = Field(
+        10,
+        description="Most connections to a PostgreSQL metadata database that this process opens; one of them "
+        "is for changes.",
     )
     host: str = Field("127.0.0.1", description="Address that `equipoise serve` listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -45,7 +55,7 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(False, description="Log a line for every request.")
     refresh_seconds: Annotated[float, Field(ge=0.05, le=60)] = Field(
-        1.0, description="Longest time, in seconds, until a change made by another process is seen."
+        0.25, description="How often, in seconds, the process looks for changes made by another one."
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         8 << 20, description="Largest request body, after decompression; a larger one is answered 413."
@@ -89,8 +99,14 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value and not value.startswith("sqlite:///"):
-            raise ValueError("only sqlite:///PATH is supported in this release")
+        if not value:
+            return value
+        if value.startswith(_POSTGRES):
+            if not urlsplit(value).path.strip("/"):
+                raise ValueError("the URL needs the name of a database: postgresql://USER@HOST/DATABASE")
+            return value
+        if not value.startswith("sqlite:///"):
+            raise ValueError("a database is sqlite:///PATH or postgresql://USER@HOST/DATABASE")
         if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("the database needs a file: sqlite:///PATH")
         return value

@@ -1,5 +1,10 @@
-"""The service in this process, on databases of its own: for tests that need no real socket."""
+"""The service in this process, on databases of its own: for tests that need no real socket.
 
+Its metadata are in SQLite. With `EQUIPOISE_TEST_METADATA=postgres` (`make test-postgres`) they are in
+PostgreSQL; the files in `ON_BOTH` run on either in any case.
+"""
+
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +19,17 @@ from equipoise_service.app import create_app
 from equipoise_service.settings import Settings
 
 ALL_SCOPES = tuple(Scope)
+
+ON_BOTH = frozenset(
+    {
+        "accounts/test_keys.py",
+        "experiments/test_lifecycle.py",
+        "flags/test_changing.py",
+        "layers/test_layers.py",
+        "rollouts/test_rollouts.py",
+        "segments/test_ids.py",
+    }
+)
 
 
 @dataclass
@@ -39,9 +55,29 @@ class Service:
         return {"Authorization": f"Bearer {made.key}"}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" not in metafunc.fixturenames:
+        return
+    if os.environ.get("EQUIPOISE_TEST_METADATA") == "postgres":
+        metafunc.parametrize("database_url", ["postgres"], indirect=True)
+    elif metafunc.module.__file__.removeprefix(f"{Path(__file__).parent}/") in ON_BOTH:
+        metafunc.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", max_body_bytes=200_000, refresh_seconds=0.05)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of the metadata database; empty for SQLite in the data directory."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return ""
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(
+        data_dir=tmp_path / "data", database_url=database_url, max_body_bytes=200_000, refresh_seconds=0.05
+    )
 
 
 @pytest.fixture

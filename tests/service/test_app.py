@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.service.conftest import Service
 
-from equipoise_service import database
+from equipoise_service import connections
 from equipoise_service.app import create_app
 from equipoise_service.errors import PROBLEM_TYPES
 from equipoise_service.settings import Settings
@@ -102,7 +102,7 @@ def test_the_openapi_document_has_no_dangling_reference(service: Any) -> None:
 def test_a_metadata_database_that_others_hold_is_a_503_to_try_again(
     settings: Settings, payload: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         client.headers.update(Service(client, settings).key())
         with closing(sqlite3.connect(settings.data_dir / "metadata.db", isolation_level=None)) as other:

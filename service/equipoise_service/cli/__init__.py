@@ -60,15 +60,21 @@ def _said(error: Exception) -> str | None:
     from sqlalchemy.exc import DatabaseError
 
     from equipoise_service.cli.failures import Failure
+    from equipoise_service.connections import DriverMissing
     from equipoise_service.database import SchemaTooNew
     from equipoise_service.errors import ServiceError
     from equipoise_service.events.stores.store import EventStoreError
     from equipoise_service.settings import SettingsError
 
     if isinstance(error, DatabaseError):
-        return f"The metadata database cannot be used: {error.orig}. Its place is EQUIPOISE_DATA_DIR."
+        return (
+            f"The metadata database cannot be used: {str(error.orig).rstrip('.')}. Its place is "
+            "EQUIPOISE_DATABASE_URL or, without that, EQUIPOISE_DATA_DIR."
+        )
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
-    if isinstance(error, Failure | SchemaTooNew | ServiceError | EventStoreError | SettingsError):
+    if isinstance(
+        error, Failure | DriverMissing | SchemaTooNew | ServiceError | EventStoreError | SettingsError
+    ):
         return str(error)
     return None
