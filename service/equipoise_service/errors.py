@@ -18,6 +18,8 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "illegal-transition": "The present status does not allow this move.",
     "frozen-field": "The field cannot be changed in the present status.",
     "in-use": "It cannot go away, because something uses it; the detail says what.",
+    "source-failed": "The source of a metric cannot be read as it is defined; the detail says why.",
+    "source-too-slow": "The source did not answer in the time that it has.",
     "no-free-slots": "The layer has too few free slots for the experiment; the detail says who holds them.",
     "idempotency-conflict": "The Idempotency-Key was used before with another request.",
     "precondition-failed": "The entity was changed since the ETag in If-Match was read.",

@@ -162,5 +162,8 @@ class Metric(Definition):
 
     key: Key = Field(description="The metric's name in the readout.")
     event: EventName = Field(description="Name of the events that it is made of.")
+    source: Key | None = Field(
+        None, description="Key of the source whose facts it measures; null: the events sent to the service."
+    )
     role: Role = Field(Role.SUCCESS, description="What the metric is for in the decision.")
     direction: Direction = Field(Direction.INCREASE, description="Which way is better.")

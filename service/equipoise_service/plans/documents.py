@@ -10,7 +10,7 @@ from equipoise_service.metrics.schemas import Definition, Direction, Role
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
 
 # A file has no events, so nothing of a definition but its type says anything about its rows.
-_OF_COLUMNS = {"key", "type", "role", "direction", "event", "column"}
+_OF_COLUMNS = {"key", "type", "role", "direction", "event", "column", "source", "version"}
 _PLAIN = {
     name: field.get_default() for name, field in Definition.model_fields.items() if name not in _OF_COLUMNS
 }
@@ -36,6 +36,8 @@ class PlannedMetric(Definition):
     direction: Direction = Field(description="Which way is better.")
     event: str | None = Field(None, description="Name of the events that it is made of.")
     column: str | None = Field(None, description="Column of the file that it is made of.")
+    source: str | None = Field(None, description="Key of the source of its events; null: the event store.")
+    version: int | None = Field(None, description="Version of the stored metric; null: it was given here.")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
