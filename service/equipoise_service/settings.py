@@ -16,6 +16,8 @@ PREFIX = "EQUIPOISE_"
 # Read by tests, by the demo's child processes and by the SDK's users: not settings of the service.
 _NOT_SETTINGS = frozenset({"EQUIPOISE_URL", "EQUIPOISE_KEY"})
 _NOT_SETTINGS_PREFIX = "EQUIPOISE_TEST_"
+# The addresses of sources, which are read when they are needed and kept nowhere.
+_SOURCE_ADDRESS = re.compile(r"EQUIPOISE_SOURCE_[A-Z][A-Z0-9_]*_URL")
 
 # What a browser sends in the header Origin, to be compared letter by letter.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -96,6 +98,16 @@ class Settings(BaseSettings):
         0, description="Threads of the embedded event store; 0 takes one a core."
     )
 
+    source_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        300.0, description="Longest time, in seconds, that reading a source for one readout or test may take."
+    )
+    source_exposures: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
+        1_000_000, description="Most first exposures that a readout brings from the event store to a source."
+    )
+    preview_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        30.0, description="Longest time, in seconds, that the preview of a metric may take."
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
@@ -142,7 +154,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     given = {
         name[len(PREFIX) :].lower(): value
         for name, value in (os.environ if environ is None else environ).items()
-        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith(_NOT_SETTINGS_PREFIX)
+        if name.startswith(PREFIX)
+        and name not in _NOT_SETTINGS
+        and not name.startswith(_NOT_SETTINGS_PREFIX)
+        and not _SOURCE_ADDRESS.fullmatch(name)
     }
     problems = [_unknown(name) for name in sorted(given.keys() - Settings.model_fields.keys())]
     known = {name: value for name, value in given.items() if name in Settings.model_fields}
