@@ -81,6 +81,12 @@ class Settings(BaseSettings):
         description="Most streams of changes at once, shared by the keys: one gets another while more are free "
         "than it has, else it is answered 429.",
     )
+    event_store_url: str = Field(
+        "",
+        repr=False,  # it may hold a password
+        description="URL of the event store: `postgresql://USER@HOST/DATABASE` or "
+        "`clickhouse://USER@HOST/DATABASE`. Empty: DuckDB in the data directory.",
+    )
     event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
         4.0, description="How long the event store gathers batches before it commits them together."
     )
@@ -121,6 +127,19 @@ class Settings(BaseSettings):
             raise ValueError("a database is sqlite:///PATH or postgresql://USER@HOST/DATABASE")
         if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("the database needs a file: sqlite:///PATH")
+        return value
+
+    @field_validator("event_store_url")
+    @classmethod
+    def _known_event_store(cls, value: str) -> str:
+        if not value:
+            return value
+        if not value.startswith((*_POSTGRES, "clickhouse://")):
+            raise ValueError(
+                "an event store is postgresql://USER@HOST/DATABASE or clickhouse://USER@HOST/DATABASE"
+            )
+        if not urlsplit(value).path.strip("/"):
+            raise ValueError("the URL needs the name of a database: SCHEME://USER@HOST/DATABASE")
         return value
 
     @field_validator("cors_origins")

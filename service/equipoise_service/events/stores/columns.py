@@ -2,22 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from equipoise_service.events.batches import Batch
 from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.stores.deduplication import repeated
 
 T = TypeVar("T")
+Positions = npt.NDArray[np.int64]
 
 # What makes two items of one id the same. Not the time: clock correction may differ between two sends.
 CONTENT = {
     "exposures": ("unit_type", "unit", "experiment", "variant", "revision"),
     "events": ("unit_type", "unit", "name", "value", "properties"),
 }
+# The columns of each table but for `received_at`, as its offer has them.
+COLUMNS = {name: ("place", "id", "time", *content) for name, content in CONTENT.items()}
 
 _UTC = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
@@ -25,20 +31,24 @@ _NAIVE = pa.timestamp("us")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The items of one kind from several batches, one after the other.
+    """The rows of one table from several batches, one after the other. Most items are one row.
 
     Attributes:
         name: Name of the table that they are for.
-        columns: That table's columns but for `received_at`, and each item's `position` here.
-        ids: Sixteen bytes an item.
-        places: The number of each item's place.
-        bounds: Where each batch begins, and at the end the number of items.
+        columns: That table's columns but for `received_at`; each row's `position` here; its `head`, which is
+            the position of its item's first row; and `again`: whether it belongs to an item whose place and
+            id an earlier one here has.
+        ids: Sixteen bytes a row.
+        heads: The column `head`.
+        again: The column `again`.
+        bounds: Where each batch begins, and at the end the number of rows.
     """
 
     name: str
     columns: pa.Table
     ids: bytes
-    places: Sequence[int]
+    heads: Positions
+    again: npt.NDArray[np.bool_]
     bounds: Sequence[int]
 
 
@@ -50,7 +60,8 @@ def exposures_offer(batches: Sequence[Batch]) -> Offer:
         "variant": pa.array([each.variant for each in items], pa.string()),
         "revision": pa.array([each.revision for each in items], pa.int32()),
     }
-    return _offer("exposures", batches, [len(batch.exposures) for batch in batches], items, columns)
+    bounds = _bounds([len(batch.exposures) for batch in batches])
+    return _offer("exposures", batches, bounds, np.arange(len(items)), items, columns)
 
 
 def events_offer(batches: Sequence[Batch]) -> Offer:
@@ -62,22 +73,33 @@ def events_offer(batches: Sequence[Batch]) -> Offer:
         "value": pa.array([each.value for each in items], pa.float64()),
         "properties": pa.array(properties, pa.string()),
     }
-    return _offer("events", batches, [len(batch.events) for batch in batches], items, columns)
+    bounds = _bounds([len(batch.events) for batch in batches])
+    heads = np.arange(len(items))
+    for batch, start in zip(batches, bounds, strict=False):
+        if batch.event_heads:
+            heads[start : start + len(batch.events)] = np.asarray(batch.event_heads) + start
+    return _offer("events", batches, bounds, heads, items, columns)
 
 
 def _offer(
     name: str,
     batches: Sequence[Batch],
-    counts: Sequence[int],
+    bounds: Sequence[int],
+    heads: Positions,
     items: Sequence[ExposureIn] | Sequence[EventIn],
     columns: dict[str, pa.Array],
 ) -> Offer:
     names = [batch.place for batch in batches]
+    counts = [last - first for first, last in pairwise(bounds)]
     numbers = {place: number for number, place in enumerate(dict.fromkeys(names))}
+    places = _spread([numbers[place] for place in names], counts)
     ids = id_bytes([each.id for each in items])
+    again = _again(places, ids, heads)
     storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(items), [None, pa.py_buffer(ids)])
     common = {
         "position": pa.array(np.arange(len(items))),
+        "head": pa.array(heads),
+        "again": pa.array(again),
         "place": pa.array(_spread(names, counts), pa.string()),
         "id": pa.ExtensionArray.from_storage(pa.uuid(), storage),
         # Arrow brings every offset to UTC; the store keeps UTC without a zone.
@@ -85,8 +107,22 @@ def _offer(
         "unit_type": pa.array([each.unit_type for each in items], pa.string()),
         "unit": pa.array([each.unit for each in items], pa.string()),
     }
-    places = _spread([numbers[place] for place in names], counts)
-    return Offer(name, pa.table(common | columns), ids, places, [0, *np.cumsum(counts).tolist()])
+    return Offer(name, pa.table(common | columns), ids, heads, again, bounds)
+
+
+def _again(places: Sequence[int], ids: bytes, heads: Positions) -> npt.NDArray[np.bool_]:
+    """Which rows belong to an item whose place and id an earlier item has."""
+    firsts = np.flatnonzero(heads == np.arange(len(heads)))
+    if len(firsts) == len(heads):
+        return repeated(places, ids)
+    leading = np.frombuffer(ids, dtype="V16")[firsts]
+    of_items = np.zeros(len(heads), dtype=np.bool_)
+    of_items[firsts] = repeated(np.asarray(places)[firsts].tolist(), leading.tobytes())
+    return np.asarray(of_items[heads])
+
+
+def _bounds(counts: Sequence[int]) -> list[int]:
+    return [0, *np.cumsum(counts, dtype=np.int64).tolist()]
 
 
 def _spread(values: Sequence[T], counts: Sequence[int]) -> list[T]:

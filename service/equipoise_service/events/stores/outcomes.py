@@ -1,18 +1,16 @@
 """What became of the items of a commit: the answers to it, and the rows that tell of it afterwards."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from equipoise_service.events.batches import CONFLICT, MOST_ITEM_CHARACTERS, Batch, Kind, Receipt, Rejected
 from equipoise_service.events.schemas import EventIn, ExposureIn
-from equipoise_service.events.stores.columns import Offer
-
-Positions = npt.NDArray[np.int64]
+from equipoise_service.events.stores.columns import CONTENT, Offer, Positions
 
 _NOTHING: frozenset[int] = frozenset()
 
@@ -29,8 +27,8 @@ class Outcome:
     """Which items of an offer are not stored by this commit.
 
     Attributes:
-        duplicate: Positions in the offer of those that are stored already.
-        conflicting: Positions of those whose id is stored already, with other content.
+        duplicate: Positions in the offer of those that are stored already, ascending.
+        conflicting: Positions of those whose id is stored already, with other content, ascending.
     """
 
     duplicate: Positions
@@ -40,15 +38,34 @@ class Outcome:
 ALL_NEW = Outcome(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
-def outcome(positions: npt.ArrayLike, differs: npt.ArrayLike) -> Outcome:
-    """The outcome of an offer, of which the items at `positions` are stored already.
+def outcome(offer: Offer, stored: pa.Table) -> Outcome:
+    """The outcome of an offer, some items of which are stored already.
 
     Args:
-        positions: Those positions, in any order.
-        differs: For each, whether it is stored with other content.
+        offer: What was offered.
+        stored: The rows that are stored of those items: columns `head`, the position of the item's first row
+            in the offer, and those that `CONTENT` names.
     """
-    found, other = np.asarray(positions, dtype=np.int64), np.asarray(differs, dtype=np.bool_)
-    return Outcome(np.sort(found[~other]), np.sort(found[other]))
+    names = CONTENT[offer.name]
+    heads = np.asarray(stored["head"], dtype=np.int64)
+    not_new = np.zeros(len(offer.heads), dtype=np.bool_)
+    not_new[heads] = True
+    positions = np.flatnonzero(not_new[offer.heads])
+    offered = offer.columns.select(names).take(pa.array(positions))
+    kept, sent = _contents(heads, stored.select(names)), _contents(offer.heads[positions], offered)
+    other = np.zeros(len(offer.heads), dtype=np.bool_)
+    other[[head for head, rows in sent.items() if rows != kept[head]]] = True
+    differs = other[offer.heads[positions]]
+    return Outcome(positions[~differs], positions[differs])
+
+
+def _contents(heads: Positions, rows: pa.Table) -> dict[int, set[tuple[object, ...]]]:
+    """What each item says, as the set of its rows."""
+    found: dict[int, set[tuple[object, ...]]] = {}
+    columns = [column.to_pylist() for column in rows.columns]
+    for head, *row in zip(heads.tolist(), *columns, strict=True):
+        found.setdefault(head, set()).add(tuple(row))
+    return found
 
 
 def receipts(offers: Sequence[Offer], outcomes: Sequence[Outcome]) -> list[Receipt]:
@@ -77,10 +94,23 @@ def _split(offer: Offer, positions: Positions) -> list[frozenset[int]]:
 def rejected_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[RejectedRow]:
     """What the table `rejected` gets: what did not pass, and what conflicts with what is stored."""
     return [
-        (batch.place, batch.key, *astuple(each))
+        (
+            batch.place,
+            batch.key,
+            each.kind,
+            None if each.id is None else _storable(each.id),
+            _storable(each.pointer),
+            _storable(each.reason),
+            _storable(each.item),
+        )
         for batch, answer in zip(batches, answers, strict=True)
         for each in (*batch.rejected, *_conflicts(batch, answer))
     ]
+
+
+def _storable(text: str) -> str:
+    """What every engine can keep: what was refused may hold NUL or half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _conflicts(batch: Batch, answer: Receipt) -> Iterator[Rejected]:
@@ -100,25 +130,31 @@ def _conflict(kind: Kind, item: ExposureIn | EventIn, pointer: str) -> Rejected:
 
 def intake_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[IntakeRow]:
     """What the counters in the table `intake` grow by, one row for each."""
-    totals: dict[tuple[str, str, str], tuple[int, int, int]] = {}
+    totals: dict[tuple[str, str, str], list[int]] = {}
     for batch, answer in zip(batches, answers, strict=True):
-        refused = [each.kind for each in batch.rejected]
-        found: tuple[tuple[Kind, int, frozenset[int], frozenset[int]], ...] = (
-            ("exposure", len(batch.exposures), answer.duplicate_exposures, answer.conflicting_exposures),
-            ("event", len(batch.events), answer.duplicate_events, answer.conflicting_events),
-            ("line", 0, _NOTHING, _NOTHING),
-        )
-        for kind, items, duplicates, conflicts in found:
-            new = items - len(duplicates) - len(conflicts)
-            counts = new, len(duplicates), len(conflicts) + refused.count(kind)
-            if any(counts):
-                before = totals.get((batch.place, batch.key, kind), (0, 0, 0))
-                totals[batch.place, batch.key, kind] = (
-                    before[0] + counts[0],
-                    before[1] + counts[1],
-                    before[2] + counts[2],
-                )
-    return [(*key, *counts) for key, counts in totals.items()]
+        exposures = set(range(len(batch.exposures)))
+        events = set(batch.event_heads or range(len(batch.events)))
+        _count(totals, batch, "exposure", exposures, answer.duplicate_exposures, answer.conflicting_exposures)
+        _count(totals, batch, "event", events, answer.duplicate_events, answer.conflicting_events)
+        for each in batch.rejected:
+            totals.setdefault((batch.place, batch.key, each.kind), [0, 0, 0])[2] += 1
+    return [(*key, counts[0], counts[1], counts[2]) for key, counts in totals.items()]
+
+
+def _count(
+    totals: dict[tuple[str, str, str], list[int]],
+    batch: Batch,
+    kind: Kind,
+    items: set[int],
+    duplicates: frozenset[int],
+    conflicts: frozenset[int],
+) -> None:
+    if items:
+        duplicate, conflicting = len(items & duplicates), len(items & conflicts)
+        row = totals.setdefault((batch.place, batch.key, kind), [0, 0, 0])
+        row[0] += len(items) - duplicate - conflicting
+        row[1] += duplicate
+        row[2] += conflicting
 
 
 def dropped_rows(batches: Sequence[Batch]) -> list[DroppedRow]:

@@ -89,7 +89,7 @@ class EventStore:
         """Read the tables `exposures`, `events`, `dropped`, `rejected` and `intake` through Ibis.
 
         One consistent snapshot where the engine has one. The backend belongs to the thread that opened it,
-        and blocks no writer.
+        and blocks no writer. Columns of type UUID leave the engines in different forms: cast them to string.
         """
         return self._engine.ibis()
 
@@ -107,9 +107,31 @@ def open_event_store(settings: Settings) -> EventStore:
     """The event store that the settings name, at this release's schema.
 
     Raises:
-        EventStoreError: It cannot be used.
+        EventStoreError: It cannot be used, or its driver is not installed.
         EventStoreLocked: It is a file that another event store has open.
     """
-    from equipoise_service.events.stores.duckdb.engine import DuckdbEngine
+    return EventStore(_open_engine(settings), settings)
 
-    return EventStore(DuckdbEngine(settings), settings)
+
+def _open_engine(settings: Settings) -> Engine:
+    scheme = settings.event_store_url.partition(":")[0].partition("+")[0]
+    if not scheme:
+        from equipoise_service.events.stores.duckdb.engine import DuckdbEngine
+
+        return DuckdbEngine(settings)
+    try:
+        if scheme == "postgresql":
+            from equipoise_service.events.stores.postgres.engine import PostgresEngine
+
+            return PostgresEngine(settings.event_store_url.replace("+psycopg://", "://", 1))
+        from equipoise_service.events.stores.clickhouse.engine import open_clickhouse
+
+        return open_clickhouse(settings.event_store_url)
+    except ModuleNotFoundError as error:
+        extra = {"psycopg": "postgres", "clickhouse_connect": "clickhouse"}.get(str(error.name))
+        if extra is None:
+            raise
+        raise EventStoreError(
+            f"EQUIPOISE_EVENT_STORE_URL names an event store whose driver is not installed. Install it: "
+            f"pip install 'equipoise-service[{extra}]'"
+        ) from error

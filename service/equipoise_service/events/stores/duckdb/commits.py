@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.columns import CONTENT, Offer, events_offer, exposures_offer
-from equipoise_service.events.stores.deduplication import id_ranges, repeated
+from equipoise_service.events.stores.deduplication import id_ranges
 from equipoise_service.events.stores.outcomes import (
     ALL_NEW,
     Outcome,
@@ -22,7 +22,7 @@ from equipoise_service.events.stores.outcomes import (
 # Only names of ours and question marks become part of these texts, nothing from outside.
 _INSERT_NEW = """
 INSERT INTO {table} BY NAME
-SELECT offered.* EXCLUDE (position, again), ?::TIMESTAMP AS received_at FROM offered
+SELECT offered.* EXCLUDE (position, head, again), ?::TIMESTAMP AS received_at FROM offered
 WHERE NOT again AND NOT EXISTS (
     SELECT 1 FROM {table} AS stored
     WHERE stored.id = offered.id AND stored.place = offered.place AND ({within})
@@ -30,9 +30,8 @@ WHERE NOT again AND NOT EXISTS (
 """
 # Stored before means received before: this commit's own rows are in the table, too, by now.
 _FIND_STORED = """
-SELECT position, ({stored}) IS DISTINCT FROM ({offered}) AS differs
-FROM {table} AS stored JOIN offered USING (place, id)
-WHERE (offered.again OR stored.received_at < ?::TIMESTAMP) AND ({within})
+SELECT offered.head, {content} FROM {table} AS stored JOIN offered USING (place, id)
+WHERE offered.position = offered.head AND (offered.again OR stored.received_at < ?::TIMESTAMP) AND ({within})
 """
 _WITHIN = "stored.id BETWEEN ?::UUID AND ?::UUID"
 _KEEP_GREATEST = """
@@ -92,26 +91,23 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _store(connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: datetime) -> Outcome:
-    """Insert what is new; what is not."""
-    again = repeated(offer.places, offer.ids)
-    if not len(again):
+    """Insert what is new, and find what is not."""
+    if not len(offer.columns):
         return ALL_NEW
     ranges = id_ranges(offer.ids)
-    content = CONTENT[offer.name]
     names = {
         "table": offer.name,
         "within": " OR ".join([_WITHIN] * len(ranges)),
-        "stored": ", ".join(f"stored.{each}" for each in content),
-        "offered": ", ".join(f"offered.{each}" for each in content),
+        "content": ", ".join(f"stored.{each}" for each in CONTENT[offer.name]),
     }
     parameters = [received_at, *(bound for each in ranges for bound in each)]
-    connection.register("offered", offer.columns.append_column("again", pa.array(again)))
+    connection.register("offered", offer.columns)
     try:
         (inserted,) = connection.execute(_INSERT_NEW.format(**names), parameters).fetchone() or (0,)
-        if inserted == len(again):
+        if inserted == len(offer.columns):
             return ALL_NEW
-        found = connection.execute(_FIND_STORED.format(**names), parameters).fetchnumpy()
-        return outcome(found["position"], found["differs"])
+        found = connection.execute(_FIND_STORED.format(**names), parameters).to_arrow_table()
+        return outcome(offer, found)
     finally:
         connection.unregister("offered")
 
