@@ -1,0 +1,145 @@
+"""Analyses of the facts of a source, where they lie."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.store import analyse_tables
+from equipoise_service.errors import Conflict
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected
+from equipoise_service.sources.mapping import checked_rows, event_table, exposure_table
+from equipoise_service.sources.schemas import SourceIn
+
+_BROUGHT = pa.schema(
+    [
+        ("place", pa.string()),
+        ("unit_type", pa.string()),
+        ("unit", pa.string()),
+        ("experiment", pa.string()),
+        ("variant", pa.string()),
+        ("revision", pa.int64()),
+        ("time", pa.timestamp("us")),
+        ("received_at", pa.timestamp("us")),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading a source may take.
+
+    Attributes:
+        seconds: Longest time.
+        exposures: Most first exposures that are brought over from the store.
+    """
+
+    seconds: float
+    exposures: int
+
+
+def analyse_source(source: SourceIn, store: EventStore, request: StoreRequest, limits: Limits) -> Statistics:
+    """Computes the statistics of one revision of an experiment from the facts of a source.
+
+    The exposures are the source's own where it has some, else the first exposures of the store, brought over.
+
+    Args:
+        source: Where the facts lie.
+        store: The service's own store.
+        request: Which experiment, and what is measured.
+        limits: What it may take.
+
+    Raises:
+        Conflict: The source cannot be read as it is defined, is too slow, or too much would be brought over.
+    """
+    brought = None if source.exposures is not None else first_exposures(store, request, limits.exposures)
+    with reading(source, limits.seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        if brought is not None:
+            exposures = bring(warehouse, brought)
+        else:
+            exposures = _own_exposures(warehouse, source, request)
+        return analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+
+
+@contextmanager
+def reading(source: SourceIn, seconds: float) -> Iterator[Warehouse]:
+    """Connect to a source.
+
+    Raises:
+        Conflict: It cannot be read as it is defined, or is too slow.
+    """
+    try:
+        with connected(source.connection, seconds) as warehouse:
+            yield warehouse
+    except SourceFault as fault:
+        slow = fault.code == "too-slow"
+        raise Conflict(
+            f"The source {source.key} cannot be read: {fault.message}. `equipoise source test {source.key}` "
+            "says more.",
+            type="source-too-slow" if slow else "source-failed",
+        ) from None
+
+
+def source_events(warehouse: Warehouse, source: SourceIn, place: str) -> ir.Table:
+    """The events of a source, with the columns that the store's have."""
+    return event_table(checked_rows(warehouse, source.events, "/events"), source.events, place)
+
+
+def source_exposures(warehouse: Warehouse, source: SourceIn, place: str, revision: int) -> ir.Table | None:
+    """The exposures of a source, with the columns that the store's have; none where it has no own ones."""
+    if source.exposures is None:
+        return None
+    rows = checked_rows(warehouse, source.exposures, "/exposures")
+    return exposure_table(rows, source.exposures, place, revision)
+
+
+def first_exposures(store: EventStore, request: StoreRequest, most: int) -> pa.Table:
+    """The first exposure of each unit to each variant that it met, without the units that are left out.
+
+    Raises:
+        Conflict: There are more of them than may be brought over.
+    """
+    with store.ibis() as backend:
+        exposures = backend.table("exposures")
+        shown = exposures.filter(
+            exposures.place == request.place,
+            exposures.experiment == request.experiment,
+            exposures.revision == request.revision,
+            exposures.unit_type == request.unit_type,
+        )
+        if request.left_out:
+            shown = shown.anti_join(_units(request.left_out), "unit")
+        first = shown.group_by("place", "unit_type", "unit", "experiment", "variant", "revision").agg(
+            time=shown.time.min(), received_at=shown.received_at.max()
+        )
+        found = backend.to_pyarrow(first.limit(most + 1))
+    if found.num_rows > most:
+        raise Conflict(
+            f"{request.experiment} has more than {most:,} first exposures, too many to bring to a source. Put "
+            "its exposures where the facts are and name them in the source's exposures, or raise "
+            "EQUIPOISE_SOURCE_EXPOSURES.",
+            type="source-failed",
+        )
+    return found.select(_BROUGHT.names).cast(_BROUGHT)
+
+
+def _own_exposures(warehouse: Warehouse, source: SourceIn, request: StoreRequest) -> ir.Table:
+    exposures = source_exposures(warehouse, source, request.place, request.revision)
+    if exposures is None:
+        raise RuntimeError("asked for the exposures of a source that has none")
+    if not request.left_out:
+        return exposures
+    left_out = bring(warehouse, pa.table({"unit": pa.array(request.left_out, pa.string())}))
+    return exposures.anti_join(left_out, "unit")
+
+
+def _units(units: tuple[str, ...]) -> Any:
+    return ibis.memtable(pa.table({"unit": pa.array(units, pa.string())}))

@@ -1,0 +1,65 @@
+"""The facts of a plan, wherever they lie: each source is analysed by itself, and the statistics are put together."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import Limits, analyse_source
+from equipoise_service.analysis.statistics import ArmStatistics, Statistics
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.plans.documents import Plan
+from equipoise_service.sources.schemas import SourceIn
+
+
+def analyse_plan(
+    store: EventStore, plan: Plan, request: StoreRequest, sources: Mapping[str, SourceIn], limits: Limits
+) -> Statistics:
+    """Computes the statistics of all metrics of a plan.
+
+    Arms, crossovers and the sample ratio are those of the first metric's source; without metrics, of the
+    event store.
+
+    Args:
+        store: The service's own store.
+        plan: What is measured.
+        request: Which experiment, with all measures of the plan.
+        sources: The sources that the plan names, by key.
+        limits: What reading a source may take.
+
+    Raises:
+        Conflict: A source cannot be read.
+    """
+    of_source = {metric.key: metric.source for metric in plan.metrics}
+    found: list[Statistics] = []
+    for key in dict.fromkeys(of_source.values()) or [None]:
+        measures = tuple(each for each in request.measures if of_source[each.metric] == key)
+        part = replace(request, measures=measures)
+        if key is None:
+            with store.ibis() as backend:
+                found.append(analyse_store(backend, part))
+        else:
+            found.append(analyse_source(sources[key], store, part, limits))
+    return _together(found)
+
+
+def _together(found: list[Statistics]) -> Statistics:
+    first, *others = found
+    if not others:
+        return first
+    arms = dict(first.arms)
+    for other in others:
+        for variant, arm in other.arms.items():
+            before = arms.get(variant) or ArmStatistics(0, {})
+            arms[variant] = replace(
+                before,
+                values={**before.values, **arm.values},
+                immature={**before.immature, **arm.immature},
+            )
+    watermarks = [each.watermark for each in found if each.watermark is not None]
+    return replace(
+        first,
+        arms=dict(sorted(arms.items())),
+        watermark=max(watermarks, default=None),
+        cuts={metric: cut for each in found for metric, cut in each.cuts.items()},
+    )

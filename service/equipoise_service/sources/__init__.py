@@ -1,0 +1,1 @@
+"""Sources: facts that already lie in a warehouse, read where they are through Ibis."""

@@ -1,0 +1,202 @@
+"""From the columns of a source to the tables that an analysis reads: the event store's own columns."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from equipoise_service.sources.connections import SourceFault, Warehouse, query_table
+from equipoise_service.sources.queries import check_query
+from equipoise_service.sources.schemas import Events, Exposures
+
+_INSTANT = dt.Timestamp(timezone="UTC")
+_LOCAL = dt.Timestamp()
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _LOCAL), _INSTANT))
+def _instant(zone: str, local: Any) -> Any:  # type: ignore[empty-body]
+    """The moment at which clocks in a zone show a time (DuckDB, PostgreSQL)."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _INSTANT), _LOCAL))
+def _local(zone: str, instant: Any) -> Any:  # type: ignore[empty-body]
+    """What clocks in a zone show at a moment (DuckDB, PostgreSQL)."""
+
+
+def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
+    """The table or the query, as it is.
+
+    Raises:
+        SourceFault: There is no such table, or the query does more than read.
+    """
+    if rows.query is not None:
+        said = check_query(rows.query, warehouse.dialect)
+        if said is not None:
+            raise SourceFault(said, "bad-query", f"{pointer}/query")
+        return query_table(warehouse, rows.query)
+    *place, name = str(rows.table).split(".")
+    try:
+        return warehouse.backend.table(name, database=tuple(place) or None)
+    except ibis.common.exceptions.IbisError:
+        raise SourceFault(
+            f"there is no table {rows.table}, or the connection's user may not read it",
+            "no-table",
+            f"{pointer}/table",
+        ) from None
+
+
+def column_faults(table: ir.Table, rows: Events | Exposures, pointer: str) -> Iterator[SourceFault]:
+    """What is wrong with the columns: those that are not there, and those of a type that does not fit."""
+    for meaning, column in rows.columns.model_dump(exclude_none=True).items():
+        place = f"{pointer}/columns/{meaning}"
+        if column not in table.columns:
+            near = difflib.get_close_matches(column, table.columns, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            names = ", ".join(table.columns[:50])
+            yield SourceFault(f"there is no column {column}.{hint} There are: {names}", "no-column", place)
+            continue
+        fits, wanted = _WANTED[meaning]
+        type = table[column].type()
+        if not fits(type):
+            yield SourceFault(f"the column {column} holds {type} and not {wanted}", "wrong-type", place)
+        elif meaning == "time" and rows.time_zone != "UTC" and not _has_zone(type):
+            engine = _engine(table)
+            if engine not in ("duckdb", "postgres"):
+                yield SourceFault(
+                    f"times of {rows.time_zone} cannot be converted here on {engine}; give a query that "
+                    "converts them to UTC, and leave time_zone out",
+                    "wrong-type",
+                    place,
+                )
+
+
+def checked_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
+    """The table or the query, whose columns are there and fit.
+
+    Raises:
+        SourceFault: They are not, or do not.
+    """
+    table = open_rows(warehouse, rows, pointer)
+    for fault in column_faults(table, rows, pointer):
+        raise fault
+    return table
+
+
+def event_table(table: ir.Table, events: Events, place: str) -> ir.Table:
+    """Events as the store has them. Rows without a unit, a time or a name are left out.
+
+    Args:
+        table: What `checked_rows` gave.
+        events: Which columns mean what.
+        place: Project and environment that they are read for.
+    """
+    columns = events.columns
+    named = ibis.literal(events.name) if columns.name is None else table[columns.name].cast("string")
+    found = table.select(
+        **_common(table, events, place),
+        name=named,
+        value=ibis.null("float64") if columns.value is None else table[columns.value].cast("float64"),
+        properties=(
+            ibis.null("string") if columns.properties is None else table[columns.properties].cast("string")
+        ),
+    )
+    return _complete(found).filter(lambda rows: rows.name.notnull())
+
+
+def exposure_table(table: ir.Table, exposures: Exposures, place: str, revision: int) -> ir.Table:
+    """Exposures as the store has them. Rows without a unit, a time, an experiment or a variant are left out.
+
+    Args:
+        table: What `checked_rows` gave.
+        exposures: Which columns mean what.
+        place: Project and environment that they are read for.
+        revision: Number that exposures have where no column says it.
+    """
+    columns = exposures.columns
+    found = table.select(
+        **_common(table, exposures, place),
+        experiment=table[columns.experiment].cast("string"),
+        variant=table[columns.variant].cast("string"),
+        revision=(
+            ibis.literal(revision, "int64")
+            if columns.revision is None
+            else table[columns.revision].cast("int64")
+        ),
+    )
+    return _complete(found).filter(lambda rows: rows.experiment.notnull() & rows.variant.notnull())
+
+
+def _common(table: ir.Table, rows: Events | Exposures, place: str) -> dict[str, ir.Value]:
+    columns = rows.columns
+    time = _utc(table[columns.time], rows.time_zone, _engine(table))
+    return {
+        "place": ibis.literal(place),
+        "unit_type": (
+            ibis.literal(rows.unit_type)
+            if columns.unit_type is None
+            else table[columns.unit_type].cast("string")
+        ),
+        "unit": table[columns.unit].cast("string"),
+        "time": time,
+        # A warehouse does not say when a row came: the newest time stands for it.
+        "received_at": time,
+    }
+
+
+def _complete(found: ir.Table) -> ir.Table:
+    return found.filter(
+        found.unit.notnull(), found.unit != "", found.time.notnull(), found.unit_type.notnull()
+    )
+
+
+def _utc(time: ir.Value, zone: str, engine: str) -> ir.Value:
+    """A time of a zone as the store has times: UTC, without a zone."""
+    type = time.type()
+    if _has_zone(type):
+        return _local("UTC", time) if engine in ("duckdb", "postgres") else time.cast("timestamp")
+    local = time.cast("timestamp") if type.is_date() else time
+    return local if zone == "UTC" else _local("UTC", _instant(zone, local))
+
+
+def _has_zone(type: dt.DataType) -> bool:
+    return bool(type.is_timestamp() and type.timezone is not None)
+
+
+def _engine(table: ir.Table) -> str:
+    return str(table.get_backend().name)
+
+
+def _text(type: dt.DataType) -> bool:
+    return bool(type.is_string())
+
+
+def _id(type: dt.DataType) -> bool:
+    return bool(type.is_string() or type.is_integer() or type.is_uuid())
+
+
+def _time(type: dt.DataType) -> bool:
+    return bool(type.is_timestamp() or type.is_date())
+
+
+def _number(type: dt.DataType) -> bool:
+    return bool(type.is_numeric() or type.is_boolean())
+
+
+def _object(type: dt.DataType) -> bool:
+    return bool(type.is_json() or type.is_string())
+
+
+_WANTED: dict[str, tuple[Callable[[dt.DataType], bool], str]] = {
+    "unit": (_id, "text, whole numbers or UUIDs; cast it in a query"),
+    "time": (_time, "timestamps or dates; convert it in a query"),
+    "value": (_number, "numbers or booleans; cast it in a query"),
+    "name": (_text, "text; name the events with `name` instead, or cast it in a query"),
+    "properties": (_object, "JSON objects; make them in a query"),
+    "unit_type": (_text, "text"),
+    "experiment": (_text, "text"),
+    "variant": (_text, "text"),
+    "revision": (lambda type: bool(type.is_integer()), "whole numbers"),
+}

@@ -1,0 +1,97 @@
+"""Queries that a source may have: a single SELECT that reads and does nothing else.
+
+This is the first fence. The second is the engine's: the session is read-only where the engine has such a
+thing, and every statement has a deadline.
+"""
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+_READS = (exp.Select, exp.SetOperation)
+_DOES_MORE = (
+    exp.DML,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.TruncateTable,
+    exp.Command,
+    exp.Copy,
+    exp.Set,
+    exp.Use,
+    exp.Attach,
+    exp.Detach,
+    exp.Pragma,
+    exp.Transaction,
+    exp.Commit,
+    exp.Rollback,
+    exp.Kill,
+    exp.Into,
+    exp.Lock,
+    exp.Parameter,
+    exp.Placeholder,
+)
+
+# Functions that do more than read what lies in the database: they change the session, read files or other
+# servers, hold locks, or end other people's sessions.
+_FUNCTIONS = frozenset(
+    "set_config nextval setval query_to_xml database_to_xml schema_to_xml executable remote remotesecure "
+    "cluster clusterallreplicas url urlcluster file filecluster s3 s3cluster gcs hdfs jdbc odbc mysql "
+    "postgresql mongodb redis sqlite iceberg deltalake hudi azureblobstorage input dictionary sleep "
+    "sleepeachrow load_file benchmark getenv query query_table glob read_text read_blob read_csv "
+    "read_csv_auto read_json read_json_auto read_ndjson read_parquet parquet_scan sniff_csv "
+    "sqlite_scan postgres_scan mysql_scan xp_cmdshell openrowset opendatasource java_method reflect "
+    "try_reflect http_get http_post".split()
+)
+_PREFIXES = ("pg_", "lo_", "dblink", "system$")
+
+
+def check_query(query: str, dialect: str) -> str | None:
+    """What is wrong with a query, in words; nothing when it may run.
+
+    Args:
+        query: One statement in the engine's SQL.
+        dialect: The engine's, as sqlglot calls it.
+
+    Example:
+        >>> check_query("SELECT user_id, at FROM orders", "duckdb")
+        >>> check_query("DELETE FROM orders", "duckdb")
+        'a source reads: write a single SELECT, not a DELETE'
+    """
+    try:
+        statements = [each for each in sqlglot.parse(query, read=dialect) if each is not None]
+        if len(statements) != 1:
+            return f"a source has a single statement; this has {len(statements)}"
+        return _said(statements[0])
+    except SqlglotError as error:
+        return f"this is no {dialect} SQL that can be read: {_first_line(error)}"
+    except RecursionError:
+        return "the query nests too deeply; make a view of it in the warehouse"
+
+
+def _said(statement: exp.Expression) -> str | None:
+    if not isinstance(statement.unnest(), _READS):
+        return f"a source reads: write a single SELECT, not a {statement.key.upper()}"
+    for node in statement.walk():
+        if isinstance(node, _DOES_MORE):
+            return f"a source reads: the query holds {_called(node)}, which does more, or depends on more"
+        name = _function(node)
+        if name in _FUNCTIONS or name.startswith(_PREFIXES):
+            return f"a source reads tables and views alone: the function {name} does more; take it out"
+    return None
+
+
+def _function(node: exp.Expression) -> str:
+    """The name of a function in lower case; empty for what is none."""
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
+        return str(node.this).lower()
+    return node.sql_name().lower() if isinstance(node, exp.Func) else ""
+
+
+def _called(node: exp.Expression) -> str:
+    return "FOR UPDATE" if isinstance(node, exp.Lock) else node.key.upper()
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).partition("\n")[0]
+    return "".join(each for each in text if each.isprintable())[:200]
