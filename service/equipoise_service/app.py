@@ -22,6 +22,7 @@ from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.failures import AnsweredFailures
 from equipoise_service.http.problems import Problem, install, problems
 from equipoise_service.layers import endpoints as layers
+from equipoise_service.metrics import endpoints as metrics
 from equipoise_service.ofrep import documentation as ofrep_documentation
 from equipoise_service.ofrep import endpoints as ofrep
 from equipoise_service.ofrep import failures as ofrep_failures
@@ -33,6 +34,7 @@ from equipoise_service.rollouts import endpoints as rollouts
 from equipoise_service.rollouts.service import advance_due
 from equipoise_service.segments import endpoints as segments
 from equipoise_service.settings import Settings, load_settings
+from equipoise_service.sources import endpoints as sources
 
 _log = logging.getLogger(__name__)
 _VERSION = version("equipoise-service")
@@ -90,6 +92,8 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         flags,
         rollouts,
         segments,
+        metrics,
+        sources,
         evaluation,
         ofrep,
         events,

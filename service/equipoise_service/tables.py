@@ -8,8 +8,10 @@ from equipoise_service.flags.models import Flag, FlagState
 from equipoise_service.holdouts.models import HeldOutExperiment, Holdout
 from equipoise_service.http.idempotency import IdempotentAnswer
 from equipoise_service.layers.models import Holding, Layer
+from equipoise_service.metrics.models import MetricUse, MetricVersion, StoredMetric
 from equipoise_service.rollouts.models import Rollout
 from equipoise_service.segments.models import Segment, SegmentIds
+from equipoise_service.sources.models import Source
 
 __all__ = [
     "ApiKey",
@@ -23,6 +25,8 @@ __all__ = [
     "Holdout",
     "IdempotentAnswer",
     "Layer",
+    "MetricUse",
+    "MetricVersion",
     "OverriddenUnit",
     "Project",
     "PublishedConfiguration",
@@ -31,4 +35,6 @@ __all__ = [
     "Run",
     "Segment",
     "SegmentIds",
+    "Source",
+    "StoredMetric",
 ]

@@ -15,9 +15,9 @@ from equipoise_service.flags.models import Flag
 from equipoise_service.holdouts import repository as holdouts
 from equipoise_service.http.preconditions import etag_of
 from equipoise_service.layers import repository as layers
-from equipoise_service.metrics.schemas import Metric
+from equipoise_service.metrics.stored import PinnedMetric
 
-_metrics = TypeAdapter(list[Metric])
+_metrics = TypeAdapter(list[PinnedMetric])
 
 
 def present(session: Session, principal: Principal, experiment: Experiment) -> tuple[ExperimentOut, str]:

@@ -12,7 +12,7 @@ from equipoise_service.experiments.allocation import equal_weights
 from equipoise_service.experiments.lifecycle import Move, Status
 from equipoise_service.flags.values import FlagType, value_type
 from equipoise_service.keys import Key
-from equipoise_service.metrics.schemas import Metric
+from equipoise_service.metrics.stored import MetricReference, NamedMetric, PinnedMetric
 from equipoise_service.nesting import depth
 
 _EXAMPLE: dict[str, Any] = {
@@ -75,7 +75,9 @@ def _check_variants(variants: list[VariantIn]) -> list[VariantIn]:
     return variants
 
 
-def _check_metrics(metrics: list[Metric]) -> list[Metric]:
+def _check_metrics(
+    metrics: list[PinnedMetric | MetricReference],
+) -> list[PinnedMetric | MetricReference]:
     keys = [metric.key for metric in metrics]
     if len(set(keys)) != len(keys):
         raise ValueError("each metric needs a key of its own")
@@ -106,7 +108,14 @@ Variants = Annotated[list[VariantIn], Field(min_length=2, max_length=50)]
 Traffic = Annotated[
     int, Field(ge=0, le=BUCKETS, description="Share of units that take part, in basis points.")
 ]
-Metrics = Annotated[list[Metric], Field(max_length=200, description="What is measured.")]
+Metrics = Annotated[
+    list[NamedMetric],
+    Field(
+        max_length=200,
+        description="What is measured: definitions of its own, and stored metrics by their keys, which are "
+        "pinned at their version.",
+    ),
+]
 # NUL is refused because it cannot be stored: such a unit could be assigned and never be counted.
 UnitId = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 Audience = Annotated[
@@ -199,7 +208,9 @@ class ExperimentPatch(BaseModel):
 
     @field_validator("metrics")
     @classmethod
-    def _metrics(cls, metrics: list[Metric] | None) -> list[Metric] | None:
+    def _metrics(
+        cls, metrics: list[PinnedMetric | MetricReference] | None
+    ) -> list[PinnedMetric | MetricReference] | None:
         return None if metrics is None else _check_metrics(metrics)
 
     @model_validator(mode="after")
@@ -242,7 +253,7 @@ class ExperimentOut(BaseModel):
     holdouts: list[str]
     overrides: dict[str, str]
     sticky: bool
-    metrics: list[Metric]
+    metrics: list[PinnedMetric]
     environment: str
     status: Status
     allowed: list[Move] = Field(description="The moves that the status allows.")

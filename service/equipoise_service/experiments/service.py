@@ -32,10 +32,11 @@ from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
 from equipoise_service.layers.schemas import LayerIn
 from equipoise_service.layers.service import make_layer
-from equipoise_service.metrics.schemas import Metric
+from equipoise_service.metrics.service import note_uses, pin
+from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.segments.checking import check_audience
 
-_metrics = TypeAdapter(list[Metric])
+_metrics = TypeAdapter(list[PinnedMetric])
 
 
 def register(session: Session, principal: Principal, payload: ExperimentIn) -> Experiment:
@@ -52,6 +53,7 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
         raise Conflict(f"There is an experiment {payload.key} already. Choose another key.")
     if payload.audience is not None:
         check_audience(session, project_id, payload.audience, "/audience")
+    metrics = pin(session, project_id, payload.metrics)
     flag = _flag_for(session, project_id, payload)
     now = datetime.now(UTC)
     experiment = Experiment(
@@ -68,7 +70,7 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
         audience=payload.audience,
         overrides=payload.overrides,
         sticky=payload.sticky,
-        metrics=_metrics.dump_python(payload.metrics, mode="json"),
+        metrics=_metrics.dump_python(metrics, mode="json"),
         created_at=now,
         updated_at=now,
     )
@@ -77,6 +79,7 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
     session.add(experiment)
     session.flush()
     _name_holdouts(session, experiment, payload.holdouts)
+    note_uses(session, project_id, _id(experiment.id), experiment.key, metrics)
     return experiment
 
 
@@ -108,7 +111,9 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
     for name in fields & {"name", "hypothesis", "unit_type", "traffic", "sticky", "overrides"}:
         setattr(experiment, name, getattr(payload, name))
     if payload.metrics is not None:
-        experiment.metrics = _metrics.dump_python(payload.metrics, mode="json")
+        metrics = pin(session, principal.project_id, payload.metrics)
+        experiment.metrics = _metrics.dump_python(metrics, mode="json")
+        note_uses(session, principal.project_id, _id(experiment.id), experiment.key, metrics)
     if payload.layer is not None:
         experiment.layer_id = _existing_layer(session, principal.project_id, payload.layer)
     if fields & {"unit_type", "layer"}:

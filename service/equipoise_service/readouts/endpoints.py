@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.datastructures import State
 
 from equipoise_service.accounts.principals import Reader
+from equipoise_service.analysis.sources import Limits
 from equipoise_service.http.problems import problems
 from equipoise_service.keys import MAX_LENGTH
 from equipoise_service.readouts.schemas import Readout
@@ -40,6 +41,7 @@ async def read(
         compute_readout,
         state.database,
         state.event_store,
+        Limits(state.settings.source_seconds, state.settings.source_exposures),
         principal,
         key,
         revision,

@@ -8,34 +8,42 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.store import analyse_store
+from equipoise_service.analysis.sources import Limits
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.experiments.models import Experiment, Revision
-from equipoise_service.metrics.schemas import Metric
+from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.facts import analyse_plan
+from equipoise_service.sources import service as sources
 
-_metrics = TypeAdapter(list[Metric])
+_metrics = TypeAdapter(list[PinnedMetric])
 
 
 def compute_readout(
-    database: Database, store: EventStore, principal: Principal, key: str, revision: int | None
+    database: Database,
+    store: EventStore,
+    limits: Limits,
+    principal: Principal,
+    key: str,
+    revision: int | None,
 ) -> dict[str, Any]:
     """Computes the readout of an experiment in the principal's environment. It may take seconds.
 
     Args:
         database: Where the experiment is defined.
         store: Where its exposures and events are.
+        limits: What reading a source may take.
         principal: Who asks.
         key: The experiment's key.
         revision: Number of the revision; the latest when absent.
 
     Raises:
         NotFound: There is no such experiment or revision.
-        Conflict: The experiment was never started here.
+        Conflict: The experiment was never started here, or a source cannot be read.
     """
     # The metadata are read first and let go of: a long analysis holds no transaction open in their database.
     with database.read() as session:
@@ -43,12 +51,13 @@ def compute_readout(
         found = _find_revision(session, principal, experiment, revision)
         plan = plan_of(experiment, found)
         overridden = tuple(repository.overridden_units(session, found.id or 0))
+        named = {metric.source for metric in plan.metrics if metric.source is not None}
+        read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
     generated_at = datetime.now(UTC)
     request = StoreRequest(
         principal.place, key, found.number, plan.unit_type, plan.measures, generated_at, left_out=overridden
     )
-    with store.ibis() as backend:
-        statistics = analyse_store(backend, request)
+    statistics = analyse_plan(store, plan, request, read, limits)
     return build_readout(plan, statistics, Provenance(key, found.number, generated_at))
 
 
