@@ -182,9 +182,10 @@ def latest_numbers(session: Session, run_ids: Collection[int]) -> dict[int, int]
 
 
 def overridden_units(session: Session, revision_id: int) -> list[str]:
-    """The units that had an override at any time in a revision."""
+    """The units that had an override at any time in a revision, in the order of their code points."""
     statement = select(OverriddenUnit.unit).where(OverriddenUnit.revision_id == revision_id)
-    return list(session.exec(statement.order_by(col(OverriddenUnit.unit))).all())
+    # Not by the database: PostgreSQL orders text as its locale does.
+    return sorted(session.exec(statement))
 
 
 def add_overridden_units(session: Session, revision_id: int, units: Iterable[str]) -> None:
