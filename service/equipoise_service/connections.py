@@ -102,6 +102,7 @@ def _postgres(url: URL, connections: int) -> Engines:
         # A connection that was cut is replaced before it is used.
         "pool_pre_ping": True,
         "json_deserializer": msgspec.json.decode,
+        "hide_parameters": True,  # errors are logged, what was sent is not
     }
     plain = create_engine(url, pool_size=connections - 1, max_overflow=0, **more)
     # Writers of one process wait here, so that those who read are never without a connection.
@@ -133,7 +134,10 @@ def _sqlite(url: URL) -> Engines:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # Every write reads every definition's JSON again; this decoder takes a fraction of the time.
     engine = create_engine(
-        url, connect_args={"check_same_thread": False}, json_deserializer=msgspec.json.decode
+        url,
+        connect_args={"check_same_thread": False},
+        json_deserializer=msgspec.json.decode,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

@@ -49,7 +49,9 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
     with open_event_store(settings) as event_store, open_database(settings) as database:
-        changes = Changes(settings.stream_subscribers)
+        # Until then every other process that shares the metadata has looked for changes, too.
+        delay = 2 * settings.refresh_seconds if settings.is_shared else 0.0
+        changes = Changes(settings.stream_subscribers, delay)
         configurations = Configurations(database, changes)
         resources = Resources(database, event_store, changes, configurations, Principals(database))
         database.after_commit.append(resources.refresh)

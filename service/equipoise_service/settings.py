@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
+        repr=False,  # it may hold a password
         description="URL of the metadata database: `sqlite:///PATH`, or `postgresql://USER@HOST/DATABASE`. "
         "Empty: SQLite in the data directory.",
     )
@@ -78,8 +79,8 @@ class Settings(BaseSettings):
     )
     stream_subscribers: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         500,
-        description="Most streams of changes at once, shared by the keys: one gets another while more are free "
-        "than it has, else it is answered 429.",
+        description="Most streams of changes at once, shared by the keys: one gets another while more are "
+        "free than it has, else it is answered 429.",
     )
     event_store_url: str = Field(
         "",
@@ -93,6 +94,14 @@ class Settings(BaseSettings):
     event_queue_items: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200_000,
         description="Most items waiting for their commit; past that, batches are answered 503.",
+    )
+    event_body_mb: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        128,
+        description="Most MiB of batches being read, judged and stored at any time; past that, batches are "
+        "answered 503 before they are read.",
+    )
+    tail_subscribers: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        20, description="Most readers of the live tail of events at once; past that, one is answered 429."
     )
     event_future_seconds: Annotated[float, Field(ge=0)] = Field(
         86_400.0, description="How far ahead of the service's clock the time of an item may lie."
@@ -153,6 +162,11 @@ class Settings(BaseSettings):
     def metadata_url(self) -> str:
         """The metadata database's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'metadata.db'}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may serve from the same metadata."""
+        return self.database_url.startswith(_POSTGRES)
 
     @property
     def event_store_path(self) -> Path:

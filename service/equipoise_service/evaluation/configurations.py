@@ -1,15 +1,20 @@
 """The present configuration of every environment, in memory: evaluation and ingestion work from it."""
 
 import hashlib
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from equipoise.configuration import Configuration
 from equipoise_service.database import Database
 from equipoise_service.evaluation import repository
 from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.compiling import compiled
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,16 @@ class Configurations:
                         swapped.append(environment_id)
             self._by_environment = present
         self._changes.announce(swapped)
+
+    def catch_up(self) -> None:
+        """Refresh at once, for who met something unknown: another process may have published it just now.
+
+        When the database cannot be asked, what is in memory stays.
+        """
+        try:
+            self.refresh()
+        except SQLAlchemyError as error:
+            _log.warning("cannot look for a newer configuration: %s", error)
 
     def served(self, environment_id: int) -> Served:
         """An environment's configuration, with its bytes."""

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -125,16 +125,27 @@ def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         return error_response(_routing_error(request, error), request.scope)
 
+    # Internal errors: a standby that takes no changes, a transaction that the server gave up.
+    @app.exception_handler(InterfaceError)
+    @app.exception_handler(InternalError)
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeoutError)
     async def database_unavailable(request: Request, error: Exception) -> Response:
-        _log.error("the metadata database cannot be used", exc_info=error)
+        _log.error("the metadata database cannot be used: %s", error)
         unavailable = errors.Unavailable(
             "The metadata database cannot be used now, or others hold it; the service's log says why. "
             "Send the request again.",
             retry_after=5,
         )
         return error_response(unavailable, request.scope)
+
+    @app.exception_handler(DataError)
+    async def not_storable(request: Request, _error: Exception) -> Response:
+        refused = errors.InvalidPayload(
+            "The request has a value that the database cannot store: text with the character U+0000, or a "
+            "number out of range."
+        )
+        return error_response(refused, request.scope)
 
 
 def payload_error(found: Sequence[Any], body: object = None) -> errors.ServiceError:
