@@ -7,10 +7,10 @@ experiment can run in `staging` while it is a draft in `production`.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from equipoise_service.database import UtcDateTime
+from equipoise_service.exact import ExactJson
 
 
 class Experiment(SQLModel, table=True):
@@ -33,12 +33,12 @@ class Experiment(SQLModel, table=True):
     hypothesis: str
     unit_type: str
     traffic: int
-    arms: list[dict[str, Any]] = Field(sa_type=JSON)
-    retired: list[str] = Field(default_factory=list, sa_type=JSON)
-    audience: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
-    overrides: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    arms: list[dict[str, Any]] = Field(sa_type=ExactJson)
+    retired: list[str] = Field(default_factory=list, sa_type=ExactJson)
+    audience: dict[str, Any] | None = Field(default=None, sa_type=ExactJson(none_as_null=True))
+    overrides: dict[str, str] = Field(default_factory=dict, sa_type=ExactJson)
     sticky: bool = Field(default=False)
-    metrics: list[dict[str, Any]] = Field(sa_type=JSON)
+    metrics: list[dict[str, Any]] = Field(sa_type=ExactJson)
     version: int = Field(default=1)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
@@ -74,8 +74,8 @@ class Revision(SQLModel, table=True):
     run_id: int = Field(foreign_key="run.id")
     number: int
     salt: str
-    slots: list[list[int]] = Field(sa_type=JSON)
-    ranges: list[list[Any]] = Field(sa_type=JSON)
+    slots: list[list[int]] = Field(sa_type=ExactJson)
+    ranges: list[list[Any]] = Field(sa_type=ExactJson)
     control: str
     started_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

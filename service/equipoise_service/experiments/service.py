@@ -8,8 +8,10 @@ from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from equipoise_service.accounts import repository as accounts
+from equipoise_service.accounts.models import Environment
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict, NotFound
+from equipoise_service.exact import is_same
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import LIVE, Status
 from equipoise_service.experiments.models import Experiment, Run
@@ -35,6 +37,9 @@ from equipoise_service.layers.service import make_layer
 from equipoise_service.metrics.service import note_uses, pin
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.segments.checking import check_audience
+
+_OF_LIVE_RUNS = {"overrides", "traffic"}
+"""Fields that nothing on record about a run that ended is made of."""
 
 _metrics = TypeAdapter(list[PinnedMetric])
 
@@ -106,7 +111,7 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
         InvalidPayload: It names what does not exist, or does not fit the flag.
     """
     runs = repository.runs_of_experiment(session, _id(experiment.id))
-    _check_change(principal, runs, payload)
+    _check_change(session, principal, runs, payload)
     fields = payload.model_fields_set
     for name in fields & {"name", "hypothesis", "unit_type", "traffic", "sticky", "overrides"}:
         setattr(experiment, name, getattr(payload, name))
@@ -218,10 +223,24 @@ def _name_holdouts(session: Session, experiment: Experiment, keys: Sequence[str]
     return True
 
 
-def _check_change(principal: Principal, runs: Sequence[Run], payload: ExperimentPatch) -> None:
-    here = next((run for run in runs if run.environment_id == principal.environment_id), None)
-    if here is not None and here.status == Status.ARCHIVED:
-        raise Conflict("An archived experiment cannot be changed.", type="frozen-field")
+def _check_change(
+    session: Session, principal: Principal, runs: Sequence[Run], payload: ExperimentPatch
+) -> None:
+    fields = payload.model_fields_set
+    for run in runs:
+        here = run.environment_id == principal.environment_id
+        if run.status == Status.ARCHIVED and (here or fields - _OF_LIVE_RUNS):
+            environment = session.get_one(Environment, run.environment_id).key
+            raise Conflict(
+                f"The experiment is archived in the environment {environment}: what it was stays on record, "
+                "and cannot be changed from any other. Register another experiment."
+                + (
+                    ""
+                    if here
+                    else f" Only {' and '.join(sorted(_OF_LIVE_RUNS))} may follow where it is live."
+                ),
+                type="frozen-field",
+            )
     for name, why in (("unit_type", "units would be counted twice"), ("layer", "its slots are of the other")):
         if name in payload.model_fields_set and runs:
             raise Conflict(
@@ -238,7 +257,7 @@ def _change_who_is_compared(
     differs = False
     if payload.variants is not None:
         differs = _change_variants(session, experiment, payload.variants, started=started)
-    if "audience" in payload.model_fields_set and payload.audience != experiment.audience:
+    if "audience" in payload.model_fields_set and not is_same(payload.audience, experiment.audience):
         if payload.audience is not None:
             check_audience(session, experiment.project_id, payload.audience, "/audience")
         experiment.audience = payload.audience
@@ -256,6 +275,7 @@ def _change_variants(
     Once started, the variants that are taken out are remembered: their exposures still arrive.
     """
     flag = session.get_one(Flag, experiment.flag_id)
+    check_not_archived(flag)
     own = experiment.made_flag and len(repository.experiments_of_flag(session, _id(flag.id))) == 1
     if not own:
         check_attached(flag, variants)
@@ -281,7 +301,7 @@ def _change_flag(
 ) -> bool:
     """Make the flag that belongs to an experiment alone follow its arms; whether it differs at all."""
     fields = followed_fields(flag, arms, variants, started=started)
-    if all(getattr(flag, name) == value for name, value in fields.items()):
+    if all(is_same(getattr(flag, name), value) for name, value in fields.items()):
         return False
     check_unreferenced(session, flag, flag.values.keys() - fields["values"].keys())
     for name, value in fields.items():

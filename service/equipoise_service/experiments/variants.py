@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from equipoise_service.errors import Conflict, InvalidPayload
+from equipoise_service.exact import is_same
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.experiments.schemas import VariantIn
 from equipoise_service.flags.models import Flag
-from equipoise_service.flags.values import FlagType, common_type, exact_values, value_of_type, value_type
+from equipoise_service.flags.values import FlagType, common_type, exact_values, value_of_type
 
 
 def arms_of(variants: Sequence[VariantIn]) -> list[dict[str, Any]]:
@@ -166,9 +167,7 @@ def _check_type(value: object, flag_type: FlagType, pointer: str) -> None:
 
 def _same_value(flag: Flag, variant: VariantIn) -> bool:
     try:
-        given = value_type(variant.value)
+        given = value_of_type(variant.value, FlagType(flag.type))
     except ValueError:
         return False
-    if given != flag.type and not (given == FlagType.INTEGER and flag.type == FlagType.NUMBER):
-        return False
-    return bool(variant.value == flag.values[variant.key])
+    return is_same(given, flag.values[variant.key])

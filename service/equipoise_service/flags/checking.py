@@ -32,8 +32,8 @@ def check_rules(
 
     Raises:
         InvalidPayload: A key, an experiment or a rollout comes twice, or there is no such one.
-        Conflict: The rule of a live experiment or rollout is missing, or comes behind one that leaves it
-            no unit.
+        Conflict: The rule of a live experiment or rollout is missing, or one that did not end comes behind a
+            rule that leaves it no unit.
     """
     attached = {experiment.key for experiment, _ in experiments}
     _check_distinct(rules, "key", None)
@@ -55,8 +55,8 @@ def check_rules(
                 type="in-use",
                 used_by=[f"the rollout {key}"],
             )
-    live = {experiment.key for experiment, status in experiments if status in LIVE}
-    _check_reached(rules, live, rollouts)
+    # Those that did not start, too: they would start without a unit, and nothing would say so.
+    _check_reached(rules, rollouts)
 
 
 def check_prerequisites(session: Session, flag: Flag, prerequisites: Sequence[Prerequisite]) -> None:
@@ -132,10 +132,10 @@ def _checked(rule: Mapping[str, Any], flag: Flag) -> dict[str, Any]:
     return dict(rule)
 
 
-def _check_reached(rules: Sequence[Rule], live: Collection[str], rollouts: Mapping[str, Rollout]) -> None:
+def _check_reached(rules: Sequence[Rule], rollouts: Mapping[str, Rollout]) -> None:
     last = next((index for index, rule in enumerate(rules) if _takes_all(rule, rollouts)), len(rules))
     for rule in rules[last + 1 :]:
-        if rule.experiment in live or rule.progressive_rollout is not None:
+        if rule.experiment is not None or rule.progressive_rollout is not None:
             user = (
                 f"the experiment {rule.experiment}"
                 if rule.experiment
@@ -143,7 +143,8 @@ def _check_reached(rules: Sequence[Rule], live: Collection[str], rollouts: Mappi
             )
             raise Conflict(
                 f"The rule {rules[last].key} leaves no unit to {user}, which did not end. "
-                "Put its rule before that one, or end it first.",
+                "Put its rule before that one, or end it first; that of an experiment that does not run "
+                "can be left out.",
                 type="in-use",
                 used_by=[user],
             )

@@ -7,10 +7,10 @@ environment, so that a flag can be tried in `staging` before it changes anything
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from equipoise_service.database import UtcDateTime
+from equipoise_service.exact import ExactJson
 
 
 def _now() -> datetime:
@@ -33,7 +33,7 @@ class Flag(SQLModel, table=True):
     description: str = Field(default="")
     type: str
     unit_type: str | None = Field(default=None)
-    values: dict[str, Any] = Field(sa_type=JSON)
+    values: dict[str, Any] = Field(sa_type=ExactJson)
     default_variant: str
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=_now, sa_type=UtcDateTime)
@@ -54,6 +54,6 @@ class FlagState(SQLModel, table=True):
     flag_id: int = Field(foreign_key="flag.id")
     environment_id: int = Field(foreign_key="environment.id", index=True)
     enabled: bool = Field(default=True)
-    rules: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
-    prerequisites: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    rules: list[dict[str, Any]] = Field(default_factory=list, sa_type=ExactJson)
+    prerequisites: list[dict[str, Any]] = Field(default_factory=list, sa_type=ExactJson)
     updated_at: datetime = Field(default_factory=_now, sa_type=UtcDateTime)

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict, NotFound
+from equipoise_service.exact import is_same
 from equipoise_service.experiments.lifecycle import ENDED, Status
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.flags import repository
@@ -162,7 +163,9 @@ def _check_default(flag: Flag) -> None:
 
 def _check_randomised(session: Session, flag: Flag, before: dict[str, Any]) -> None:
     """Refuse other values for the arms of an experiment while it is live: it would compare something else."""
-    changed = {key for key, value in before.items() if key in flag.values and flag.values[key] != value}
+    changed = {
+        key for key, value in before.items() if key in flag.values and not is_same(flag.values[key], value)
+    }
     if not changed:
         return
     with session.no_autoflush:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from equipoise_service.database import UtcDateTime
+from equipoise_service.exact import ExactJson
 
 
 class Rollout(SQLModel, table=True):
@@ -25,9 +25,9 @@ class Rollout(SQLModel, table=True):
     key: str
     from_variant: str
     to_variant: str
-    audience: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
-    steps: list[dict[str, Any]] = Field(sa_type=JSON)
-    guardrails: list[dict[str, Any]] = Field(sa_type=JSON)
+    audience: dict[str, Any] | None = Field(default=None, sa_type=ExactJson(none_as_null=True))
+    steps: list[dict[str, Any]] = Field(sa_type=ExactJson)
+    guardrails: list[dict[str, Any]] = Field(sa_type=ExactJson)
     salt: str
     status: str
     step: int = Field(default=0)

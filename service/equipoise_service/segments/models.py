@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from equipoise_service.database import UtcDateTime
+from equipoise_service.exact import ExactJson
 
 
 class Segment(SQLModel, table=True):
@@ -20,7 +20,7 @@ class Segment(SQLModel, table=True):
     key: str
     name: str
     description: str
-    condition: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    condition: dict[str, Any] | None = Field(default=None, sa_type=ExactJson(none_as_null=True))
     attribute: str | None = Field(default=None)
     ids_count: int = Field(default=0)
     created_at: datetime = Field(sa_type=UtcDateTime)

@@ -198,3 +198,38 @@ def test_each_environment_has_a_status_of_its_own(service: Any, payload: Any) ->
         for headers in (production, staging)
     ]
     assert documents[0]["salt"] != documents[1]["salt"]
+
+
+def test_what_is_archived_anywhere_stays_as_it_was(service: Any, payload: Any) -> None:
+    production, staging = service.key(), service.key(environment="staging")
+    client, path = service.client, "/v1/experiments/new-landing-page"
+    client.post("/v1/experiments", json=payload(), headers=production)
+    for move in ("start", "stop", "archive"):
+        assert client.post(f"{path}/{move}", headers=staging).status_code == 200
+    assert client.post(f"{path}/start", headers=production).status_code == 200
+    before = client.get(path, headers=production)
+
+    def patched(key: dict[str, str], **changes: Any) -> Any:
+        etag = client.get(path, headers=key).headers["ETag"]
+        return client.patch(path, json=changes, headers=key | {"If-Match": etag})
+
+    others = {"name": "Other", "hypothesis": "Other", "audience": None, "holdouts": [], "sticky": True,
+              "metrics": [], "variants": payload()["variants"]}  # fmt: skip
+    for name, value in others.items():
+        refused = patched(production, **{name: value}, traffic=100)
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+        assert "staging" in refused.json()["detail"]
+    assert client.get(path, headers=production).headers["ETag"] == before.headers["ETag"]
+    # A ramp where it runs is not held up by what was put away elsewhere.
+    assert patched(production, traffic=500, overrides={"u": "control"}).status_code == 200
+    assert patched(staging, traffic=500).status_code == 409
+
+
+def test_a_draft_on_an_archived_flag_keeps_its_variants(client: TestClient, payload: Any) -> None:
+    client.post("/v1/experiments", json=payload())
+    assert client.post("/v1/flags/new-landing-page/archive").status_code == 200
+    refused = change(client, variants=[*payload()["variants"][:1], {"key": "third", "weight": 5000}])
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+    assert "new-landing-page was archived" in refused.json()["detail"]
+    values = [each["key"] for each in client.get("/v1/flags/new-landing-page").json()["variants"]]
+    assert values == ["control", "treatment"]

@@ -223,19 +223,20 @@ def test_a_rollout_to_an_audience_leaves_its_rule_where_it_stood(client: TestCli
 
 
 @pytest.mark.parametrize("first", [rule("all", {"variant": "new"}), percent("all", new=4_000, old=6_000)])
-def test_a_live_experiment_or_rollout_is_not_put_behind_what_leaves_it_nothing(
+def test_an_experiment_or_rollout_that_goes_on_is_not_put_behind_what_leaves_it_nothing(
     client: TestClient, payload: Any, first: dict[str, Any]
 ) -> None:
     make(client)
     attach(client, payload)
     placed = rule("speed", {"experiment": "speed"})
-    assert patch(client, rules=[first, placed]).status_code == 200
-    assert patch(client, rules=[placed, first]).status_code == 200
-    client.post("/v1/experiments/speed/start")
-    answer = patch(client, rules=[first, placed])
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:in-use")
-    assert answer.json()["used_by"] == ["the experiment speed"]
-    assert "rule all" in answer.json()["detail"]
+    for moves in ([], ["start"], ["stop"], ["start"]):
+        for move in moves:
+            assert client.post(f"/v1/experiments/speed/{move}").status_code == 200
+        answer = patch(client, rules=[first, placed])
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:in-use")
+        assert answer.json()["used_by"] == ["the experiment speed"]
+        assert "rule all" in answer.json()["detail"]
+        assert patch(client, rules=[placed, first]).status_code == 200
     rollout = {"key": "slow", "from_variant": "old", "to_variant": "new"}
     steps = [{"share": 100, "hours": 1}, {"share": 10_000, "hours": 1}]
     made = client.post("/v1/flags/search-engine/rollouts", json={**rollout, "steps": steps})
