@@ -14,6 +14,7 @@ from equipoise_service.accounts import endpoints as accounts
 from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
 from equipoise_service.events import endpoints as events
+from equipoise_service.events.admission import Admission
 from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.flags import endpoints as flags
 from equipoise_service.holdouts import endpoints as holdouts
@@ -76,10 +77,12 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.admission = Admission(settings.event_body_mb << 20)
     app.add_middleware(
         BoundedBodies,
         limit=settings.max_body_bytes,
         limits={segments.router.prefix: settings.max_segment_bytes},
+        unread={events.PATH},
     )
     app.add_middleware(AnsweredFailures)
     if origins := settings.cors_origins.split():
@@ -110,6 +113,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
 async def _watch(resources: Resources, seconds: float, ended: asyncio.Event) -> None:
     """Take the steps of rollouts that are due and notice what other processes change, until it ends."""
     seen = -1
+    is_cut_off = False
     while True:
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
@@ -122,7 +126,17 @@ async def _watch(resources: Resources, seconds: float, ended: asyncio.Event) -> 
                 seen = counter
             await asyncio.to_thread(advance_due, resources.database)
         except Exception:
-            _log.exception("cannot look into the metadata database for rollouts and changes; trying again")
+            if not is_cut_off:
+                _log.exception(
+                    "cannot look into the metadata database for rollouts and changes; evaluation goes on "
+                    "with what is in memory, and this is tried again every %g seconds",
+                    seconds,
+                )
+            is_cut_off = True
+        else:
+            if is_cut_off:
+                _log.warning("the metadata database can be used again")
+            is_cut_off = False
 
 
 def _add_health(app: FastAPI) -> None:

@@ -1,18 +1,21 @@
-"""The route of exposures and events. It touches no metadata database."""
+"""The route of exposures and events. It asks the metadata database only when something seems to be wrong."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
-from equipoise_service.accounts.principals import SECURITY, Principals, Scope
+from equipoise_service.accounts.principals import SECURITY, Principal, Principals, Scope
 from equipoise_service.evaluation.configurations import Configurations
-from equipoise_service.events.batches import Receipt
-from equipoise_service.events.reading import Reading, Refused, read_each, read_whole
+from equipoise_service.events import lines, reading
+from equipoise_service.events.admission import Admission, Share
+from equipoise_service.events.answers import encoded_answer
+from equipoise_service.events.reading import Sender
+from equipoise_service.events.receiving import received_body
 from equipoise_service.events.rules import Terms, latest_time
-from equipoise_service.events.schemas import BatchIn, BatchOut, ItemOut
+from equipoise_service.events.schemas import BatchIn, BatchOut, LinesOut
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.http import payloads
 from equipoise_service.http.problems import problems
@@ -20,9 +23,13 @@ from equipoise_service.settings import Settings
 
 router = APIRouter(tags=["events"])
 
-OPENAPI_TYPES = (BatchIn, BatchOut)
+PATH = "/v1/events"
+"""The route reads its body by itself: when the key is valid, and there is room."""
 
-_encode = msgspec.json.Encoder().encode
+OPENAPI_TYPES = (BatchIn, BatchOut, LinesOut)
+
+# How a batch is read: of JSON, and of lines.
+_READERS = (reading.read_whole, reading.read_each), (lines.read_whole, lines.read_each)
 
 _EXAMPLE_IN = {
     "sent_at": "2026-03-01T12:00:05Z",
@@ -70,74 +77,68 @@ _EXAMPLE_OUT = {
 }
 
 
+_EXAMPLE_LINES = """\
+{"kind": "batch", "sent_at": "2026-03-01T12:00:05Z"}
+{"kind": "event", "id": "0195513e-6000-7000-8000-000000000002", "time": "2026-03-01T12:00:01Z", \
+"units": {"user": "user-1", "account": "acme"}, "name": "purchase", "value": 49.9}
+"""
+_BODY = payloads.request_body(BatchIn, _EXAMPLE_IN)
+_BODY["content"][lines.MEDIA_TYPE] = {"schema": {"type": "string"}, "example": _EXAMPLE_LINES}
+_ANSWER = payloads.response(
+    BatchOut, "What became of each item, in order; of lines, in one list.", _EXAMPLE_OUT
+)
+_ANSWER["content"]["application/json"]["schema"] = {
+    "anyOf": [{"$ref": payloads.REF_TEMPLATE.format(name=each.__name__)} for each in (BatchOut, LinesOut)]
+}
+
+
 @router.post(
-    "/v1/events",
+    PATH,
     summary="Send exposures and events",
     response_class=Response,
-    openapi_extra={
-        "security": SECURITY,
-        "requestBody": payloads.request_body(BatchIn, _EXAMPLE_IN),
-    },
-    responses={
-        200: payloads.response(BatchOut, "What became of each item, in order.", _EXAMPLE_OUT),
-        **problems(400, 401, 403, 413, 415, 422, 503),
-    },
+    openapi_extra={"security": SECURITY, "requestBody": _BODY},
+    responses={200: _ANSWER, **problems(400, 401, 403, 413, 415, 422, 503)},
 )
 async def send(request: Request) -> Response:
     """Store a batch of exposures and events; the body may be gzip.
 
     Answered when everything accepted is on disk. Sending an item of the same id again changes nothing, so a
     batch without an answer is sent again as it is. An item that is refused keeps no other from being stored.
+
+    The body is one JSON object or, as `application/x-ndjson`, one item a line: the same members, and `kind`,
+    which is `exposure` or `event`. The first line may be of the kind `batch`, with `sent_at` and `dropped`.
+    The answer to lines has one list `items`, and the pointers in it begin with the number of the line.
     """
     state = request.app.state
     principals: Principals = state.principals
-    configurations: Configurations = state.configurations
-    settings: Settings = state.settings
-    store: EventStore = state.event_store
     principal = principals.authenticate(request, Scope.INGEST)
-    terms = Terms(
-        configurations.of(principal.environment_id),
-        latest_time(datetime.now(UTC), settings.event_future_seconds),
-    )
-    asked = await request.body(), principal.place, terms, settings.max_batch_items
-    reading = read_whole(*asked)
-    if reading is None:
-        # Item by item takes its time, which the other requests must not wait for.
-        reading = await asyncio.to_thread(read_each, *asked)
-    receipt = await store.append(reading.batch)
-    return Response(_encode(_answer(reading, receipt)), media_type="application/json")
+    admission: Admission = state.admission
+    with admission.share() as share:
+        try:
+            answer = await _store(request, principal, share)
+        except ClientDisconnect:
+            # Nobody reads this.
+            return Response(status_code=400)
+    return Response(answer, media_type="application/json")
 
 
-def _answer(reading: Reading, receipt: Receipt) -> BatchOut:
-    batch = reading.batch
-    stored = len(batch.exposures) + len(batch.events)
-    duplicate = len(receipt.duplicate_exposures) + len(receipt.duplicate_events)
-    return BatchOut(
-        accepted=stored - duplicate,
-        duplicate=duplicate,
-        refused=len(reading.refused_exposures) + len(reading.refused_events),
-        exposures=_items(
-            [each.id for each in batch.exposures], receipt.duplicate_exposures, reading.refused_exposures
-        ),
-        events=_items([each.id for each in batch.events], receipt.duplicate_events, reading.refused_events),
-    )
-
-
-def _items(
-    stored: Sequence[str], duplicates: frozenset[int], refused: Mapping[int, Refused]
-) -> list[ItemOut]:
-    """What became of each item of one kind, in the order of the body."""
-    if not duplicates and not refused:
-        return [ItemOut(id, "accepted") for id in stored]
-    answered = iter(
-        [
-            ItemOut(id, "duplicate" if position in duplicates else "accepted")
-            for position, id in enumerate(stored)
-        ]
-    )
-    return [
-        ItemOut(gone.id, "refused", gone.pointer, gone.reason)
-        if (gone := refused.get(position))
-        else next(answered)
-        for position in range(len(stored) + len(refused))
-    ]
+async def _store(request: Request, principal: Principal, share: Share) -> bytes:
+    state = request.app.state
+    settings: Settings = state.settings
+    configurations: Configurations = state.configurations
+    store: EventStore = state.event_store
+    now = datetime.now(UTC)
+    body = await received_body(request, share, settings.max_body_bytes)
+    latest = latest_time(now, settings.event_future_seconds)
+    terms = Terms(configurations.of(principal.environment_id), now, latest)
+    sender = Sender(principal.place, principal.public_id, settings.max_batch_items)
+    is_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() == lines.MEDIA_TYPE
+    read_whole, read_each = _READERS[is_lines]
+    found = read_whole(body, sender, terms)
+    if found is None:
+        async with share.alone():
+            # Another process may have started just now what an exposure is of.
+            await asyncio.to_thread(configurations.catch_up)
+            terms = replace(terms, configuration=configurations.of(principal.environment_id))
+            found = await asyncio.to_thread(read_each, body, sender, terms)
+    return encoded_answer(found, await store.append(found.batch))

@@ -8,41 +8,18 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import msgspec
+from itertools import chain
 
 from equipoise.configuration import Configuration, Experiment
 from equipoise_service import keys
 from equipoise_service.events.identifiers import id_bytes
-from equipoise_service.events.schemas import (
-    MAX_PROPERTIES_BYTES,
-    MAX_PROPERTIES_DEPTH,
-    EventIn,
-    ExposureIn,
-)
-from equipoise_service.nesting import depth
+from equipoise_service.events.refusals import Refusal
+from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.units import settle, units_refusal
 
+_NOT_A_KEY = "must be lower-case letters, digits, '.', '_' and '-'"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = re.compile(keys.PATTERN)
-_NUL_ESCAPE = "\\u0000"
-_encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an item is refused.
-
-    Attributes:
-        field: JSON pointer to the field, from the item.
-        reason: What is wrong with it, and what would be right.
-    """
-
-    field: str
-    reason: str
-
-
-TOO_DEEP = Refusal("/properties", f"must not nest deeper than {MAX_PROPERTIES_DEPTH} levels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +28,12 @@ class Terms:
 
     Attributes:
         configuration: The environment's present configuration.
+        received_at: When their batch came.
         latest: The latest time that an item may have.
     """
 
     configuration: Configuration
+    received_at: datetime
     latest: datetime
 
 
@@ -65,43 +44,23 @@ def latest_time(now: datetime, future_seconds: float) -> datetime:
 
 
 def exposures_refusal(exposures: Sequence[ExposureIn], terms: Terms) -> Refusal | None:
-    """Why these exposures cannot all be stored; nothing when they can."""
+    """Why these exposures cannot all be stored; nothing when they can, and each has its experiment's unit."""
     if not exposures:
         return None
     return (
         _common_refusal(exposures, terms)
+        or settle(exposures, terms.configuration)
         or _text_refusal("/experiment", (each.experiment for each in exposures))
         or _text_refusal("/variant", (each.variant for each in exposures))
         or _assignment_refusal(exposures, terms.configuration)
     )
 
 
-def events_refusal(
-    events: Sequence[EventIn], properties: Sequence[str | None], terms: Terms
-) -> Refusal | None:
-    """Why these events cannot all be stored; nothing when they can.
-
-    Args:
-        events: The events.
-        properties: The properties of each as JSON, from `properties_text`.
-        terms: What they are judged by.
-    """
+def events_refusal(events: Sequence[EventIn], terms: Terms) -> Refusal | None:
+    """Why these events cannot all be stored, their properties apart; nothing when they can."""
     if not events:
         return None
-    return (
-        _common_refusal(events, terms)
-        or _text_refusal("/name", (each.name for each in events))
-        or _properties_refusal(events, properties)
-    )
-
-
-def properties_text(events: Iterable[EventIn]) -> list[str | None]:
-    """The properties of each event as compact JSON.
-
-    Raises:
-        RecursionError: They nest far too deeply.
-    """
-    return [None if each.properties is None else _encode(each.properties).decode() for each in events]
+    return _common_refusal(events, terms) or _text_refusal("/name", (each.name for each in events))
 
 
 def _common_refusal(items: Sequence[ExposureIn] | Sequence[EventIn], terms: Terms) -> Refusal | None:
@@ -114,9 +73,17 @@ def _common_refusal(items: Sequence[ExposureIn] | Sequence[EventIn], terms: Term
         return Refusal("/time", f"must not lie before {EARLIEST:%Y-%m-%d}")
     if max(times) > terms.latest:
         return Refusal("/time", f"lies too far ahead: the latest now is {terms.latest:%Y-%m-%dT%H:%M:%SZ}")
-    if not all(_KEY.fullmatch(unit_type) for unit_type in {each.unit_type for each in items}):
-        return Refusal("/unit_type", "must be lower-case letters, digits, '.', '_' and '-'")
-    return _text_refusal("/unit", (each.unit for each in items))
+    unit_types = {each.unit_type for each in items}
+    if not all(map(_KEY.fullmatch, unit_types)):
+        return Refusal("/unit_type", _NOT_A_KEY)
+    several = [each.units for each in items if each.units]
+    if not all(map(_KEY.fullmatch, chain.from_iterable(several))):
+        return Refusal("/units", f"unit types {_NOT_A_KEY}")
+    return (
+        units_refusal(items)
+        or _text_refusal("/unit", (each.unit for each in items))
+        or _text_refusal("/units", (unit for units in several for unit in units.values()))
+    )
 
 
 def _text_refusal(field: str, texts: Iterable[str]) -> Refusal | None:
@@ -152,28 +119,3 @@ def _variants(configuration: Configuration, experiment: Experiment, revision: in
         return experiment.variants
     # The flag keeps the variants of earlier revisions, whose exposures may come late.
     return configuration.flags[experiment.flag].variants
-
-
-def _properties_refusal(events: Sequence[EventIn], properties: Sequence[str | None]) -> Refusal | None:
-    for event, text in zip(events, properties, strict=True):
-        if text is None:
-            continue
-        if len(text) * 4 > MAX_PROPERTIES_BYTES and len(text.encode()) > MAX_PROPERTIES_BYTES:
-            return Refusal("/properties", f"must be at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON")
-        # Both texts say 'perhaps', cheaply; the walk over the values decides. The depth comes first, because
-        # the other walk needs stack.
-        if text.count("{") + text.count("[") > MAX_PROPERTIES_DEPTH and depth(event.properties) > (
-            MAX_PROPERTIES_DEPTH
-        ):
-            return TOO_DEEP
-        if _NUL_ESCAPE in text and _holds_nul(event.properties):
-            return Refusal("/properties", "must not hold a NUL character or half of a surrogate pair")
-    return None
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in name or _holds_nul(each) for name, each in value.items())
-    return isinstance(value, list) and any(_holds_nul(each) for each in value)

@@ -1,16 +1,17 @@
 """What goes over the wire about exposures and events: one definition decodes it and documents it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 MAX_UNIT_LENGTH = 512
 MAX_NAME_LENGTH = 200
 MAX_PROPERTIES_BYTES = 8192
 MAX_PROPERTIES_DEPTH = 32
 MAX_DROP_REASONS = 32
+MAX_UNITS = 8
 _KEY_LENGTH = 128
 
 Id = Annotated[
@@ -30,6 +31,14 @@ UnitType = Annotated[
     str,
     Meta(min_length=1, max_length=_KEY_LENGTH, description="What kind of unit it is, such as `user`."),
 ]
+Units = Annotated[
+    dict[UnitType, Unit],
+    Meta(
+        min_length=1,
+        max_length=MAX_UNITS,
+        description="Several units that took part, by unit type, such as the user and the user's account.",
+    ),
+]
 Key = Annotated[str, Meta(min_length=1, max_length=_KEY_LENGTH)]
 Revision = Annotated[
     int,
@@ -37,9 +46,13 @@ Revision = Annotated[
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, description="What happened.")]
 Value = Annotated[float, Meta(description="A finite number, such as an amount.")]
+# Decoded one by one, after its size is known: what small text can grow to in memory is never held for all.
 Properties = Annotated[
-    dict[str, Any],
-    Meta(description=f"Anything else: an object of at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON."),
+    msgspec.Raw,
+    Meta(
+        description=f"Anything else: an object of at most {MAX_PROPERTIES_BYTES:,} bytes as compact JSON.",
+        extra_json_schema={"type": ["object", "null"]},
+    ),
 ]
 
 DropReason = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z_]+$")]
@@ -53,42 +66,46 @@ class ExposureIn(msgspec.Struct, gc=False):
     Attributes:
         id: Identifies the exposure.
         time: When.
-        unit: The unit's id.
         experiment: Key of the experiment.
         variant: Key of the variant that the unit met.
+        unit: The unit's id; empty when `units` has it.
         unit_type: The experiment's unit type.
+        units: Units by unit type, that of the experiment among them.
         revision: The experiment's revision that assigned the unit.
     """
 
     id: Id
     time: Time
-    unit: Unit
     experiment: Key
     variant: Key
+    unit: Unit = ""
     unit_type: UnitType = "user"
+    units: Units | None = None
     revision: Revision | None = None
 
 
-class EventIn(msgspec.Struct):
+class EventIn(msgspec.Struct, gc=False):
     """Something that a unit did.
 
     Attributes:
         id: Identifies the event.
         time: When.
-        unit: The unit's id.
         name: What happened.
+        unit: The unit's id; empty when only `units` has any.
         unit_type: What kind of unit it is.
+        units: Further units that it belongs to, by unit type.
         value: A number that belongs to it.
-        properties: Anything else.
+        properties: Anything else, as JSON.
     """
 
     id: Id
     time: Time
-    unit: Unit
     name: Name
+    unit: Unit = ""
     unit_type: UnitType = "user"
+    units: Units | None = None
     value: Value | None = None
-    properties: Properties | None = None
+    properties: Properties | UnsetType = UNSET
 
 
 class DroppedIn(msgspec.Struct):
@@ -132,6 +149,29 @@ class RawBatchIn(msgspec.Struct):
     dropped: DroppedIn | None = None
 
 
+class ExposureLine(ExposureIn, tag_field="kind", tag="exposure", gc=False):
+    """An exposure as a line of newline-delimited JSON."""
+
+
+class EventLine(EventIn, tag_field="kind", tag="event", gc=False):
+    """An event as a line of newline-delimited JSON."""
+
+
+class BatchLine(msgspec.Struct, tag_field="kind", tag="batch"):
+    """What newline-delimited JSON may begin with: what a batch says beside its items.
+
+    Attributes:
+        sent_at: When the batch was sent, by the sender's clock.
+        dropped: What the sender has given up since it began.
+    """
+
+    sent_at: Time | None = None
+    dropped: DroppedIn | None = None
+
+
+Line = ExposureLine | EventLine | BatchLine
+
+
 class ItemOut(msgspec.Struct, omit_defaults=True, gc=False):
     """What became of one item.
 
@@ -165,3 +205,19 @@ class BatchOut(msgspec.Struct):
     refused: int
     exposures: list[ItemOut]
     events: list[ItemOut]
+
+
+class LinesOut(msgspec.Struct):
+    """What became of a batch of newline-delimited JSON.
+
+    Attributes:
+        accepted: How many items were stored now.
+        duplicate: How many had been stored before.
+        refused: How many were refused.
+        items: What became of each item, in the order of their lines.
+    """
+
+    accepted: int
+    duplicate: int
+    refused: int
+    items: list[ItemOut]

@@ -1,7 +1,7 @@
 """Request bodies within limits: every body is read, decompressed and bounded before a route sees it."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +12,9 @@ from equipoise_service.http.problems import error_response
 _GZIP = 16 + zlib.MAX_WBITS
 # Each member copies what follows it, so that a body of empty ones would keep the process busy for minutes.
 _MOST_MEMBERS = 100
+# JSON shrinks to a tenth, to a fiftieth when it repeats itself; DEFLATE's most is 1,032 to 1.
+_MOST_RATIO = 250
+_ANY_RATIO_BYTES = 1 << 20
 
 
 class BoundedBodies:
@@ -23,16 +26,22 @@ class BoundedBodies:
         app: What it hands on to.
         limit: For every route that has no limit of its own.
         limits: Those of routes that need more, by the beginning of their paths.
+        unread: Paths of routes that read their bodies by themselves.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, limits: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int, limits: Mapping[str, int], unread: Collection[str]) -> None:
         self.app = app
         self.limit = limit
         self.limits = limits
+        self.unread = unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if (
+            scope["type"] != "http"
+            or scope["method"] in ("GET", "HEAD", "OPTIONS")
+            or (scope["path"] in self.unread)
+        ):
             await self.app(scope, receive, send)
             return
         try:
@@ -87,10 +96,12 @@ def decompress(data: bytes, limit: int) -> bytes:
 
     Raises:
         ContentTooLarge: The result is larger than `limit`.
-        BadRequest: The data is not gzip, has too many members, or ends too early.
+        BadRequest: The data is not gzip, grows more than any text does, has too many members, or ends too
+            early.
     """
     parts: list[bytes] = []
-    room = limit
+    most = most_decompressed(len(data), limit)
+    room = most
     try:
         while data:
             if len(parts) == _MOST_MEMBERS:
@@ -100,6 +111,10 @@ def decompress(data: bytes, limit: int) -> bytes:
             member = zlib.decompressobj(_GZIP)
             part = member.decompress(data, room + 1)
             room -= len(part)
+            if room < 0 and most < limit:
+                raise BadRequest(
+                    f"The gzip body grows to more than {_MOST_RATIO} times its size. Send it uncompressed."
+                )
             if room < 0:
                 raise ContentTooLarge(limit)
             if not member.eof:
@@ -109,6 +124,11 @@ def decompress(data: bytes, limit: int) -> bytes:
     except zlib.error:
         raise BadRequest("The body is not gzip, although Content-Encoding says so.") from None
     return b"".join(parts)
+
+
+def most_decompressed(size: int, limit: int) -> int:
+    """The most bytes that gzip data of a size may become."""
+    return min(limit, max(_ANY_RATIO_BYTES, _MOST_RATIO * size))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -8,7 +8,7 @@ import msgspec
 from equipoise.configuration import Configuration, parse
 from equipoise.identifiers import uuid7
 from equipoise_service.events.batches import Batch
-from equipoise_service.events.reading import Reading, read_each, read_whole
+from equipoise_service.events.reading import Reading, Sender, read_each, read_whole
 from equipoise_service.events.rules import Terms, latest_time
 from equipoise_service.events.stores.store import EventStore
 
@@ -64,7 +64,8 @@ def document() -> dict[str, Any]:
 
 
 CONFIGURATION: Configuration = parse(document())
-TERMS = Terms(CONFIGURATION, latest_time(NOW, 86_400))
+TERMS = Terms(CONFIGURATION, NOW, latest_time(NOW, 86_400))
+SENDER = Sender(PLACE, "k1", 10_000)
 
 
 def exposure(**changes: Any) -> dict[str, Any]:
@@ -91,13 +92,13 @@ def body(exposures: list[Any] | None = None, events: list[Any] | None = None, **
 
 def read(content: bytes, place: str = PLACE, max_items: int = 10_000) -> Reading:
     """A body as the route reads it."""
-    asked = content, place, TERMS, max_items
+    asked = content, Sender(place, "k1", max_items), TERMS
     return read_whole(*asked) or read_each(*asked)
 
 
 def batch(exposures: list[Any] | None = None, events: list[Any] | None = None, place: str = PLACE) -> Batch:
     """Items in which nothing is wrong, ready for the store."""
-    reading = read_whole(body(exposures, events), place, TERMS, 1_000_000)
+    reading = read_whole(body(exposures, events), Sender(place, "k1", 1_000_000), TERMS)
     assert reading is not None
     return reading.batch
 

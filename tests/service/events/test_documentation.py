@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.service.events.items import PLACE, TERMS
+from tests.service.events.items import SENDER, TERMS
 
 from equipoise_service.events.endpoints import router
 from equipoise_service.events.reading import read_whole
@@ -60,7 +60,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_examples_are_what_is_sent_and_answered() -> None:
     sent, answered = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     known = sent.replace("new-landing-page", "page")
-    assert read_whole(known.encode(), PLACE, TERMS, 10) is not None
+    assert read_whole(known.encode(), SENDER, TERMS) is not None
     answer = msgspec.json.decode(answered, type=BatchOut)
     statuses = [each.status for each in answer.exposures + answer.events]
     assert [statuses.count("accepted"), statuses.count("duplicate"), statuses.count("refused")] == [

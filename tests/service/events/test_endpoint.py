@@ -182,8 +182,8 @@ def test_the_document_describes_the_route(service: Service) -> None:
     assert set(route["responses"]) == {"200", "400", "401", "403", "413", "415", "422", "503"}
     assert route["security"]
     schemas = document["components"]["schemas"]
-    assert set(schemas["ExposureIn"]["required"]) == {"id", "time", "unit", "experiment", "variant"}
-    assert set(schemas["EventIn"]["required"]) == {"id", "time", "unit", "name"}
+    assert set(schemas["ExposureIn"]["required"]) == {"id", "time", "experiment", "variant"}
+    assert set(schemas["EventIn"]["required"]) == {"id", "time", "name"}
     assert schemas["EventIn"]["properties"]["id"]["format"] == "uuid"
     assert "RawBatchIn" not in schemas
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.service.events.items import CONFIGURATION, NOW, PLACE, TERMS, body, event, exposure, later, read
+from tests.service.events.items import CONFIGURATION, NOW, SENDER, TERMS, body, event, exposure, later, read
 
 from equipoise_service.errors import BadRequest, InvalidPayload
 from equipoise_service.events.identifiers import id_bytes
@@ -171,7 +171,7 @@ def test_an_item_that_is_no_object_is_refused(items: list[Any], reason: str) -> 
     ids=lambda value: repr(value)[:40],
 )
 def test_what_lies_within_the_limits_is_taken_whole(changes: dict[str, Any]) -> None:
-    assert read_whole(body([], [event(**changes)]), PLACE, TERMS, 10) is not None
+    assert read_whole(body([], [event(**changes)]), SENDER, TERMS) is not None
 
 
 @pytest.mark.parametrize(
@@ -224,10 +224,17 @@ def test_what_nests_without_end_is_a_bad_request() -> None:
         read(b'{"events": [{"properties": {"a": ' + deep + b"}}]}")
 
 
-def test_invalid_utf8_is_a_bad_request_and_says_where() -> None:
-    content = body([], [event(unit="HERE")]).replace(b"HERE", b"\xff\xfe")
-    with pytest.raises(BadRequest, match=f"byte {content.index(0xFF)}"):
-        read(content)
+@pytest.mark.parametrize("field", ["unit", "name", "properties"])
+def test_invalid_utf8_costs_only_its_item(field: str) -> None:
+    bad = event(**{field: {"a": ["HERE"]} if field == "properties" else "HERE"})
+    content = body([exposure()], [event(), bad, event()]).replace(b"HERE", b"a\xff\xfe")
+    reading = read(content)
+    assert list(reading.refused_events) == [1]
+    refused = reading.refused_events[1]
+    assert "is not UTF-8" in refused.reason
+    assert refused.id == bad["id"]
+    assert "a\ufffd\ufffd" in refused.item
+    assert len(reading.batch.exposures) + len(reading.batch.events) == 3
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,7 @@ def test_an_exposure_without_a_revision_gets_the_present_one() -> None:
 
 
 def test_a_variant_that_was_taken_out_still_gets_the_exposures_of_its_revision() -> None:
-    reading = read_whole(body([exposure(variant="gone", revision=2)]), PLACE, TERMS, 10)
+    reading = read_whole(body([exposure(variant="gone", revision=2)]), SENDER, TERMS)
     assert reading is not None
     assert reading.batch.exposures[0].variant == "gone"
 
@@ -288,7 +295,7 @@ ITEMS = st.one_of(
 def test_the_whole_and_the_single_reading_agree(items: list[tuple[bool, dict[str, Any]]]) -> None:
     exposures = [item for item in items if "experiment" in item[1]]
     events = [item for item in items if "experiment" not in item[1]]
-    asked = body([each for _, each in exposures], [each for _, each in events]), PLACE, TERMS, 100
+    asked = body([each for _, each in exposures], [each for _, each in events]), SENDER, TERMS
     whole, each = read_whole(*asked), read_each(*asked)
     assert (whole is not None) == all(good for good, _ in items)
     if whole is not None:
