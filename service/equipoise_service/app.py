@@ -28,6 +28,7 @@ from equipoise_service.ofrep import documentation as ofrep_documentation
 from equipoise_service.ofrep import endpoints as ofrep
 from equipoise_service.ofrep import failures as ofrep_failures
 from equipoise_service.ofrep.origins import PageOrigins
+from equipoise_service.previews import endpoints as previews
 from equipoise_service.readouts import endpoints as readouts
 from equipoise_service.recomputation import endpoints as recomputation
 from equipoise_service.resources import Resources, open_resources
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         flags,
         rollouts,
         segments,
+        previews,
         metrics,
         sources,
         evaluation,
