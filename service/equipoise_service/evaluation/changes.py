@@ -26,13 +26,13 @@ class Changes:
 
     Args:
         limit: Most subscribers at once.
-        delay: Seconds until subscribers are woken. Who wakes asks for the configuration and may meet another
-            process, which has to have it by then.
+        delay: Seconds from when this process knows of a change until every other one does. Whoever is told
+            of it asks for the configuration, and may meet another process.
     """
 
     def __init__(self, limit: int, delay: float = 0.0) -> None:
         self._limit = limit
-        self._delay = delay
+        self.delay = delay
         self._count = 0
         self._of_key: Counter[str] = Counter()
         self._waiting: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
@@ -40,14 +40,14 @@ class Changes:
         self.closed = False
 
     def announce(self, environment_ids: Iterable[int]) -> None:
-        """Wake the subscribers of these environments, after the delay."""
+        """Wake the subscribers of these environments."""
         for environment_id in environment_ids:
-            self._in_loop(self._delay, environment_id)
+            self._in_loop(environment_id)
 
     def close(self) -> None:
         """Let every stream end, and admit no other."""
         self.closed = True
-        self._in_loop(0, None)
+        self._in_loop(None)
 
     @contextmanager
     def subscribe(self, environment_id: int, key: str) -> Iterator[asyncio.Event]:
@@ -83,12 +83,12 @@ class Changes:
             if not self._waiting[environment_id]:
                 del self._waiting[environment_id]
 
-    def _in_loop(self, delay: float, environment_id: int | None) -> None:
+    def _in_loop(self, environment_id: int | None) -> None:
         if self._loop is None:
             return
         # RuntimeError: the loop has ended, and every stream with it.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._wake, environment_id)
+            self._loop.call_soon_threadsafe(self._wake, environment_id)
 
     def _wake(self, environment_id: int | None) -> None:
         """Wake the subscribers of an environment, or all of them."""

@@ -65,7 +65,7 @@ class ChangeStream(Response):
             try:
                 while not gone.done() and not self._changes.closed and self._is_admitted():
                     changed.clear()
-                    await send({"type": "http.response.body", "body": self._news(), "more_body": True})
+                    await send({"type": "http.response.body", "body": await self._news(), "more_body": True})
                     with suppress(TimeoutError):
                         await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
             finally:
@@ -79,10 +79,12 @@ class ChangeStream(Response):
             return False
         return True
 
-    def _news(self) -> bytes:
+    async def _news(self) -> bytes:
         served = self._configurations.served(self._principal.environment_id)
         if served.digest == self._seen:
             return _COMMENT
+        # What was read before the wait is told: what came meanwhile has its own.
+        await asyncio.sleep(self._changes.delay)
         self._seen = served.digest
         name, data = self._message(served)
         return f"id: {served.digest}\nevent: {name}\ndata: ".encode() + data + b"\n\n"
