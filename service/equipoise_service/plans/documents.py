@@ -1,19 +1,37 @@
-"""The analysis plan that a readout follows."""
+"""The analysis plan that a readout follows, complete and by itself."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Definition, Direction, Role
+from equipoise_service.metrics.schemas import Definition, Direction, Metric, Role
+from equipoise_service.plans.schemas import Design, MarginScale, Method, PlanIn, Positive, Target, Units
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
 
 # A file has no events, so nothing of a definition but its type says anything about its rows.
-_OF_COLUMNS = {"key", "type", "role", "direction", "event", "column", "source", "version"}
+_OF_COLUMNS = {
+    "key",
+    "type",
+    "role",
+    "direction",
+    "event",
+    "column",
+    "source",
+    "version",
+    "margin",
+    "mde",
+    "scale",
+}
 _PLAIN = {
     name: field.get_default() for name, field in Definition.model_fields.items() if name not in _OF_COLUMNS
 }
+
+
+DEFAULT_TUNING_UNITS = 10_000
+"""Units at which a confidence sequence is tightest where a plan has no horizon in units."""
 
 
 class PlannedVariant(BaseModel):
@@ -38,14 +56,31 @@ class PlannedMetric(Definition):
     column: str | None = Field(None, description="Column of the file that it is made of.")
     source: str | None = Field(None, description="Key of the source of its events; null: the event store.")
     version: int | None = Field(None, description="Version of the stored metric; null: it was given here.")
+    margin: Positive | None = Field(
+        None, description="Of a guardrail: the largest acceptable loss; null: it is watched for harm only."
+    )
+    mde: Positive | None = Field(None, description="Of a success metric: the smallest effect to be found.")
+    scale: MarginScale = Field(MarginScale.LIFT, description="What margin and mde are measured in.")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.event is None) == (self.column is None):
             raise ValueError("a metric is made of events or of a column")
+        if self.margin is not None and self.role is not Role.GUARDRAIL:
+            raise ValueError(f"only a guardrail has a margin; {self.key} is a {self.role} metric")
+        if self.mde is not None and self.role is not Role.SUCCESS:
+            raise ValueError(f"only a success metric has an effect to find; {self.key} is a {self.role} one")
+        losable = self.scale is MarginScale.DIFFERENCE or self.direction is Direction.DECREASE
+        if self.margin is not None and self.margin >= 1 and not losable:
+            raise ValueError(f"the margin of {self.key} is {self.margin:g}; nothing can lose 100 % or more")
         if self.column is not None and self.model_dump(exclude=_OF_COLUMNS) != _PLAIN:
             raise ValueError("a metric made of a column has no aggregation, filters or window")
         return self
+
+    @property
+    def matures(self) -> bool:
+        """Whether a unit counts only once its window has passed."""
+        return self.measure.matures_after > 0
 
     @property
     def measure(self) -> Measure:
@@ -62,10 +97,14 @@ class PlannedMetric(Definition):
             denominator=self.denominator,
             winsorize=self.winsorize,
             pre_period_days=self.pre_period_days,
+            quantile=self.quantile,
+            level=self.level,
+            steps=self.steps,
+            within_hours=self.within_hours,
         )
 
 
-class Plan(BaseModel):
+class Plan(Design):
     """What was decided before the data came."""
 
     model_config = _CONFIG
@@ -73,10 +112,10 @@ class Plan(BaseModel):
     unit_type: str = Field(description="What is randomised.")
     variants: list[PlannedVariant] = Field(description="The arms.")
     metrics: list[PlannedMetric] = Field(description="What is measured, the most important first.")
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="Two-sided level of each comparison; the intervals cover 1 − alpha."
+    method: Method = Field(Method.FIXED_HORIZON, description="The inference.")
+    tuning_units: Units = Field(
+        DEFAULT_TUNING_UNITS, description="Units at which the confidence sequences are tightest."
     )
-    method: Literal["fixed-horizon"] = Field("fixed-horizon", description="The inference.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -108,3 +147,34 @@ class Plan(BaseModel):
     def measures(self) -> tuple[Measure, ...]:
         """How the values of units come about, metric by metric."""
         return tuple(metric.measure for metric in self.metrics)
+
+
+def make_plan(
+    design: PlanIn, *, unit_type: str, variants: Sequence[PlannedVariant], metrics: Sequence[Metric]
+) -> Plan:
+    """The complete plan: every default resolved, so that it says the same whatever later defaults are.
+
+    Raises:
+        ValueError: The design does not fit the metrics.
+    """
+    horizon = design.horizon
+    units = horizon.units if horizon is not None else None
+    tuning = design.tuning_units or (max(1, units // 2) if units else DEFAULT_TUNING_UNITS)
+    return Plan(
+        **design.model_dump(exclude={"targets", "method", "tuning_units"}),
+        unit_type=unit_type,
+        variants=list(variants),
+        metrics=[planned_metric(metric, design.targets.get(metric.key)) for metric in metrics],
+        method=design.inference,
+        tuning_units=tuning,
+    )
+
+
+def planned_metric(metric: Metric, target: Target | None) -> PlannedMetric:
+    """A metric with what is asked of it.
+
+    Raises:
+        ValueError: The target does not fit the metric's role.
+    """
+    asked = {} if target is None else target.model_dump()
+    return PlannedMetric.model_validate(metric.model_dump() | asked)

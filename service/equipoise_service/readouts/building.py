@@ -1,15 +1,22 @@
-"""From a plan and the statistics to the readout: a pure function."""
+"""From a plan, its looks and the statistics to the readout: a pure function."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
 from equipoise_service.canonical import digest
-from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.readouts.comparisons import Cuts, Side, compare
-from equipoise_service.readouts.health import check_health
-from equipoise_service.readouts.schemas import SCHEMA, Arm, MetricResult
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.looks import Look
+from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.comparisons import Cuts, Pair, Side, pair_of, statistics_out
+from equipoise_service.readouts.health import check_health, quality_of
+from equipoise_service.readouts.progress import Moment, moment_of
+from equipoise_service.readouts.recommendation import recommend
+from equipoise_service.readouts.results import Results, results_of
+from equipoise_service.readouts.schemas import SCHEMA, Arm, Deviation, Locked, Progress, Recommendation
 from equipoise_service.readouts.summary import summarise
 
 
@@ -21,24 +28,49 @@ class Provenance:
         experiment: The experiment's key, or the name of a file.
         revision: Number of the revision; None for a file.
         generated_at: When the readout is computed.
+        started_at: When the randomisation began; None for a file.
+        ended_at: When it ended, if it did.
+        traffic: Share of units that take part; None for a file.
+        locked: The lock of the plan, if it was locked.
+        deviations: What was changed of the plan since then.
     """
 
     experiment: str
     revision: int | None
     generated_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    traffic: float | None = None
+    locked: Locked | None = None
+    deviations: Sequence[Deviation] = ()
 
 
-def build_readout(plan: Plan, statistics: Statistics, provenance: Provenance) -> dict[str, Any]:
-    """Computes a readout; `schemas.Readout` describes it.
+def build_readout(
+    plan: Plan, statistics: Statistics, provenance: Provenance, looks: Sequence[Look] = ()
+) -> dict[str, Any]:
+    """Computes a readout; `schemas.Readout` describes it. It spends nothing.
 
     Args:
         plan: What was planned.
         statistics: The sufficient statistics of each arm, with the plan's metrics.
         provenance: Where they come from.
+        looks: The looks that were taken so far.
     """
+    pairs = _pairs(plan, statistics)
+    found = statistics_digest(plan, statistics)
+    moment = moment_of(
+        plan,
+        mature_units(plan, statistics),
+        looks,
+        found,
+        generated_at=provenance.generated_at,
+        started_at=provenance.started_at,
+        ended_at=provenance.ended_at,
+    )
     arms = _arms(plan, statistics)
-    health = check_health(plan, statistics)
-    metrics = [_metric(plan, metric, statistics) for metric in plan.metrics]
+    results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
+    health = check_health(plan, statistics, results.compared, complete=moment.complete)
+    recommendation = _recommendation(plan, moment, results, health, provenance)
     plan_document = plan.model_dump(mode="json")
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -46,12 +78,23 @@ def build_readout(plan: Plan, statistics: Statistics, provenance: Provenance) ->
         "revision": provenance.revision,
         "generated_at": timestamp(provenance.generated_at),
         "watermark": None if statistics.watermark is None else timestamp(statistics.watermark),
+        "started_at": None if provenance.started_at is None else timestamp(provenance.started_at),
+        "ended_at": None if provenance.ended_at is None else timestamp(provenance.ended_at),
+        "traffic": provenance.traffic,
         "plan": plan_document,
         "plan_digest": digest(plan_document),
+        "locked": None if provenance.locked is None else provenance.locked.model_dump(mode="json"),
+        "deviations": [each.model_dump(mode="json") for each in provenance.deviations],
+        "statistics_digest": found,
+        "looks": [look.model_dump(mode="json") for look in looks],
+        "progress": _progress(moment).model_dump(mode="json"),
         "arms": [arm.model_dump(mode="json") for arm in arms],
         "health": health.model_dump(mode="json"),
-        "metrics": [metric.model_dump(mode="json") for metric in metrics],
-        "summary": summarise(plan, arms, health, metrics),
+        "metrics": [metric.model_dump(mode="json") for metric in results.metrics],
+        "recommendation": recommendation.model_dump(mode="json"),
+        "summary": summarise(
+            plan, arms, health, results.metrics, recommendation, deviations=len(provenance.deviations)
+        ),
     }
     return {**document, "digest": digest(document)}
 
@@ -67,6 +110,37 @@ def timestamp(moment: datetime) -> str:
     return aware.isoformat().replace("+00:00", "Z")
 
 
+def statistics_digest(plan: Plan, statistics: Statistics) -> str:
+    """The digest of everything that the numbers of a readout follow from, whenever it was computed."""
+    return digest(
+        {
+            "units": {arm.variant: arm.units for arm in _arms(plan, statistics)},
+            "crossovers": statistics.crossovers,
+            "metrics": {
+                metric.key: {
+                    "cut": statistics.cuts.get(metric.key, {}).get("y"),
+                    "cut_before": statistics.cuts.get(metric.key, {}).get("y_before"),
+                    "arms": {
+                        variant: statistics_out(_side(statistics, variant, plan, metric.key)).model_dump(
+                            mode="json"
+                        )
+                        for variant in plan.weights
+                    },
+                }
+                for metric in plan.metrics
+            },
+        }
+    )
+
+
+def mature_units(plan: Plan, statistics: Statistics) -> dict[str, int]:
+    """Units of the planned arms whose window has passed, by metric."""
+    return {
+        metric.key: sum(_side(statistics, variant, plan, metric.key).values.n for variant in plan.weights)
+        for metric in plan.metrics
+    }
+
+
 def _arms(plan: Plan, statistics: Statistics) -> list[Arm]:
     whole = sum(plan.weights.values())
     unplanned = [variant for variant in statistics.arms if variant not in plan.weights]
@@ -80,29 +154,66 @@ def _arms(plan: Plan, statistics: Statistics) -> list[Arm]:
     ]
 
 
-def _metric(plan: Plan, metric: PlannedMetric, statistics: Statistics) -> MetricResult:
-    control = _side(statistics, plan.control, metric)
-    found = statistics.cuts.get(metric.key, {})
-    cuts = Cuts(found.get("y"), found.get("y_before"))
-    return MetricResult(
-        metric=metric.key,
-        role=metric.role,
-        cut=cuts.measured,
-        cut_before=cuts.before,
-        comparisons=[
-            compare(_side(statistics, variant, metric), control, plan.alpha, cuts)
-            for variant in plan.treatments
-        ],
-    )
+def _pairs(plan: Plan, statistics: Statistics) -> dict[str, list[Pair]]:
+    """For each metric the pairs of arms: each treatment and the control, then the treatments themselves."""
+    treatments = plan.treatments
+    between = [(later, earlier) for i, later in enumerate(treatments) for earlier in treatments[:i]]
+    wanted = [*((variant, plan.control) for variant in treatments), *between]
+    found = {}
+    for metric in plan.metrics:
+        known = statistics.cuts.get(metric.key, {})
+        cuts = Cuts(known.get("y"), known.get("y_before"))
+        sides = {variant: _side(statistics, variant, plan, metric.key) for variant in plan.weights}
+        found[metric.key] = [pair_of(sides[variant], sides[baseline], cuts) for variant, baseline in wanted]
+    return found
 
 
 def _arm(statistics: Statistics, variant: str) -> ArmStatistics:
     return statistics.arms.get(variant) or ArmStatistics(0, {})
 
 
-def _side(statistics: Statistics, variant: str, metric: PlannedMetric) -> Side:
+def _side(statistics: Statistics, variant: str, plan: Plan, key: str) -> Side:
     arm = _arm(statistics, variant)
-    values = arm.values.get(metric.key)
-    return Side(
-        variant, no_values(metric.measure, 0) if values is None else values, arm.immature.get(metric.key, 0)
+    values = arm.values.get(key)
+    if values is None:
+        values = no_values(next(each.measure for each in plan.metrics if each.key == key), 0)
+    return Side(variant, values, arm.immature.get(key, 0))
+
+
+def _daily_units(statistics: Statistics, provenance: Provenance) -> float | None:
+    """Units a day at full traffic, by the pace so far; None before a day has passed."""
+    if provenance.started_at is None or not provenance.traffic:
+        return None
+    until = provenance.ended_at or provenance.generated_at
+    days = (until - provenance.started_at) / timedelta(days=1)
+    units = sum(arm.units for arm in statistics.arms.values())
+    return units / days / provenance.traffic if days >= 1 else None
+
+
+def _progress(moment: Moment) -> Progress:
+    return Progress(
+        units=moment.units,
+        fraction=moment.fraction,
+        look=moment.looks[-1].number if moment.at_look else None,
+        valid=moment.valid,
+        reason=moment.reason,
+        complete=moment.complete,
+    )
+
+
+def _recommendation(
+    plan: Plan, moment: Moment, results: Results, health: Health, provenance: Provenance
+) -> Recommendation:
+    ends_at = None
+    if plan.horizon is not None and plan.horizon.days is not None and provenance.started_at is not None:
+        ends_at = timestamp(provenance.started_at + timedelta(days=plan.horizon.days))
+    over = provenance.ended_at is not None or (moment.fraction is not None and moment.fraction >= 1)
+    return recommend(
+        plan,
+        moment,
+        results.questions,
+        quality=quality_of(health),
+        gains=results.gains,
+        ends_at=ends_at,
+        final_look_due=plan.method is Method.GROUP_SEQUENTIAL and over and not moment.at_look,
     )

@@ -1,30 +1,39 @@
 """From the sufficient statistics of two arms to a comparison."""
 
+import math
 from dataclasses import dataclass
 
 from equipoise_service.analysis.statistics import ArmValues, NotFinite
+from equipoise_service.readouts.inference import Corrected
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
     Comparison,
     ComparisonStatistics,
     Detail,
     Difference,
+    Impact,
     Lift,
     MeanStatistics,
     MomentsStatistics,
+    Posterior,
     ProportionStatistics,
     Warning,
+    WithoutCovariates,
 )
-from equipoise_stats import Comparison as Conclusion
+from equipoise_service.readouts.schemas import Corrected as CorrectedOut
 from equipoise_stats import (
+    ArmSummary,
+    Compare,
     Counts,
     Cut,
     Effect,
     Estimate,
     Moments,
     NoEstimate,
+    Status,
     adjusted_difference,
     fixed_horizon,
+    guarded_mean_difference,
     mean_difference,
     proportion_difference,
     ratio_difference,
@@ -68,31 +77,88 @@ class Cuts:
         return [Detail(name=name, value=value) for name, value in named.items() if value is not None]
 
 
-def compare(treatment: Side, control: Side, alpha: float, cuts: Cuts) -> Comparison:
-    """Compares a variant with the control.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two arms and what is estimated of their difference.
+
+    Attributes:
+        variant: The variant.
+        baseline: What it is compared with.
+        cuts: Where the values were cut.
+        found: The estimate; where numbers are not finite, one without an answer.
+        plain: The estimate without adjustment for a pre-period; None where there is no adjustment.
+        finite: Whether every number is finite.
+    """
+
+    variant: Side
+    baseline: Side
+    cuts: Cuts
+    found: Estimate | NoEstimate
+    plain: Estimate | NoEstimate | None = None
+    finite: bool = True
+
+
+def pair_of(variant: Side, baseline: Side, cuts: Cuts) -> Pair:
+    """Estimates the difference of two arms, whose statistics are of the same kind."""
+    values, others = variant.values, baseline.values
+    if not (isinstance(values, NotFinite) or isinstance(others, NotFinite)):
+        try:
+            found, plain = _estimates(values, others, cuts)
+            for each in (found, plain):
+                if each is not None:
+                    fixed_horizon(each)  # numbers that overflow do so here
+            return Pair(variant, baseline, cuts, found, plain)
+        except OverflowError:
+            pass  # said by the status of the pair without numbers
+    nothing = NoEstimate("none", Status.UNBOUNDED, _NOT_FINITE, ArmSummary(values.n), ArmSummary(others.n))
+    return Pair(variant, baseline, cuts, nothing, finite=False)
+
+
+def describe(
+    pair: Pair,
+    compare: Compare,
+    *,
+    alpha: float,
+    valid: bool,
+    no_p_value: str | None,
+    corrected: Corrected | None = None,
+    posterior: Posterior | None = None,
+    impact: Impact | None = None,
+) -> Comparison:
+    """Writes a comparison down.
 
     Args:
-        treatment: The variant.
-        control: The control, with statistics of the same kind.
+        pair: The two arms.
+        compare: The inference, with the estimate bound.
         alpha: Two-sided level.
-        cuts: Where the values were cut.
+        valid: Whether anything may be concluded now.
+        no_p_value: Why no p-value is shown; None where it may be.
+        corrected: The comparison corrected within its family.
+        posterior: What a Bayesian plan believes.
+        impact: The projection.
     """
-    statistics = ComparisonStatistics(variant=_statistics_out(treatment), baseline=_statistics_out(control))
-    if isinstance(treatment.values, NotFinite) or isinstance(control.values, NotFinite):
-        return _without_numbers(treatment.variant, control.variant, statistics, cuts)
-    try:
-        result = _conclude(treatment.values, control.values, alpha, cuts)
-    except OverflowError:
-        return _without_numbers(treatment.variant, control.variant, statistics, cuts)
+    if not pair.finite:
+        return _without_numbers(pair)
+    result = compare(alpha=alpha)
+    p = result.test.p_value if no_p_value is None else None
+    detected = result.test.rejected if corrected is None else corrected.rejected
+    shown = None
+    if corrected is not None:
+        interval = corrected.interval
+        finite = interval is not None and all(map(math.isfinite, interval))
+        shown = CorrectedOut(
+            p_value=corrected.p_value, interval=list(interval) if interval and finite else None
+        )
     return Comparison(
-        variant=treatment.variant,
-        baseline=control.variant,
+        variant=pair.variant.variant,
+        baseline=pair.baseline.variant,
         difference=Difference(
             status=result.difference.status,
             reason=result.difference.reason,
             estimate=result.difference.estimate,
             interval=_bounds(result.difference),
-            p_value=result.test.p_value,
+            p_value=p,
+            p_value_reason=None if p is not None else no_p_value or result.test.reason,
         ),
         lift=Lift(
             status=result.lift.status,
@@ -100,14 +166,24 @@ def compare(treatment: Side, control: Side, alpha: float, cuts: Cuts) -> Compari
             estimate=result.lift.estimate,
             interval=_bounds(result.lift),
         ),
+        detected=detected if valid else None,
+        corrected=shown,
+        without_covariates=_without_covariates(pair, compare, alpha),
+        posterior=posterior,
+        impact=impact,
         method=f"{result.estimator} {result.method.name}/{result.method.version}",
         warnings=[Warning(code=notice.code, message=notice.message) for notice in result.warnings],
         details=[
             *(Detail(name=each.name, value=each.value) for each in result.details if not _is_cut(each.name)),
-            *cuts.details,
+            *pair.cuts.details,
         ],
-        statistics=statistics,
+        statistics=_statistics(pair),
     )
+
+
+def moments_of(side: Side) -> Moments | None:
+    """The moments of an arm, where its statistics are moments."""
+    return side.values if isinstance(side.values, Moments) else None
 
 
 def _is_cut(name: str) -> bool:
@@ -115,45 +191,83 @@ def _is_cut(name: str) -> bool:
     return name.startswith("cut_")
 
 
-def _conclude(
-    values: Counts | Moments, baseline_values: Counts | Moments, alpha: float, cuts: Cuts
-) -> Conclusion:
-    if isinstance(values, Counts) and isinstance(baseline_values, Counts):
-        return fixed_horizon(proportion_difference(treatment=values, control=baseline_values), alpha=alpha)
-    if isinstance(values, Moments) and isinstance(baseline_values, Moments):
-        found = _difference(values, baseline_values)
-        if cuts.measured is not None:
-            found = winsorized(found, Cut(upper=cuts.measured))
-        return fixed_horizon(found, alpha=alpha)
-    raise ValueError("the two arms of a comparison have statistics of different kinds")
+def _estimates(
+    values: Counts | Moments, others: Counts | Moments, cuts: Cuts
+) -> tuple[Estimate | NoEstimate, Estimate | NoEstimate | None]:
+    """The estimate, and the one without adjustment where there is an adjustment."""
+    if isinstance(values, Counts) and isinstance(others, Counts):
+        return proportion_difference(treatment=values, control=others), None
+    if not (isinstance(values, Moments) and isinstance(others, Moments)):
+        raise ValueError("the two arms of a comparison have statistics of different kinds")
+    if values.columns != others.columns or values.columns[0] != "y":
+        raise ValueError(f"the arms have the columns {values.columns} and {others.columns}")
+    plain = _plain(values, others)
+    covariates = [column for column in values.columns if column.endswith("_before")]
+    if not covariates:
+        return _cut(plain, cuts), None
+    under = "d" if "d" in values.columns else None
+    adjusted = adjusted_difference(
+        treatment=values, control=others, covariates=covariates, column="y", denominator=under
+    )
+    return _cut(adjusted, cuts), _cut(plain, cuts)
 
 
-def _difference(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
-    if treatment.columns != control.columns or treatment.columns[0] != "y":
-        raise ValueError(f"the arms have the columns {treatment.columns} and {control.columns}")
-    under = "d" if "d" in treatment.columns else None
-    covariates = [column for column in treatment.columns if column.endswith("_before")]
-    if covariates:
-        return adjusted_difference(
-            treatment=treatment, control=control, covariates=covariates, column="y", denominator=under
-        )
-    if under is not None:
+def _plain(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
+    if "d" in treatment.columns:
         return ratio_difference(treatment=treatment, control=control, numerator="y", denominator="d")
-    return mean_difference(treatment=treatment, control=control)
+    if treatment.third is not None and control.third is not None:
+        return guarded_mean_difference(treatment=treatment, control=control, column="y")
+    return mean_difference(treatment=treatment, control=control, column="y")
 
 
-def _without_numbers(variant: str, baseline: str, statistics: ComparisonStatistics, cuts: Cuts) -> Comparison:
+def _cut(found: Estimate | NoEstimate, cuts: Cuts) -> Estimate | NoEstimate:
+    return found if cuts.measured is None else winsorized(found, Cut(upper=cuts.measured))
+
+
+def _without_covariates(pair: Pair, compare: Compare, alpha: float) -> WithoutCovariates | None:
+    """The unadjusted numbers at the same critical value as the adjusted ones."""
+    found, plain = pair.found, pair.plain
+    if not (isinstance(found, Estimate) and isinstance(plain, Estimate)):
+        return None
+    effect = compare(alpha=alpha).difference
+    interval = None
+    if effect.interval is not None and effect.standard_error:
+        radius = (effect.interval.upper - effect.interval.lower) / 2 / effect.standard_error
+        radius *= plain.standard_error
+        interval = [plain.difference - radius, plain.difference + radius]
+    return WithoutCovariates(
+        estimate=plain.difference,
+        interval=interval,
+        variance_removed=1 - found.variance / plain.variance,
+    )
+
+
+def _statistics(pair: Pair) -> ComparisonStatistics:
+    return ComparisonStatistics(variant=statistics_out(pair.variant), baseline=statistics_out(pair.baseline))
+
+
+def _without_numbers(pair: Pair) -> Comparison:
     return Comparison(
-        variant=variant,
-        baseline=baseline,
+        variant=pair.variant.variant,
+        baseline=pair.baseline.variant,
         difference=Difference(
-            status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None, p_value=None
+            status="not_finite",
+            reason=_NOT_FINITE,
+            estimate=None,
+            interval=None,
+            p_value=None,
+            p_value_reason=_NOT_FINITE,
         ),
         lift=Lift(status="not_finite", reason=_NOT_FINITE, estimate=None, interval=None),
+        detected=None,
+        corrected=None,
+        without_covariates=None,
+        posterior=None,
+        impact=None,
         method="none",
         warnings=[],
-        details=cuts.details,
-        statistics=statistics,
+        details=pair.cuts.details,
+        statistics=_statistics(pair),
     )
 
 
@@ -176,7 +290,8 @@ def values_in(statistics: ArmStatistics) -> ArmValues:
     return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),))
 
 
-def _statistics_out(side: Side) -> ArmStatistics:
+def statistics_out(side: Side) -> ArmStatistics:
+    """What a readout holds of one arm."""
     values, immature = side.values, side.immature
     if isinstance(values, Counts):
         return ProportionStatistics(n=values.n, immature=immature, successes=values.successes)

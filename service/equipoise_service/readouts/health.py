@@ -1,40 +1,239 @@
 """The checks of a readout: whether its data can be believed."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.plans.documents import Plan
-from equipoise_service.readouts.schemas import Crossovers, Health, IncompleteRows, SampleRatio
-from equipoise_stats import CheckStatus, sample_ratio
+from equipoise_service.readouts.checks import (
+    Balance,
+    Crossovers,
+    Health,
+    IncompleteRows,
+    Metrics,
+    SampleRatio,
+)
+from equipoise_service.readouts.numerals import count, p_value, percent
+from equipoise_service.readouts.wording import CHECKS
+from equipoise_stats import (
+    AllocationEpoch,
+    CheckStatus,
+    Estimate,
+    Moments,
+    bonferroni,
+    moved_denominator,
+    pre_exposure_balance,
+    sample_ratio,
+    sequential_sample_ratio,
+    skewness_guard,
+)
 
-SAMPLE_RATIO_ALPHA = 0.001
+CHECK_ALPHA = 0.001
 CROSSOVER_WARNING_SHARE = 0.001
+LOW_MATURITY = 0.5
 
 
-def check_health(plan: Plan, statistics: Statistics) -> Health:
-    """Runs every check."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One comparison, as the checks need it.
+
+    Attributes:
+        metric: The metric's key.
+        treatment: The moments of the treatment; None where they are not moments.
+        control: Those of the control.
+        estimate: The estimate of the difference; None where there is none.
+        differs: Of a quality metric: whether the arms differ, None where that cannot be told.
+    """
+
+    metric: str
+    treatment: Moments | None
+    control: Moments | None
+    estimate: Estimate | None
+    differs: bool | None = None
+
+
+def check_health(
+    plan: Plan, statistics: Statistics, compared: Sequence[Compared], *, complete: bool
+) -> Health:
+    """Runs every check.
+
+    Args:
+        plan: The plan.
+        statistics: The statistics.
+        compared: Every comparison of a treatment with the control.
+        complete: Whether the planned end is reached: before, only checks at any moment may fail.
+    """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
-    ratio = sample_ratio(units, plan.weights, alpha=SAMPLE_RATIO_ALPHA)
     return Health(
-        sample_ratio=SampleRatio(status=ratio.status, reason=ratio.reason, p_value=ratio.p_value),
+        sample_ratio=_sample_ratio(units, plan, complete),
+        sequential_sample_ratio=_sequential(units, plan),
         crossovers=_crossovers(statistics.crossovers, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
+        pre_exposure_balance=_balance(compared),
+        quality_metrics=_quality(compared),
+        moved_denominators=_denominators(compared),
+        maturity=_maturity(plan, statistics),
+        skewness=_skewness(compared),
+    )
+
+
+def quality_of(health: Health) -> dict[str, CheckStatus]:
+    """The status of each check, as the decision takes it: what has nothing to check is left out."""
+    return {
+        name: check.status
+        for name, check in health.all.items()
+        if check.status is not CheckStatus.UNAVAILABLE or name == "sample_ratio"
+    }
+
+
+def _about(name: str, status: CheckStatus, number: str, reason: str | None) -> dict[str, Any]:
+    text = CHECKS[name]
+    found = status in (CheckStatus.WARNING, CheckStatus.FAILED)
+    return {
+        "status": status,
+        "reason": reason,
+        "number": number,
+        "meaning": text.meaning,
+        "causes": list(text.causes) if found else [],
+        "action": text.action if found else None,
+    }
+
+
+def _sample_ratio(units: Mapping[str, int], plan: Plan, complete: bool) -> SampleRatio:
+    found = sample_ratio(units, plan.weights, alpha=CHECK_ALPHA)
+    status, reason = found.status, found.reason
+    if status is CheckStatus.FAILED and found.finding == "mismatch" and not complete:
+        # Asked every day, one test in a thousand would become one experiment in a hundred.
+        status, reason = (
+            CheckStatus.WARNING,
+            "The shares differ more than a single test at the end allows. Before the end the check over "
+            "time decides.",
+        )
+    number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
+    return SampleRatio(**_about("sample_ratio", status, number, reason), p_value=found.p_value)
+
+
+def _sequential(units: Mapping[str, int], plan: Plan) -> SampleRatio:
+    # One epoch: within a revision a ramp moves nobody between arms, and other weights begin a new revision.
+    found = sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
+    number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
+    return SampleRatio(
+        **_about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
     )
 
 
 def _crossovers(crossovers: int, seen: int) -> Crossovers:
     share = crossovers / seen if seen else None
-    if share is None or share <= CROSSOVER_WARNING_SHARE:
-        return Crossovers(status=CheckStatus.OK, reason=None, units=crossovers, share=share)
-    reason = (
-        f"More than {100 * CROSSOVER_WARNING_SHARE:g} % of the units met several variants: something assigns "
-        "or identifies units inconsistently."
-    )
-    return Crossovers(status=CheckStatus.WARNING, reason=reason, units=crossovers, share=share)
+    number = count(crossovers, "unit", "units") + ("" if share is None else f" ({percent(share)})")
+    status, reason = CheckStatus.OK, None
+    if share is not None and share > CROSSOVER_WARNING_SHARE:
+        status = CheckStatus.WARNING
+        reason = (
+            f"More than {100 * CROSSOVER_WARNING_SHARE:g} % of the units met several variants: something "
+            "assigns or identifies units inconsistently."
+        )
+    return Crossovers(**_about("crossovers", status, number, reason), units=crossovers, share=share)
 
 
 def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
     if rows is None:
         return None
-    if rows == 0:
-        return IncompleteRows(status=CheckStatus.OK, reason=None, rows=0)
-    reason = "Rows without a unit, a variant or a time were left out."
-    return IncompleteRows(status=CheckStatus.WARNING, reason=reason, rows=rows)
+    status = CheckStatus.WARNING if rows else CheckStatus.OK
+    reason = "Rows without a unit, a variant or a time were left out." if rows else None
+    number = count(rows, "row", "rows")
+    return IncompleteRows(**_about("incomplete_rows", status, number, reason), rows=rows)
+
+
+def _balance(compared: Sequence[Compared]) -> Balance | None:
+    p_values = []
+    for each in compared:
+        if each.treatment is None or each.control is None:
+            continue
+        before = [column for column in each.treatment.columns if column.endswith("_before")]
+        if before:
+            found = pre_exposure_balance(
+                treatment=each.treatment, control=each.control, columns=before, alpha=CHECK_ALPHA
+            )
+            p_values.append(found.p_value)
+    if not p_values:
+        return None
+    known = [p for p in p_values if p is not None]
+    if not known:
+        reason = "No pre-period varies, or there are too few units."
+        about = _about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", reason)
+        return Balance(**about, p_value=None)
+    smallest = float(min(bonferroni(known)))
+    failed = smallest <= CHECK_ALPHA
+    reason = "The arms differed before the experiment by more than chance." if failed else None
+    status = CheckStatus.FAILED if failed else CheckStatus.OK
+    number = f"p {p_value(smallest)}"
+    return Balance(**_about("pre_exposure_balance", status, number, reason), p_value=smallest)
+
+
+def _quality(compared: Sequence[Compared]) -> Metrics | None:
+    asked = [each for each in compared if each.differs is not None]
+    if not asked:
+        return None
+    differing = _keys(each for each in asked if each.differs)
+    reason = "These metrics differ between arms, and no treatment should move them." if differing else None
+    return _metrics("quality_metrics", CheckStatus.FAILED, differing, reason, "differ")
+
+
+def _denominators(compared: Sequence[Compared]) -> Metrics | None:
+    ratios = [
+        each
+        for each in compared
+        if each.treatment is not None and each.control is not None and "d" in each.treatment.columns
+    ]
+    if not ratios:
+        return None
+    moved = _keys(each for each in ratios if _is_moved(each))
+    reason = "A treatment changes what these ratios are divided by." if moved else None
+    return _metrics("moved_denominators", CheckStatus.WARNING, moved, reason, "moved")
+
+
+def _is_moved(each: Compared) -> bool:
+    if each.treatment is None or each.control is None:
+        return False
+    found = moved_denominator(
+        treatment=each.treatment, control=each.control, denominator="d", alpha=CHECK_ALPHA
+    )
+    return found.status is CheckStatus.WARNING
+
+
+def _maturity(plan: Plan, statistics: Statistics) -> Metrics | None:
+    windowed = [metric for metric in plan.metrics if metric.matures]
+    if not windowed:
+        return None
+    units = sum(arm.units for arm in statistics.arms.values())
+    immature = {
+        metric.key: sum(arm.immature.get(metric.key, 0) for arm in statistics.arms.values())
+        for metric in windowed
+    }
+    low = [key for key, number in immature.items() if units and 1 - number / units < LOW_MATURITY]
+    reason = "The windows of most units have not passed for these metrics." if low else None
+    return _metrics("maturity", CheckStatus.WARNING, low, reason, "not mature")
+
+
+def _skewness(compared: Sequence[Compared]) -> Metrics | None:
+    known = [each for each in compared if each.estimate is not None and each.estimate.skewness is not None]
+    if not known:
+        return None
+    skewed = _keys(
+        each
+        for each in known
+        if each.estimate is not None and skewness_guard(each.estimate).status is CheckStatus.WARNING
+    )
+    reason = "These metrics are too skewed for arms of such unequal size." if skewed else None
+    return _metrics("skewness", CheckStatus.WARNING, skewed, reason, "skewed")
+
+
+def _keys(compared: Any) -> list[str]:
+    return list(dict.fromkeys(each.metric for each in compared))
+
+
+def _metrics(name: str, bad: CheckStatus, keys: list[str], reason: str | None, word: str) -> Metrics:
+    status = bad if keys else CheckStatus.OK
+    number = f"{word}: {', '.join(keys)}" if keys else f"none {word}"
+    return Metrics(**_about(name, status, number, reason), metrics=keys)

@@ -1,4 +1,4 @@
-"""The readout, as it goes over the wire: `equipoise.readout/1`."""
+"""The readout, as it goes over the wire: `equipoise.readout/2`."""
 
 from typing import Annotated, Literal
 
@@ -6,9 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
-from equipoise_stats import CheckStatus, Status
+from equipoise_service.plans.looks import Look
+from equipoise_service.readouts.checks import Health
+from equipoise_stats import ClaimOutcome, DecisionOutcome, ReasonCode, Status
 
-SCHEMA: Literal["equipoise.readout/1"] = "equipoise.readout/1"
+SCHEMA: Literal["equipoise.readout/2"] = "equipoise.readout/2"
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
 
@@ -18,7 +20,7 @@ EffectStatus = Status | Literal["not_finite"]
 Immature = Annotated[
     int, Field(ge=0, description="Units of the arm whose window had not passed; they are not counted.")
 ]
-Reason = Annotated[str | None, Field(description="What the status means here; null when it is `ok`.")]
+ReasonText = Annotated[str | None, Field(description="What the status means here; null when it is `ok`.")]
 
 
 class Arm(BaseModel):
@@ -31,57 +33,19 @@ class Arm(BaseModel):
     expected_share: Number = Field(description="Planned share of the units.")
 
 
-class SampleRatio(BaseModel):
-    """Whether the arms got their planned shares of the units (chi-square, level 0.001)."""
-
-    model_config = _CONFIG
-
-    status: CheckStatus = Field(description="`ok`, `failed`, or `unavailable` without units.")
-    reason: Reason
-    p_value: Number | None = Field(description="P-value of the check; null where there is none.")
-
-
-class Crossovers(BaseModel):
-    """Units that met several variants. They are left out of every arm."""
-
-    model_config = _CONFIG
-
-    status: CheckStatus = Field(description="`ok`, or `warning` above 0.1 % of all units seen.")
-    reason: Reason
-    units: int = Field(description="How many there are.")
-    share: Number | None = Field(description="Their share of all units seen; null without units.")
-
-
-class IncompleteRows(BaseModel):
-    """Rows of a file that lack unit, variant or time. They are left out."""
-
-    model_config = _CONFIG
-
-    status: CheckStatus = Field(description="`ok`, or `warning` when there are any.")
-    reason: Reason
-    rows: int = Field(description="How many there are.")
-
-
-class Health(BaseModel):
-    """Whether the data can be believed."""
-
-    model_config = _CONFIG
-
-    sample_ratio: SampleRatio
-    crossovers: Crossovers
-    incomplete_rows: IncompleteRows | None = Field(description="Only for a file; null for the event store.")
-
-
 class Difference(BaseModel):
     """Variant minus baseline, in the metric's unit (a proportion's is 1: 0.01 is one percentage point)."""
 
     model_config = _CONFIG
 
     status: EffectStatus = Field(description="`ok`, or why there is no number.")
-    reason: Reason
+    reason: ReasonText
     estimate: Number | None = Field(description="The difference.")
     interval: Bounds | None = Field(description="Lower and upper end of its interval, at level 1 − alpha.")
-    p_value: Number | None = Field(description="Two-sided p-value of no difference; never 0.")
+    p_value: Number | None = Field(
+        description="Two-sided p-value of no difference; never 0; null where none is valid at this moment."
+    )
+    p_value_reason: str | None = Field(description="Why there is no p-value; null where there is one.")
 
 
 class Lift(BaseModel):
@@ -90,7 +54,7 @@ class Lift(BaseModel):
     model_config = _CONFIG
 
     status: EffectStatus = Field(description="`ok`, or why there is no number.")
-    reason: Reason
+    reason: ReasonText
     estimate: Number | None = Field(description="Variant over baseline, minus 1.")
     interval: Bounds | None = Field(description="Lower and upper end of its interval, at level 1 − alpha.")
 
@@ -189,15 +153,73 @@ class Detail(BaseModel):
     value: Number = Field(description="The figure.")
 
 
+class Corrected(BaseModel):
+    """A comparison of the family of all success metrics and treatments, corrected as the plan says."""
+
+    model_config = _CONFIG
+
+    p_value: Number | None = Field(description="The adjusted p-value; null where there is none.")
+    interval: Bounds | None = Field(
+        description="Interval of the difference that agrees with it; null where the correction has none."
+    )
+
+
+class WithoutCovariates(BaseModel):
+    """The same comparison without its adjustment for the pre-period."""
+
+    model_config = _CONFIG
+
+    estimate: Number = Field(description="The difference.")
+    interval: Bounds | None = Field(description="Its interval, at level 1 − alpha.")
+    variance_removed: Number = Field(
+        description="Share of its variance that the adjustment removes; negative where it adds."
+    )
+
+
+class Posterior(BaseModel):
+    """What a Bayesian plan believes of an effect after the data."""
+
+    model_config = _CONFIG
+
+    probability_above: Number = Field(description="Probability that the variant's value is the higher one.")
+    probability_below: Number = Field(description="Probability that it is the lower one.")
+    loss_if_lower: Number = Field(
+        description="Mean of what the variant falls short of the baseline, counting 0 where it does not."
+    )
+    loss_if_higher: Number = Field(
+        description="Mean of what the variant exceeds the baseline by, counting 0 where it does not."
+    )
+
+
+class Impact(BaseModel):
+    """The difference projected to every unit that comes a day, were all of the traffic in the variant."""
+
+    model_config = _CONFIG
+
+    daily_units: Number = Field(description="Units a day at full traffic, by the pace so far.")
+    per_day: Number = Field(description="Difference times these, in the metric's unit.")
+    interval: Bounds = Field(description="Its interval; the pace is taken as known.")
+
+
 class Comparison(BaseModel):
-    """One variant against the control, on one metric."""
+    """One variant against another one, on one metric."""
 
     model_config = _CONFIG
 
     variant: str = Field(description="The variant.")
-    baseline: str = Field(description="The control.")
+    baseline: str = Field(description="What it is compared with: the control, or another treatment.")
     difference: Difference
     lift: Lift
+    detected: bool | None = Field(
+        description="Whether a difference is detected at alpha, corrected where the plan corrects; null "
+        "where nothing can be concluded at this moment."
+    )
+    corrected: Corrected | None = Field(description="Of a success metric against the control.")
+    without_covariates: WithoutCovariates | None = Field(
+        description="Of a comparison that is adjusted for a pre-period."
+    )
+    posterior: Posterior | None = Field(description="Of a Bayesian plan at its end.")
+    impact: Impact | None = Field(description="Of sums and shares, after a day at least.")
     method: str = Field(description="Estimator, inference and the inference's version.")
     warnings: list[Warning] = Field(description="What to know before relying on it; usually empty.")
     details: list[Detail] = Field(description="Figures of the estimator; usually empty.")
@@ -205,7 +227,7 @@ class Comparison(BaseModel):
 
 
 class MetricResult(BaseModel):
-    """One metric: each treatment against the control."""
+    """One metric: each treatment against the control, and against each other."""
 
     model_config = _CONFIG
 
@@ -213,7 +235,104 @@ class MetricResult(BaseModel):
     role: Role = Field(description="Its role in the plan.")
     cut: Number | None = Field(description="Where values were cut; null where none were.")
     cut_before: Number | None = Field(description="Where those of the pre-period were cut.")
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] = Field(description="Each treatment against the control.")
+    between_treatments: list[Comparison] = Field(
+        description="Each treatment against those before it: exploratory, not corrected."
+    )
+
+
+class Progress(BaseModel):
+    """Where the plan stands."""
+
+    model_config = _CONFIG
+
+    units: int = Field(description="Mature units of the leading metric, all arms together.")
+    fraction: Number | None = Field(description="Those over the units of the horizon; null without.")
+    look: int | None = Field(description="Number of the look that this readout is; null where it is none.")
+    valid: bool = Field(description="Whether the plan's inference may be concluded from at this moment.")
+    reason: str | None = Field(description="Why not; null where it may.")
+    complete: bool = Field(description="Whether the planned end is reached.")
+
+
+class Locked(BaseModel):
+    """The lock of the plan at the start."""
+
+    model_config = _CONFIG
+
+    at: str = Field(description="When, RFC 3339 in UTC.")
+    digest: str = Field(description="Digest of the plan as it was locked.")
+
+
+class Deviation(BaseModel):
+    """A change of the plan after its lock."""
+
+    model_config = _CONFIG
+
+    at: str = Field(description="When, RFC 3339 in UTC.")
+    by: str = Field(description="Public id of the API key that changed it.")
+    reason: str = Field(description="Why, in the words of who changed it.")
+    changed: list[str] = Field(description="JSON pointers to what changed in the plan.")
+    digest: str = Field(description="Digest of the plan as it was from then on.")
+
+
+class Reason(BaseModel):
+    """Why something is recommended."""
+
+    model_config = _CONFIG
+
+    code: ReasonCode = Field(description="What it is.")
+    subject: str = Field(description="The metric or the check.")
+    message: str = Field(description="The reason in words.")
+    decisive: bool = Field(description="Whether the outcome follows from it.")
+
+
+class Finding(BaseModel):
+    """What is shown of one metric for one treatment."""
+
+    model_config = _CONFIG
+
+    metric: str = Field(description="The metric's key.")
+    role: Literal["success", "guardrail", "deterioration"] = Field(description="As what it decides.")
+    claim: ClaimOutcome | None = Field(
+        description="Whether it is shown to be better, or not worse by the margin; null where nothing is "
+        "claimed."
+    )
+    harm: ClaimOutcome = Field(description="Whether it is shown to be worse.")
+
+
+class TreatmentRecommendation(BaseModel):
+    """What the plan's rule says of one treatment."""
+
+    model_config = _CONFIG
+
+    variant: str = Field(description="The treatment.")
+    outcome: DecisionOutcome = Field(description="What to do.")
+    reasons: list[Reason] = Field(description="Why, the decisive ones first.")
+    findings: list[Finding] = Field(description="What is shown of each metric.")
+
+
+class Until(BaseModel):
+    """How long to keep running."""
+
+    model_config = _CONFIG
+
+    units: int | None = Field(description="Mature units at the end; null where the plan has no number.")
+    units_left: int | None = Field(description="How many of them are to come.")
+    at: str | None = Field(description="When the planned days are over; null where the plan has none.")
+
+
+class Recommendation(BaseModel):
+    """What the plan's rule recommends; people decide."""
+
+    model_config = _CONFIG
+
+    outcome: DecisionOutcome | None = Field(description="What to do; null without a success metric.")
+    variant: str | None = Field(description="What to ship; null unless the outcome is `ship`.")
+    text: str = Field(description="The outcome in words.")
+    reasons: list[Reason] = Field(description="The reasons that it follows from.")
+    would_change: list[str] = Field(description="What would change it.")
+    until: Until | None = Field(description="How long to keep running; null for other outcomes.")
+    treatments: list[TreatmentRecommendation] = Field(description="The rule for each treatment.")
 
 
 class Readout(BaseModel):
@@ -222,7 +341,7 @@ class Readout(BaseModel):
     model_config = _CONFIG
 
     # `schema` would hide a method of pydantic's, so the attribute has another name.
-    schema_: Literal["equipoise.readout/1"] = Field(
+    schema_: Literal["equipoise.readout/2"] = Field(
         SCHEMA, alias="schema", description="Version of this form."
     )
     experiment: str = Field(description="The experiment's key; for a file, its name.")
@@ -231,11 +350,22 @@ class Readout(BaseModel):
     watermark: str | None = Field(
         description="When the newest fact that was considered was received (for a file, the newest time)."
     )
+    started_at: str | None = Field(description="When the randomisation began; null for a file.")
+    ended_at: str | None = Field(description="When it ended; null while it goes on.")
+    traffic: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        description="Share of units that take part; null for a file."
+    )
     plan: Plan
     plan_digest: str = Field(description="`sha256:` and the SHA-256 of the plan's canonical JSON (RFC 8785).")
+    locked: Locked | None = Field(description="When the plan was locked; null where it was not.")
+    deviations: list[Deviation] = Field(description="Changes of the plan since then.")
+    statistics_digest: str = Field(description="Digest of all statistics, which a look is recognised by.")
+    looks: list[Look] = Field(description="The looks so far, with what they spent.")
+    progress: Progress
     arms: list[Arm]
     health: Health
     metrics: list[MetricResult]
+    recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")
     digest: str = Field(
         description="`sha256:` and the SHA-256 of the canonical JSON (RFC 8785) of all other members."

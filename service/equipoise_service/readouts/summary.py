@@ -1,7 +1,8 @@
 """The summary of a readout: a few plain sentences, by rules.
 
-It begins with what decides whether anything can be read (no units, a broken sample ratio), then says what
-happened to the first success metric, then what happened to the others, then what was left out.
+It begins with what decides whether anything can be read (no units, a failed check), then says what the plan
+recommends, what happened to the first success metric, what happened to the others, and what was left out.
+The texts are in `wording`.
 """
 
 from collections.abc import Sequence
@@ -9,22 +10,26 @@ from enum import StrEnum
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.readouts.schemas import (
-    Arm,
-    Comparison,
-    Health,
-    MetricResult,
-)
-from equipoise_service.readouts.wording import (
+from equipoise_service.plans.schemas import MarginScale
+from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.numerals import (
     MINUS,
-    count,
     decimals_for,
     listing,
     number,
     p_value,
     percent,
 )
-from equipoise_stats import CheckStatus
+from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, Recommendation
+from equipoise_service.readouts.wording import say
+from equipoise_stats import CheckStatus, ReasonCode
+
+_TOLD_BY_RESULTS = (
+    ReasonCode.SUCCESS_SHOWN,
+    ReasonCode.SUCCESS_NOT_SHOWN,
+    ReasonCode.WAITS_FOR_THE_END,
+    ReasonCode.NO_ANSWER,
+)
 
 # With more treatments than this, the headline groups them instead of giving each a sentence.
 _MOST_SENTENCES = 2
@@ -33,24 +38,38 @@ _MOST_SENTENCES = 2
 class Outcome(StrEnum):
     """What a comparison says, in the direction that the plan calls better."""
 
-    BETTER = "better"
     WORSE = "worse"
+    BETTER = "better"
     FLAT = "flat"
+    WAITING = "waiting"
     UNKNOWN = "unknown"
 
 
-def outcome(metric: PlannedMetric, comparison: Comparison, alpha: float) -> Outcome:
-    """What a comparison says; `FLAT` is no detectable difference, not no difference."""
+def outcome(metric: PlannedMetric, comparison: Comparison) -> Outcome:
+    """What a comparison says; `FLAT` is no detectable difference, not no difference.
+
+    `WAITING` is one that cannot be concluded from at this moment, `UNKNOWN` one that has no result.
+    """
     difference = comparison.difference
-    if difference.p_value is None or difference.estimate is None:
+    if difference.estimate is None or (comparison.detected is None and difference.status != "ok"):
         return Outcome.UNKNOWN
-    if difference.p_value > alpha:
+    if comparison.detected is None:
+        return Outcome.WAITING
+    if not comparison.detected:
         return Outcome.FLAT
     up = difference.estimate > 0
     return Outcome.BETTER if up == (metric.direction is Direction.INCREASE) else Outcome.WORSE
 
 
-def summarise(plan: Plan, arms: Sequence[Arm], health: Health, metrics: Sequence[MetricResult]) -> str:
+def summarise(
+    plan: Plan,
+    arms: Sequence[Arm],
+    health: Health,
+    metrics: Sequence[MetricResult],
+    recommendation: Recommendation,
+    *,
+    deviations: int = 0,
+) -> str:
     """Writes the summary.
 
     Args:
@@ -58,59 +77,68 @@ def summarise(plan: Plan, arms: Sequence[Arm], health: Health, metrics: Sequence
         arms: Every arm.
         health: The checks.
         metrics: The results, in the order of the plan's metrics.
+        recommendation: What the plan's rule recommends.
+        deviations: How often the plan was changed after its lock.
     """
-    blocked = _blocked(plan, arms, health)
-    sentences = [blocked or _results(plan, arms, metrics), *([] if blocked else _not_yet(metrics))]
-    sentences.append(_left_out(health))
-    return " ".join(sentence for sentence in sentences if sentence)
+    sentences = _blocked(plan, arms, health)
+    if not sentences:
+        sentences = _advice(recommendation)
+        sentences += [_results(plan, arms, metrics), *_not_yet(metrics)]
+    sentences += _left_out(health)
+    if deviations:
+        sentences.append(_counted("deviations", deviations, count=f"{deviations:,}"))
+    return " ".join(sentences)
 
 
-def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> str | None:
+def _advice(recommendation: Recommendation) -> list[str]:
+    """What is recommended, with the reasons that the results after it do not tell."""
+    if recommendation.outcome is None:
+        return []
+    reasons = [each.message for each in recommendation.reasons if each.code not in _TOLD_BY_RESULTS]
+    return [recommendation.text, *reasons]
+
+
+def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> list[str]:
     """Why nothing may be read, if so."""
     exposed = [arm.variant for arm in arms if arm.units]
-    ratio = health.sample_ratio
     if not exposed:
-        return "No unit is in any arm yet, so there is nothing to read."
-    if ratio.status is CheckStatus.FAILED:
-        shares = listing(
-            [f"{arm.variant} {arm.units:,} (planned {percent(arm.expected_share)})" for arm in arms]
-        )
-        p = "" if ratio.p_value is None else f", p {_p_relation(ratio.p_value)}"
-        return (
-            f"Do not rely on these results: the arms did not get their planned shares of the units "
-            f"({shares}{p}). Find out why before deciding anything."
-        )
+        return [say("blocked.no_units")]
+    failed = [check for check in health.all.values() if check.status is CheckStatus.FAILED]
+    if failed:
+        ratios = (health.sample_ratio, health.sequential_sample_ratio)
+        what = " ".join(dict.fromkeys(check.reason or "" for check in failed))
+        broken = next((check for check in ratios if check.status is CheckStatus.FAILED), None)
+        if broken is not None:
+            shares = listing(
+                [f"{arm.variant} {arm.units:,} (planned {percent(arm.expected_share)})" for arm in arms]
+            )
+            p = "" if broken.p_value is None else f", p {_relation(broken.p_value)}"
+            what = say("blocked.sample_ratio", shares=shares, p=p)
+        return [say("blocked.failed", what=what)]
     if plan.control not in exposed:
-        return f"The control ({plan.control}) has no units yet, so there is nothing to compare with."
+        return [say("blocked.no_control", control=plan.control)]
     if exposed == [plan.control]:
-        return f"Only {plan.control}, the control, has units, so there is nothing to compare."
-    return None
+        return [say("blocked.only_control", control=plan.control)]
+    return []
 
 
 def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult]) -> str:
     if not plan.metrics:
-        units = listing([f"{arm.variant} {arm.units:,}" for arm in arms])
-        return f"The plan has no metric; the arms have these units: {units}."
+        return say("no_metric", units=listing([f"{arm.variant} {arm.units:,}" for arm in arms]))
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
     headline = _headline(plan, plan.metrics[first], metrics[first].comparisons)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
-    return " ".join([headline, *_others(plan, others)])
+    return " ".join([headline, *_others(others)])
 
 
 def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) <= _MOST_SENTENCES:
         return " ".join(_sentence(plan, metric, comparison) for comparison in comparisons)
-    texts = {
-        Outcome.BETTER: f"better than {plan.control}",
-        Outcome.WORSE: f"worse than {plan.control}",
-        Outcome.FLAT: f"not detectably different from {plan.control}",
-        Outcome.UNKNOWN: "no result yet",
-    }
     parts = []
-    for each, text in texts.items():
-        who = [_named(metric, c, each) for c in comparisons if outcome(metric, c, plan.alpha) is each]
-        parts += [f"{text}: {listing(who)}"] if who else []
-    return f"On {metric.key}, {'; '.join(parts)}."
+    for each in (Outcome.BETTER, Outcome.WORSE, Outcome.FLAT, Outcome.WAITING, Outcome.UNKNOWN):
+        who = [_named(metric, c, each) for c in comparisons if outcome(metric, c) is each]
+        parts += [f"{say(f'group.{each}', control=plan.control)}: {listing(who)}"] if who else []
+    return say("group", metric=metric.key, parts="; ".join(parts))
 
 
 def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str:
@@ -122,28 +150,54 @@ def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str
 
 
 def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
-    found = outcome(metric, comparison, plan.alpha)
+    found = outcome(metric, comparison)
+    subject = {"variant": comparison.variant, "baseline": comparison.baseline, "metric": metric.key}
     if found is Outcome.UNKNOWN:
-        return (
-            f"There is no result for {metric.key} of {comparison.variant} yet: {comparison.difference.reason}"
-        )
+        if comparison.difference.estimate is not None:
+            return say("open", **subject, values=_arm_values(metric, comparison))
+        return say("unknown", **subject, reason=comparison.difference.reason)
+    if comparison.difference.interval is None:
+        return say("open", **subject, values=_arm_values(metric, comparison))
     effect, low, high = _effect(metric, comparison)
-    certainty = f"{100 * (1 - plan.alpha):g} % interval"
-    p = _p_relation(comparison.difference.p_value or 0)
-    values = _arm_values(metric, comparison)
-    care = f" Read this with care: {comparison.warnings[0].message}" if comparison.warnings else ""
-    variant, baseline = comparison.variant, comparison.baseline
-    if found is Outcome.FLAT:
-        return (
-            f"{variant} and {baseline} do not differ detectably on {metric.key} ({values}): the effect of "
-            f"{variant} lies between {low} and {high} ({certainty}, p {p}), so larger effects either way are "
-            f"excluded.{care}"
-        )
-    verb = "raises" if (comparison.difference.estimate or 0) > 0 else "lowers"
-    return (
-        f"{variant} {verb} {metric.key} by {effect} ({values}; {certainty} {low} to {high}, p {p}), "
-        f"which is {found}.{care}"
+    p = comparison.difference.p_value
+    up = (comparison.difference.estimate or 0) > 0
+    text = say(
+        found.value,
+        **subject,
+        verb=say("raises" if up else "lowers"),
+        effect=effect,
+        values=_arm_values(metric, comparison),
+        certainty=say("certainty", level=f"{100 * (1 - plan.alpha):g} %"),
+        low=low,
+        high=high,
+        p="" if p is None else f", p {_relation(p)}",
     )
+    extra = [_underpowered(metric, comparison)] if found is Outcome.FLAT else []
+    care = [say("care", message=comparison.warnings[0].message)] if comparison.warnings else []
+    return " ".join([text, *(each for each in extra if each), *care])
+
+
+def _underpowered(metric: PlannedMetric, comparison: Comparison) -> str:
+    """That the effect which the plan wants found is still possible, where it is."""
+    if metric.mde is None:
+        return ""
+    lift = metric.scale is MarginScale.LIFT
+    interval = comparison.lift.interval if lift else comparison.difference.interval
+    sign = 1 if metric.direction is Direction.INCREASE else -1
+    if interval is None or not interval[0] <= sign * metric.mde <= interval[1]:
+        return ""
+    if lift:
+        mde = percent(sign * metric.mde, decimals=decimals_for([100 * metric.mde, 0.0]), signed=True)
+    else:
+        scale, unit = _unit(metric)
+        decimals = decimals_for([scale * metric.mde, 0.0])
+        mde = number(sign * scale * metric.mde, decimals=decimals, signed=True) + unit
+    return say("underpowered", mde=mde)
+
+
+def _unit(metric: PlannedMetric) -> tuple[float, str]:
+    """What a difference is multiplied by to be shown, and its unit."""
+    return (100.0, f" {say('percentage_points')}") if metric.type.is_share else (1.0, "")
 
 
 def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, str]:
@@ -151,15 +205,9 @@ def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, st
     lift, difference = comparison.lift, comparison.difference
     if lift.estimate is not None and lift.interval is not None:
         bounds, estimate, unit, scale = lift.interval, lift.estimate, " %", 100.0
-    elif metric.type.is_share:
-        bounds, estimate, unit, scale = (
-            difference.interval or [],
-            difference.estimate or 0.0,
-            " percentage points",
-            100.0,
-        )
     else:
-        bounds, estimate, unit, scale = difference.interval or [], difference.estimate or 0.0, "", 1.0
+        scale, unit = _unit(metric)
+        bounds, estimate = difference.interval or [], difference.estimate or 0.0
     shown = [scale * bound for bound in bounds]
     decimals = decimals_for(shown)
     low, high = (number(bound, decimals=decimals, signed=True) + unit for bound in shown)
@@ -174,31 +222,25 @@ def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
     else:
         largest = [max(map(abs, both)), 0.0]
         shown = [number(value, decimals=decimals_for(largest, digits=4)) for value in both]
-    return f"{shown[0]} against {shown[1]}"
+    return say("against", variant=shown[0], baseline=shown[1])
 
 
-def _others(plan: Plan, pairs: Sequence[tuple[PlannedMetric, MetricResult]]) -> list[str]:
+def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]]) -> list[str]:
     """What happened to the other metrics, by outcome."""
-    leads = {
-        Outcome.WORSE: "Worse",
-        Outcome.BETTER: "Better",
-        Outcome.FLAT: "No detectable difference",
-        Outcome.UNKNOWN: "No result yet",
-    }
     sentences = []
-    for each, lead in leads.items():
-        names = [_name(plan, metric, result, each) for metric, result in pairs]
+    for each in Outcome:
+        names = [_name(metric, result, each) for metric, result in pairs]
         if any(names):
-            sentences.append(f"{lead}: {listing([name for name in names if name])}.")
+            sentences.append(say(f"others.{each}", names=listing([name for name in names if name])))
     return sentences
 
 
-def _name(plan: Plan, metric: PlannedMetric, result: MetricResult, wanted: Outcome) -> str | None:
+def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome) -> str | None:
     """A metric and for which variants it has an outcome; None for none of them."""
-    variants = [c.variant for c in result.comparisons if outcome(metric, c, plan.alpha) is wanted]
+    variants = [c.variant for c in result.comparisons if outcome(metric, c) is wanted]
     if not variants:
         return None
-    notes = ["guardrail"] if metric.role is Role.GUARDRAIL else []
+    notes = [] if metric.role is Role.SUCCESS else [str(metric.role)]
     notes += [listing(variants)] if len(variants) < len(result.comparisons) else []
     return f"{metric.key} ({', '.join(notes)})" if notes else metric.key
 
@@ -211,27 +253,26 @@ def _not_yet(metrics: Sequence[MetricResult]) -> list[str]:
         sides |= {c.baseline: c.statistics.baseline for c in metric.comparisons}
         units = sum(side.immature for side in sides.values())
         if units:
-            what = f"{count(units, 'unit', 'units')} {_was(units)} not counted on {metric.metric} yet"
-            sentences.append(f"{what}: {'its' if units == 1 else 'their'} window had not passed.")
+            sentences.append(_counted("immature", units, units=f"{units:,}", metric=metric.metric))
     return sentences
 
 
-def _left_out(health: Health) -> str:
+def _left_out(health: Health) -> list[str]:
     crossovers, rows = health.crossovers, health.incomplete_rows
     sentences = []
     if crossovers.status is not CheckStatus.OK:
-        who = f"{count(crossovers.units, 'unit', 'units')} ({percent(crossovers.share or 0)} of all)"
-        sentences.append(f"{who} met several variants and {_was(crossovers.units)} left out.")
+        share = percent(crossovers.share or 0)
+        units = crossovers.units
+        sentences.append(_counted("crossovers", units, units=f"{units:,}", share=share))
     if rows is not None and rows.status is not CheckStatus.OK:
-        what = f"{count(rows.rows, 'row', 'rows')} lacked a unit, a variant or a time"
-        sentences.append(f"{what} and {_was(rows.rows)} left out.")
-    return " ".join(sentences)
+        sentences.append(_counted("rows", rows.rows, rows=f"{rows.rows:,}"))
+    return sentences
 
 
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
+def _counted(key: str, number: int, **fields: str) -> str:
+    return say(f"{key}.{'one' if number == 1 else 'many'}", **fields)
 
 
-def _p_relation(value: float) -> str:
+def _relation(value: float) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"

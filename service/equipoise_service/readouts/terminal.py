@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.readouts.checks import Check
+from equipoise_service.readouts.numerals import count, decimals_for, number, p_value, percent
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
     Comparison,
@@ -17,9 +19,16 @@ from equipoise_service.readouts.schemas import (
     Readout,
 )
 from equipoise_service.readouts.summary import Outcome, outcome
-from equipoise_service.readouts.wording import count, decimals_for, number, p_value, percent
+from equipoise_service.readouts.wording import CHECKS
+from equipoise_stats import CheckStatus
 
-_COLOURS = {Outcome.BETTER: "green", Outcome.WORSE: "red", Outcome.FLAT: "default", Outcome.UNKNOWN: "yellow"}
+_COLOURS = {
+    Outcome.BETTER: "green",
+    Outcome.WORSE: "red",
+    Outcome.FLAT: "default",
+    Outcome.WAITING: "yellow",
+    Outcome.UNKNOWN: "yellow",
+}
 _STATUS_COLOURS = {"ok": "green", "warning": "yellow", "failed": "bold red", "unavailable": "yellow"}
 
 
@@ -66,7 +75,7 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
     baseline = comparisons[0]
     table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline, decimals), "", "", "")
     for comparison in comparisons:
-        colour = _COLOURS[outcome(metric, comparison, alpha)]
+        colour = _COLOURS[outcome(metric, comparison)]
         difference, lift = comparison.difference, comparison.lift
         scale, unit = (100.0, " pp") if metric.type.is_share else (1.0, "")
         table.add_row(
@@ -108,30 +117,27 @@ def _value(statistics: ArmStatistics, decimals: int) -> str:
 
 def _health(readout: Readout) -> Table:
     table = Table.grid(padding=(0, 2))
-    health = readout.health
-    ratio, crossovers, rows = health.sample_ratio, health.crossovers, health.incomplete_rows
-    p = "no p-value" if ratio.p_value is None else f"p {p_value(ratio.p_value)}"
-    _add_check(table, "Sample ratio", ratio.status, p, ratio.reason)
-    share = "" if crossovers.share is None else f" ({percent(crossovers.share)})"
-    units = count(crossovers.units, "unit", "units")
-    _add_check(table, "Crossovers", crossovers.status, f"{units}{share}", crossovers.reason)
-    if rows is not None:
-        _add_check(table, "Incomplete", rows.status, count(rows.rows, "row", "rows"), rows.reason)
+    table.add_column(no_wrap=True)
+    for name, check in readout.health.all.items():
+        table.add_row(
+            CHECKS[name].title,
+            Text(check.status, _STATUS_COLOURS[check.status]),
+            Text(check.number),
+            Text(_advice(check), "dim"),
+        )
     return table
 
 
-def _add_check(table: Table, name: str, status: str, number: str, reason: str | None) -> None:
-    table.add_row(name, Text(status, _STATUS_COLOURS[status]), number, Text(reason or "", "dim"))
+def _advice(check: Check) -> str:
+    told = check.reason or ""
+    return f"{told} {check.action}" if check.status is CheckStatus.FAILED else told
 
 
 def _footnotes(readout: Readout) -> list[RenderableType]:
     comparisons = [comparison for metric in readout.metrics for comparison in metric.comparisons]
     notes = list(dict.fromkeys(warning.message for each in comparisons for warning in each.warnings))
-    if len(comparisons) > 1:
-        notes.append(
-            f"Each of {len(comparisons)} comparisons has its own level of {100 * readout.plan.alpha:g} %; "
-            "they are not corrected for their number."
-        )
+    if readout.progress.reason is not None:
+        notes.insert(0, readout.progress.reason)
     return ["", *(Text(note, "dim") for note in notes)] if notes else []
 
 

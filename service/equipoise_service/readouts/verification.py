@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.canonical import digest
+from equipoise_service.plans.looks import alpha_spent, fractions_of, leading_metric
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.comparisons import values_in
 from equipoise_service.readouts.schemas import Readout
@@ -53,15 +54,17 @@ def verify_readout(document: Any) -> list[Disagreement]:
     try:
         readout = Readout.model_validate(document)
         plan, statistics, provenance = readout.plan, _statistics(readout), _provenance(readout)
-        expected = build_readout(plan, statistics, provenance)
+        expected = build_readout(plan, statistics, provenance, readout.looks)
         _expect_units(expected)
+        _expect_looks(expected, readout)
+        _expect_lock(expected)
         # The digests are of what the document says, to the last bit, not of what was recomputed.
         expected["plan_digest"] = digest(document["plan"])
         expected["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
     except ValidationError as error:
         places = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]]
         raise NotAReadout(
-            f"This is not a readout of schema equipoise.readout/1. {'; '.join(places)}"
+            f"This is not a readout of schema equipoise.readout/2. {'; '.join(places)}"
         ) from None
     except (ValueError, OverflowError) as error:
         raise NotAReadout(f"The readout cannot be recomputed: {error}") from None
@@ -72,7 +75,7 @@ def _statistics(readout: Readout) -> Statistics:
     values: dict[str, dict[str, ArmValues]] = {arm.variant: {} for arm in readout.arms}
     immature: dict[str, dict[str, int]] = {}
     for metric in readout.metrics:
-        for comparison in metric.comparisons:
+        for comparison in (*metric.comparisons, *metric.between_treatments):
             sides = comparison.statistics
             for variant, each in ((comparison.baseline, sides.baseline), (comparison.variant, sides.variant)):
                 values.setdefault(variant, {})[metric.metric] = values_in(each)
@@ -92,18 +95,44 @@ def _statistics(readout: Readout) -> Statistics:
     )
 
 
+def _expect_looks(expected: dict[str, Any], readout: Readout) -> None:
+    """What a look spent follows from the fractions of the looks up to it."""
+    lead = leading_metric(readout.plan) or ""
+    for i, look in enumerate(readout.looks):
+        fractions = fractions_of(readout.looks[: i + 1], lead)
+        expected["looks"][i]["number"] = i + 1
+        expected["looks"][i]["spent"] = alpha_spent(readout.plan, fractions, final=look.final)
+
+
+def _expect_lock(expected: dict[str, Any]) -> None:
+    """The plan is the one that was locked, or that the last deviation made of it."""
+    if expected["deviations"]:
+        expected["deviations"][-1]["digest"] = expected["plan_digest"]
+    elif expected["locked"] is not None:
+        expected["locked"]["digest"] = expected["plan_digest"]
+
+
 def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, no more and no fewer, but for the immature ones."""
     units = {arm["variant"]: arm["units"] for arm in expected["arms"]}
     for metric in expected["metrics"]:
-        for comparison in metric["comparisons"]:
+        for comparison in (*metric["comparisons"], *metric["between_treatments"]):
             for side in ("variant", "baseline"):
                 statistics = comparison["statistics"][side]
                 statistics["n"] = units[comparison[side]] - statistics["immature"]
 
 
 def _provenance(readout: Readout) -> Provenance:
-    return Provenance(readout.experiment, readout.revision, _moment(readout.generated_at))
+    return Provenance(
+        readout.experiment,
+        readout.revision,
+        _moment(readout.generated_at),
+        started_at=None if readout.started_at is None else _moment(readout.started_at),
+        ended_at=None if readout.ended_at is None else _moment(readout.ended_at),
+        traffic=readout.traffic,
+        locked=readout.locked,
+        deviations=readout.deviations,
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -1,77 +1,217 @@
-"""How numbers are written for people."""
+"""Every text of a readout that is ours, in one place, so that others can translate it.
 
-import math
-from collections.abc import Sequence
+A text is a template with named fields. What is put in is a number in words already, a key, or another text.
+"""
 
-MINUS = "\N{MINUS SIGN}"
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        # Why the planned inference says nothing at this moment.
+        "not_valid.before_the_first_look": (
+            "No look was taken yet: the planned test is valid at looks only, and reading spends nothing."
+        ),
+        "not_valid.between_looks": (
+            "The data are newer than look {number}, which was taken at {at}: the planned test is valid at "
+            "looks only, and reading spends nothing."
+        ),
+        "not_valid.before_the_end": (
+            "The plan has one analysis, at its end, which is not reached: a p-value from now would not be "
+            "valid then."
+        ),
+        "no_p_value.bayesian": "A Bayesian plan has probabilities and no p-values.",
+        # Nothing can be read.
+        "blocked.no_units": "No unit is in any arm yet, so there is nothing to read.",
+        "blocked.failed": "Do not rely on these results: {what} Find out why before deciding anything.",
+        "blocked.sample_ratio": ("the arms did not get their planned shares of the units ({shares}{p})."),
+        "blocked.no_control": (
+            "The control ({control}) has no units yet, so there is nothing to compare with."
+        ),
+        "blocked.only_control": "Only {control}, the control, has units, so there is nothing to compare.",
+        "no_metric": "The plan has no metric; the arms have these units: {units}.",
+        # One comparison.
+        "better": (
+            "{variant} {verb} {metric} by {effect} ({values}; {certainty} {low} to {high}{p}), which is "
+            "better."
+        ),
+        "worse": (
+            "{variant} {verb} {metric} by {effect} ({values}; {certainty} {low} to {high}{p}), which is "
+            "worse."
+        ),
+        "raises": "raises",
+        "lowers": "lowers",
+        "flat": (
+            "{variant} and {baseline} do not differ detectably on {metric} ({values}): the effect of "
+            "{variant} lies between {low} and {high} ({certainty}{p}), so larger effects either way are "
+            "excluded."
+        ),
+        "waiting": (
+            "It is too early to conclude about {metric}: {variant} stands at {values}, and its effect lies "
+            "between {low} and {high} by the {certainty} that holds at any moment."
+        ),
+        "underpowered": (
+            "An effect of {mde}, which the plan wants found, is not excluded: the data are too few for it."
+        ),
+        "unknown": "There is no result for {metric} of {variant} yet: {reason}",
+        "open": "There is too little data for any bound on the effect of {variant} on {metric} ({values}).",
+        "care": "Read this with care: {message}",
+        "certainty": "{level} interval",
+        "percentage_points": "percentage points",
+        "against": "{variant} against {baseline}",
+        # Several comparisons.
+        "group": "On {metric}, {parts}.",
+        "group.better": "better than {control}",
+        "group.worse": "worse than {control}",
+        "group.flat": "not detectably different from {control}",
+        "group.waiting": "too early to conclude",
+        "group.unknown": "no result yet",
+        "others.worse": "Worse: {names}.",
+        "others.better": "Better: {names}.",
+        "others.flat": "No detectable difference: {names}.",
+        "others.waiting": "Too early to conclude: {names}.",
+        "others.unknown": "No result yet: {names}.",
+        # What was left out, and what was changed.
+        "immature.one": "1 unit was not counted on {metric} yet: its window had not passed.",
+        "immature.many": "{units} units were not counted on {metric} yet: their window had not passed.",
+        "crossovers.one": "1 unit ({share} of all) met several variants and was left out.",
+        "crossovers.many": "{units} units ({share} of all) met several variants and were left out.",
+        "rows.one": "1 row lacked a unit, a variant or a time and was left out.",
+        "rows.many": "{rows} rows lacked a unit, a variant or a time and were left out.",
+        "deviations.one": "The plan was changed once after the start.",
+        "deviations.many": "The plan was changed {count} times after the start.",
+        # The recommendation.
+        "outcome.ship": "Ship {variant}.",
+        "outcome.do_not_ship": "Do not ship.",
+        "outcome.keep_running": "Keep running{until}.",
+        "outcome.investigate": "Investigate before deciding.",
+        "outcome.none": "The plan has no success metric, so it recommends nothing.",
+        "until.units": " until {units} units have passed their window ({left} to go)",
+        "until.date": " until {date}",
+        "until.units_or_date": " until {units} units have passed their window ({left} to go) or {date}",
+        "until.open": " until a result is clear or its answer is no longer worth waiting for",
+        "until.final_look": ": the final look is due",
+        "reason.quality_failed": "The check {subject} failed: no number of this readout can be trusted.",
+        "reason.quality_unavailable": "The check {subject} has no result yet.",
+        "reason.quality_warning": "The check {subject} warns.",
+        "reason.deteriorated": "{subject} is shown to be worse.",
+        "reason.success_shown": "{subject} is shown to be better.",
+        "reason.success_not_shown": "{subject} is not shown to be better.",
+        "reason.guardrail_shown": "{subject} is shown to lose less than its margin of {margin}.",
+        "reason.guardrail_not_shown": "{subject} is not shown to lose less than its margin of {margin}.",
+        "reason.waits_for_the_end": "{subject} cannot be concluded from at this moment.",
+        "reason.no_answer": "{subject} has no answer yet: {why}",
+        "change.quality_failed": "Mend what the check {subject} found, then start the experiment again.",
+        "change.quality_unavailable": "A result of the check {subject}.",
+        "change.deteriorated": "Nothing that this experiment can still show: change the variant.",
+        "change.success_not_shown": "{subject} shown to be better.",
+        "change.guardrail_not_shown": "{subject} shown to lose less than {margin}.",
+        "change.waits_for_the_end": "The result of {subject} at the next look, or at the end.",
+        "change.no_answer": "An answer about {subject}.",
+        "change.shown": "A failed check, or a metric that is shown to be worse.",
+    }
+)
 
 
-def percent(value: float, *, decimals: int = 2, signed: bool = False) -> str:
-    """A fraction in percent.
+class CheckText(NamedTuple):
+    """What is said of a check.
+
+    Attributes:
+        title: Its name.
+        meaning: What it asks, in plain words.
+        causes: What usually is behind a finding.
+        action: What to do about one.
+    """
+
+    title: str
+    meaning: str
+    causes: tuple[str, ...]
+    action: str
+
+
+CHECKS: Mapping[str, CheckText] = MappingProxyType(
+    {
+        "sample_ratio": CheckText(
+            "Sample ratio",
+            "Did each arm get its planned share of the units, judged once at the end?",
+            (
+                "a variant that loses units before they log an exposure: a crash, a redirect, slow loading",
+                "exposures that are logged in one arm only",
+                "bots that are filtered in one arm more than in the other",
+            ),
+            "Compare exposures by arm with what the service assigned (`equipoise audit assignments`), by day "
+            "and by platform, mend the cause, and start again.",
+        ),
+        "sequential_sample_ratio": CheckText(
+            "Sample ratio over time",
+            "Did each arm get its planned share of the units, judged at any moment, however often?",
+            (
+                "a variant that loses units before they log an exposure: a crash, a redirect, slow loading",
+                "exposures that are logged in one arm only",
+                "bots that are filtered in one arm more than in the other",
+            ),
+            "Compare exposures by arm with what the service assigned (`equipoise audit assignments`), by day "
+            "and by platform, mend the cause, and start again.",
+        ),
+        "crossovers": CheckText(
+            "Crossovers",
+            "Did any unit meet several variants?",
+            (
+                "an id that changes at login, or that several people share",
+                "a variant that is decided in two places, or from an old configuration",
+            ),
+            "Find out what the units have in common. They are left out; many of them bias who is left in.",
+        ),
+        "incomplete_rows": CheckText(
+            "Incomplete rows",
+            "Does every row of the file have a unit, a variant and a time?",
+            ("an export that joined tables without a match",),
+            "Complete the file where rows are missing from one arm more than from the other.",
+        ),
+        "pre_exposure_balance": CheckText(
+            "Balance before exposure",
+            "Were the arms alike on the metrics of the pre-period, before they met a variant?",
+            (
+                "a broken or reused randomisation",
+                "units that are lost in one arm",
+                "the after-effect of an earlier experiment on the same units",
+            ),
+            "Do not trust the results. Look for lost units, then start again with a new revision.",
+        ),
+        "moved_denominators": CheckText(
+            "Moved denominators",
+            "Does a treatment change what a ratio is divided by?",
+            ("the treatment changes how often people do what the denominator counts",),
+            "Read the ratio together with its two parts, or use a metric per unit.",
+        ),
+        "maturity": CheckText(
+            "Maturity",
+            "Have the windows of most units passed, so that the metrics speak of them?",
+            ("the experiment is younger than its metrics' windows", "units came in late"),
+            "Wait: early units can differ from later ones.",
+        ),
+        "skewness": CheckText(
+            "Skewness",
+            "Are the values so skewed, and the arms so unequal, that the tests are off in one tail?",
+            ("a few units with very large values", "a small arm beside a large one"),
+            "Winsorize the metric, or give the arms equal weights.",
+        ),
+        "quality_metrics": CheckText(
+            "Quality metrics",
+            "Are the metrics alike in all arms that no treatment should move?",
+            ("a change of logging that came with the treatment", "units that are lost in one arm"),
+            "Mend the logging, and start again with a new revision.",
+        ),
+    }
+)
+
+
+def say(key: str, **fields: object) -> str:
+    """A text with its fields filled in.
 
     Example:
-        >>> percent(0.0123, decimals=1), percent(-0.5, decimals=0), percent(0.5, signed=True)
-        ('1.2 %', '−50 %', '+50.00 %')
+        >>> say("reason.deteriorated", subject="revenue")
+        'revenue is shown to be worse.'
     """
-    return f"{number(100 * value, decimals=decimals, signed=signed)} %"
-
-
-def number(value: float, *, decimals: int, signed: bool = False) -> str:
-    """A number with a fixed count of decimals (negative: rounded to tens, hundreds, …) and a true minus.
-
-    Example:
-        >>> number(-1234.567, decimals=1), number(0.0001, decimals=2, signed=True), number(12345, decimals=-3)
-        ('−1,234.6', '0.00', '12,000')
-    """
-    if abs(value) >= 1e15 or (value and decimals > 9):
-        return f"{value:{'+' if signed else ''}.3g}".replace("-", MINUS)
-    text = f"{round(value, decimals):{'+' if signed else ''},.{max(0, decimals)}f}"
-    if not any(digit in text for digit in "123456789"):
-        text = text.lstrip("+-")
-    return text.replace("-", MINUS)
-
-
-def decimals_for(values: Sequence[float], *, digits: int = 2) -> int:
-    """Decimals that show the widest distance between values with some digits, and none that is not 0 as 0.
-
-    Example:
-        >>> decimals_for([-3.15, 0.77]), decimals_for([0.0004, 2.5]), decimals_for([0.0, 0.0])
-        (1, 4, 2)
-    """
-    spread = max(values) - min(values) or max(map(abs, values))
-    if spread == 0 or not math.isfinite(spread):
-        return 2
-    decimals = digits - 1 - math.floor(math.log10(spread))
-    smallest = min((abs(value) for value in values if value), default=spread)
-    # A bound that is shown as 0 would hide on which side of 0 it lies.
-    return max(decimals, -math.floor(math.log10(smallest)) if smallest < 10.0**-decimals else decimals)
-
-
-def p_value(value: float) -> str:
-    """A p-value.
-
-    Example:
-        >>> p_value(0.22797), p_value(0.001556), p_value(1e-9)
-        ('0.228', '0.00156', '< 0.0001')
-    """
-    return "< 0.0001" if value < 0.0001 else f"{value:#.3g}"
-
-
-def count(value: int, singular: str, plural: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> count(1, "unit", "units"), count(1895, "unit", "units")
-        ('1 unit', '1,895 units')
-    """
-    return f"{value:,} {singular if value == 1 else plural}"
-
-
-def listing(items: Sequence[str]) -> str:
-    """Items as a phrase.
-
-    Example:
-        >>> listing(["a"]), listing(["a", "b", "c"])
-        ('a', 'a, b and c')
-    """
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return TEXTS[key].format(**fields)

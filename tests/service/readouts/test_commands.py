@@ -182,7 +182,7 @@ def test_verify_says_which_number_was_edited(saved: Path) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b'{"a": NaN}', "NaN is no JSON number"),
         (b"[" * 100_000, "is not JSON"),
-        (b'{"schema": "equipoise.readout/1"}', r"is not a readout of schema equipoise\.readout/1"),
+        (b'{"schema": "equipoise.readout/2"}', r"is not a readout of schema equipoise\.readout/2"),
         (None, "cannot be read"),
     ],
 )

@@ -3,10 +3,10 @@ import doctest
 import pytest
 
 from equipoise_service import canonical
-from equipoise_service.readouts import building, wording
+from equipoise_service.readouts import building, numerals, wording
 
 
-@pytest.mark.parametrize("module", [building, canonical, wording])
+@pytest.mark.parametrize("module", [building, canonical, numerals, wording])
 def test_examples_in_docstrings_run(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted

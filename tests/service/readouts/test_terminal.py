@@ -54,11 +54,6 @@ def test_names_are_not_markup() -> None:
     assert "[bold]x" in drawn({**readout, "experiment": "[bold]x"}, 100)
 
 
-def test_several_comparisons_are_said_to_be_uncorrected() -> None:
-    assert "not corrected for their number" in drawn(rich_readout(), 100)
-    assert "not corrected" not in drawn(converted((5, 50), (6, 50)), 100)
-
-
 def test_no_units_at_all_can_be_drawn() -> None:
     text = drawn(build_readout(plan(CONVERTED, LOAD_TIME), statistics(), PROVENANCE), 80)
     assert "nothing to read" in text

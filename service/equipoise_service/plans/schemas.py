@@ -1,0 +1,188 @@
+"""What an experiment's plan says beside its metrics: levels, horizon, method, looks, corrections."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from equipoise_service.keys import Key
+
+MAX_UNITS = 10**12
+MAX_DAYS = 3660
+DEFAULT_LOOK_HOURS = 24
+
+_CONFIG = ConfigDict(extra="forbid", frozen=True)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
+
+
+class Method(StrEnum):
+    """The inference of a plan."""
+
+    GROUP_SEQUENTIAL = "group-sequential"
+    CONFIDENCE_SEQUENCE = "confidence-sequence"
+    FIXED_HORIZON = "fixed-horizon"
+    BAYESIAN = "bayesian"
+
+
+class Multiplicity(StrEnum):
+    """How several success metrics and several treatments are corrected for."""
+
+    NONE = "none"
+    HOLM = "holm"
+    DUNNETT = "dunnett"
+    BENJAMINI_HOCHBERG = "benjamini-hochberg"
+
+
+class SpendingFunction(StrEnum):
+    """How alpha is spent over the looks."""
+
+    OBRIEN_FLEMING = "obrien-fleming"
+    POCOCK = "pocock"
+
+
+class MarginScale(StrEnum):
+    """What a margin or an effect to find is measured in."""
+
+    LIFT = "lift"
+    DIFFERENCE = "difference"
+
+
+class Horizon(BaseModel):
+    """The planned end: so many units, so many days after the start, or what comes first of both."""
+
+    model_config = _CONFIG
+
+    units: Units | None = Field(
+        None, description="Units of all arms together whose windows have passed; null: no number of units."
+    )
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None = Field(
+        None, description="Days after the start; null: no date."
+    )
+
+    @model_validator(mode="after")
+    def _an_end(self) -> Self:
+        if self.units is None and self.days is None:
+            raise ValueError("a horizon has units, days or both; without an end leave the horizon out")
+        return self
+
+
+class Looks(BaseModel):
+    """When a group-sequential plan looks: so many times evenly, or every so many hours."""
+
+    model_config = _CONFIG
+
+    count: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="Looks at equal steps of the horizon's units, the last at its end."
+    )
+    every_hours: Annotated[int, Field(ge=1, le=24 * 366)] | None = Field(
+        None, description="Hours between two looks."
+    )
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if (self.count is None) == (self.every_hours is None):
+            raise ValueError("looks have a count or every_hours, one of both")
+        return self
+
+
+class Prior(BaseModel):
+    """A normal belief about every metric's lift, from before the data."""
+
+    model_config = _CONFIG
+
+    mean: Annotated[float, Field(gt=-1, lt=100)] = Field(0.0, description="Its mean; 0.02 is a lift of 2 %.")
+    standard_deviation: Annotated[float, Field(gt=0, le=100)] = Field(description="Its standard deviation.")
+
+
+class Target(BaseModel):
+    """What is asked of one metric."""
+
+    model_config = _CONFIG
+
+    margin: Positive | None = Field(
+        None, description="Of a guardrail: the largest acceptable loss. Without, it is watched for harm only."
+    )
+    mde: Positive | None = Field(
+        None, description="Of a success metric: the smallest effect that the experiment should find."
+    )
+    scale: MarginScale = Field(
+        MarginScale.LIFT, description="`lift`: a fraction of the control's value; `difference`: its unit."
+    )
+
+
+class Design(BaseModel):
+    """The part of a plan that does not name metrics."""
+
+    model_config = _CONFIG
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05,
+        description="Two-sided level; the intervals cover 1 − alpha, and half of it is the chance to ship a "
+        "change that improves nothing.",
+    )
+    deterioration_alpha: Annotated[float, Field(gt=0, lt=0.25)] = Field(
+        0.01, description="One-sided level of all tests for harm together, over the whole time."
+    )
+    power: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.8, description="Probability to ship a change that is as good as planned."
+    )
+    horizon: Horizon | None = Field(None, description="The planned end; null: none.")
+    method: Method | None = Field(
+        None,
+        description="The inference; null: `group-sequential` with a horizon in units, `fixed-horizon` with "
+        "one in days only, `confidence-sequence` without.",
+    )
+    looks: Looks | None = Field(
+        None, description="Of a group-sequential plan; null: every 24 hours. Other methods have none."
+    )
+    spending: SpendingFunction = Field(
+        SpendingFunction.OBRIEN_FLEMING, description="Of a group-sequential plan: how alpha is spent."
+    )
+    multiplicity: Multiplicity = Field(
+        Multiplicity.HOLM,
+        description="Correction over all success metrics and treatments; `dunnett` over treatments only "
+        "with a fixed horizon, and Bonferroni over metrics.",
+    )
+    tuning_units: Units | None = Field(
+        None,
+        description="Units at which the confidence sequences are tightest; null: half of the horizon, or "
+        "10,000.",
+    )
+    prior: Prior | None = Field(None, description="Of a Bayesian plan, which needs one.")
+
+    @property
+    def inference(self) -> Method:
+        """The method, by default the one that fits the horizon."""
+        if self.method is not None:
+            return self.method
+        if self.horizon is None:
+            return Method.CONFIDENCE_SEQUENCE
+        return Method.FIXED_HORIZON if self.horizon.units is None else Method.GROUP_SEQUENTIAL
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        method = self.inference
+        if method is Method.GROUP_SEQUENTIAL and (self.horizon is None or self.horizon.units is None):
+            raise ValueError("group-sequential looks need a horizon in units: its fractions are theirs")
+        if self.looks is not None and method is not Method.GROUP_SEQUENTIAL:
+            raise ValueError(f"a {method} plan has no looks; leave them out")
+        if (self.prior is not None) != (method is Method.BAYESIAN):
+            raise ValueError("a bayesian plan has a prior, and no other has")
+        if self.multiplicity is Multiplicity.DUNNETT and method is not Method.FIXED_HORIZON:
+            raise ValueError(f"dunnett goes with fixed-horizon only, not with {method}; choose holm")
+        return self
+
+
+class PlanIn(Design):
+    """The plan of an experiment, beside its metrics."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"horizon": {"units": 20000, "days": 28}, "targets": {"converted": {"mde": 0.05}}}
+        }
+    )
+
+    targets: dict[Key, Target] = Field(
+        default_factory=dict, max_length=200, description="What is asked of metrics, by their keys."
+    )

@@ -1,0 +1,75 @@
+"""The checks of a readout, as they go over the wire."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from equipoise_stats import CheckStatus
+
+_CONFIG = ConfigDict(extra="forbid", frozen=True)
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Check(BaseModel):
+    """A check: whether the data can be believed in one respect."""
+
+    model_config = _CONFIG
+
+    status: CheckStatus = Field(description="`ok`, `warning`, `failed`, or `unavailable`.")
+    reason: str | None = Field(description="What the status means here; null when it is `ok`.")
+    number: str = Field(description="The figure that it rests on, in words.")
+    meaning: str = Field(description="What the check asks.")
+    causes: list[str] = Field(description="What is usually behind a finding; empty when it is `ok`.")
+    action: str | None = Field(description="What to do about it; null when it is `ok`.")
+
+
+class SampleRatio(Check):
+    """Whether the arms got their planned shares of the units, by one test."""
+
+    p_value: Number | None = Field(description="P-value of the check; null where there is none.")
+
+
+class Crossovers(Check):
+    """Units that met several variants. They are left out of every arm."""
+
+    units: int = Field(ge=0, description="How many there are.")
+    share: Number | None = Field(description="Their share of all units seen; null without units.")
+
+
+class IncompleteRows(Check):
+    """Rows of a file that lack unit, variant or time. They are left out."""
+
+    rows: int = Field(ge=0, description="How many there are.")
+
+
+class Balance(Check):
+    """Whether the arms were alike before the exposure."""
+
+    p_value: Number | None = Field(description="The smallest p-value, corrected for their number.")
+
+
+class Metrics(Check):
+    """Metrics of which something is to be known."""
+
+    metrics: list[str] = Field(description="The keys of the metrics that it is about.")
+
+
+class Health(BaseModel):
+    """Whether the data can be believed. A check that has nothing to check here is null."""
+
+    model_config = _CONFIG
+
+    sample_ratio: SampleRatio
+    sequential_sample_ratio: SampleRatio
+    crossovers: Crossovers
+    incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
+    pre_exposure_balance: Balance | None = Field(description="Only with a metric that has a pre-period.")
+    quality_metrics: Metrics | None = Field(description="Only with a metric of that role.")
+    moved_denominators: Metrics | None = Field(description="Only with a ratio.")
+    maturity: Metrics | None = Field(description="Only with a metric that has a window.")
+    skewness: Metrics | None = Field(description="Only where third moments are known.")
+
+    @property
+    def all(self) -> dict[str, Check]:
+        """The checks that there are, by name."""
+        return {name: check for name in type(self).model_fields if (check := getattr(self, name)) is not None}

@@ -1,0 +1,77 @@
+"""How numbers are written for people."""
+
+import math
+from collections.abc import Sequence
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def percent(value: float, *, decimals: int = 2, signed: bool = False) -> str:
+    """A fraction in percent.
+
+    Example:
+        >>> percent(0.0123, decimals=1), percent(-0.5, decimals=0), percent(0.5, signed=True)
+        ('1.2 %', '−50 %', '+50.00 %')
+    """
+    return f"{number(100 * value, decimals=decimals, signed=signed)} %"
+
+
+def number(value: float, *, decimals: int, signed: bool = False) -> str:
+    """A number with a fixed count of decimals (negative: rounded to tens, hundreds, …) and a true minus.
+
+    Example:
+        >>> number(-1234.567, decimals=1), number(0.0001, decimals=2, signed=True), number(12345, decimals=-3)
+        ('−1,234.6', '0.00', '12,000')
+    """
+    if abs(value) >= 1e15 or (value and decimals > 9):
+        return f"{value:{'+' if signed else ''}.3g}".replace("-", MINUS)
+    text = f"{round(value, decimals):{'+' if signed else ''},.{max(0, decimals)}f}"
+    if not any(digit in text for digit in "123456789"):
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def decimals_for(values: Sequence[float], *, digits: int = 2) -> int:
+    """Decimals that show the widest distance between values with some digits, and none that is not 0 as 0.
+
+    Example:
+        >>> decimals_for([-3.15, 0.77]), decimals_for([0.0004, 2.5]), decimals_for([0.0, 0.0])
+        (1, 4, 2)
+    """
+    spread = max(values) - min(values) or max(map(abs, values))
+    if spread == 0 or not math.isfinite(spread):
+        return 2
+    decimals = digits - 1 - math.floor(math.log10(spread))
+    smallest = min((abs(value) for value in values if value), default=spread)
+    # A bound that is shown as 0 would hide on which side of 0 it lies.
+    return max(decimals, -math.floor(math.log10(smallest)) if smallest < 10.0**-decimals else decimals)
+
+
+def p_value(value: float) -> str:
+    """A p-value.
+
+    Example:
+        >>> p_value(0.22797), p_value(0.001556), p_value(1e-9)
+        ('0.228', '0.00156', '< 0.0001')
+    """
+    return "< 0.0001" if value < 0.0001 else f"{value:#.3g}"
+
+
+def count(value: int, singular: str, plural: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> count(1, "unit", "units"), count(1895, "unit", "units")
+        ('1 unit', '1,895 units')
+    """
+    return f"{value:,} {singular if value == 1 else plural}"
+
+
+def listing(items: Sequence[str]) -> str:
+    """Items as a phrase.
+
+    Example:
+        >>> listing(["a"]), listing(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

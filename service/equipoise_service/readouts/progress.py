@@ -1,0 +1,83 @@
+"""Where a plan stands at the moment of a readout: what may be concluded now, and what not yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.looks import Look, leading_metric
+from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.wording import say
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The moment of a readout.
+
+    Attributes:
+        looks: The looks up to this one.
+        at_look: Whether the last of them looked at just these statistics.
+        valid: Whether the inference of the plan may be concluded from at this moment.
+        reason: Why not; None where it may.
+        complete: Whether the planned end is reached, so that waiting changes nothing.
+        units: Mature units of the leading metric.
+        fraction: Those over the units of the horizon; None without.
+    """
+
+    looks: tuple[Look, ...]
+    at_look: bool
+    valid: bool
+    reason: str | None
+    complete: bool
+    units: int
+    fraction: float | None
+
+
+def moment_of(
+    plan: Plan,
+    mature: Mapping[str, int],
+    looks: Sequence[Look],
+    statistics_digest: str,
+    *,
+    generated_at: datetime,
+    started_at: datetime | None,
+    ended_at: datetime | None,
+) -> Moment:
+    """Where the plan stands.
+
+    Args:
+        plan: The plan.
+        mature: Mature units of all arms, by metric.
+        looks: The looks so far.
+        statistics_digest: Digest of the statistics of the readout.
+        generated_at: When it is computed.
+        started_at: When the randomisation began; None for a file, which is complete.
+        ended_at: When it ended, if it did.
+    """
+    units = mature.get(leading_metric(plan) or "", 0)
+    horizon = plan.horizon
+    planned = horizon.units if horizon is not None else None
+    fraction = units / planned if planned else None
+    over = ended_at is not None or _days_are_over(plan, generated_at, started_at)
+    reached = fraction is not None and fraction >= 1
+    if plan.method is Method.GROUP_SEQUENTIAL:
+        at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
+        last = at_look and (looks[-1].final or looks[-1].spent >= plan.alpha * (1 - 1e-12))
+        reason = None if at_look else _between(looks)
+        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction)
+    complete = over or reached or (horizon is None and plan.method is Method.FIXED_HORIZON)
+    valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE
+    reason = None if valid else say("not_valid.before_the_end")
+    return Moment((), False, valid, reason, complete, units, fraction)
+
+
+def _days_are_over(plan: Plan, now: datetime, started_at: datetime | None) -> bool:
+    if plan.horizon is None or plan.horizon.days is None or started_at is None:
+        return False
+    return now >= started_at + timedelta(days=plan.horizon.days)
+
+
+def _between(looks: Sequence[Look]) -> str:
+    if not looks:
+        return say("not_valid.before_the_first_look")
+    return say("not_valid.between_looks", number=looks[-1].number, at=looks[-1].taken_at)

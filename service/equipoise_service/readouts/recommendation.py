@@ -1,0 +1,212 @@
+"""What the plan's rule recommends, for each treatment and altogether."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from equipoise_service.metrics.schemas import Direction, Role
+from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.plans.schemas import MarginScale
+from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.progress import Moment
+from equipoise_service.readouts.schemas import (
+    Finding,
+    Reason,
+    Recommendation,
+    TreatmentRecommendation,
+    Until,
+)
+from equipoise_service.readouts.wording import CHECKS, say
+from equipoise_stats import (
+    CheckStatus,
+    Compare,
+    DecisionMetric,
+    DecisionOutcome,
+    DecisionRule,
+    ReasonCode,
+    decide,
+)
+from equipoise_stats import Reason as Found
+
+_Item = TypeVar("_Item")
+
+# Of several treatments' outcomes, the one that the experiment as a whole has.
+_FIRST = (
+    DecisionOutcome.SHIP,
+    DecisionOutcome.KEEP_RUNNING,
+    DecisionOutcome.INVESTIGATE,
+    DecisionOutcome.DO_NOT_SHIP,
+)
+
+
+def decision_metric(metric: PlannedMetric) -> DecisionMetric | None:
+    """A metric as the rule takes it; None for one that decides nothing.
+
+    A guardrail without a margin has nothing to show, so it is watched for harm.
+    """
+    if metric.role is Role.QUALITY:
+        return None
+    better = "higher" if metric.direction is Direction.INCREASE else "lower"
+    scale = "lift" if metric.scale is MarginScale.LIFT else "difference"
+    if metric.role is Role.GUARDRAIL and metric.margin is not None:
+        return DecisionMetric(metric.key, "guardrail", better, metric.margin, scale)  # type: ignore[arg-type]
+    role = "success" if metric.role is Role.SUCCESS else "deterioration"
+    return DecisionMetric(metric.key, role, better, None, scale)  # type: ignore[arg-type]
+
+
+def recommend(
+    plan: Plan,
+    moment: Moment,
+    questions: Mapping[str, Mapping[str, Compare]],
+    *,
+    quality: Mapping[str, CheckStatus],
+    gains: Mapping[str, float],
+    ends_at: str | None,
+    final_look_due: bool,
+) -> Recommendation:
+    """Applies the rule.
+
+    Args:
+        plan: The plan.
+        moment: Where it stands.
+        questions: For each treatment and metric, the inference as the rule asks it.
+        quality: The status of each check.
+        gains: For each treatment, the gain on the first success metric: the largest is shipped.
+        ends_at: When the planned days are over.
+        final_look_due: Whether all data are there and only the last look is missing.
+    """
+    metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
+    if not any(metric.role == "success" for metric in metrics):
+        return Recommendation(
+            outcome=None,
+            variant=None,
+            text=say("outcome.none"),
+            reasons=[],
+            would_change=[],
+            until=None,
+            treatments=[],
+        )
+    rule = DecisionRule(
+        tuple(metrics),
+        alpha=plan.alpha / 2,
+        deterioration_alpha=plan.deterioration_alpha / max(1, len(questions)),
+    )
+    each = [
+        _treatment(plan, rule, variant, asked, quality, moment.complete)
+        for variant, asked in questions.items()
+    ]
+    outcome = next((found for found in _FIRST if any(one.outcome is found for one in each)), None)
+    deciding = [one for one in each if one.outcome is outcome]
+    variant = None
+    if outcome is DecisionOutcome.SHIP:
+        deciding = [max(deciding, key=lambda one: gains.get(one.variant, 0.0))]
+        variant = deciding[0].variant
+    until = _until(plan, moment, ends_at) if outcome is DecisionOutcome.KEEP_RUNNING else None
+    head = _head(outcome, variant, until, final_look_due)
+    several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
+    reasons = _distinct(
+        reason.model_copy(update={"message": f"{one.variant}: {reason.message}"})
+        if several and not _is_check(reason)
+        else reason
+        for one in deciding
+        for reason in one.reasons
+        if reason.decisive
+    )
+    return Recommendation(
+        outcome=outcome,
+        variant=variant,
+        text=head,
+        reasons=reasons,
+        would_change=_would_change(plan, outcome, reasons),
+        until=until,
+        treatments=each,
+    )
+
+
+def _treatment(
+    plan: Plan,
+    rule: DecisionRule,
+    variant: str,
+    asked: Mapping[str, Compare],
+    quality: Mapping[str, CheckStatus],
+    complete: bool,
+) -> TreatmentRecommendation:
+    found = decide(rule, asked, quality=quality, complete=complete)
+    return TreatmentRecommendation(
+        variant=variant,
+        outcome=found.outcome,
+        reasons=[_reason(plan, reason) for reason in found.reasons],
+        findings=[
+            Finding(metric=one.metric.name, role=one.metric.role, claim=one.claim, harm=one.harm)
+            for one in found.findings
+        ],
+    )
+
+
+def _reason(plan: Plan, reason: Found) -> Reason:
+    subject = CHECKS[reason.subject].title if reason.code.value.startswith("quality") else reason.subject
+    # The statistics write "'metric' has no answer: why"; the why is theirs.
+    why = reason.message.partition(": ")[2]
+    message = say(
+        f"reason.{reason.code.value}", subject=subject, margin=_margin(plan, reason.subject), why=why
+    )
+    return Reason(code=reason.code, subject=reason.subject, message=message, decisive=reason.decisive)
+
+
+def _margin(plan: Plan, key: str) -> str:
+    metric = next((each for each in plan.metrics if each.key == key), None)
+    if metric is None or metric.margin is None:
+        return ""
+    if metric.scale is MarginScale.LIFT or metric.type.is_share:
+        points = " points" if metric.scale is MarginScale.DIFFERENCE else ""
+        return f"{percent(metric.margin)}{points}"
+    return f"{metric.margin:g}"
+
+
+def _until(plan: Plan, moment: Moment, ends_at: str | None) -> Until:
+    units = plan.horizon.units if plan.horizon is not None else None
+    left = None if units is None else max(0, units - moment.units)
+    return Until(units=units, units_left=left, at=ends_at)
+
+
+def _head(
+    outcome: DecisionOutcome | None, variant: str | None, until: Until | None, final_look_due: bool
+) -> str:
+    if outcome is None:
+        return say("outcome.none")
+    text = ""
+    if until is not None:
+        known = [name for name, value in (("units", until.units), ("date", until.at)) if value is not None]
+        key = "until.final_look" if final_look_due else f"until.{'_or_'.join(known) or 'open'}"
+        text = say(
+            key,
+            units=f"{until.units or 0:,}",
+            left=f"{until.units_left or 0:,}",
+            date=(until.at or "")[:10],
+        )
+    return say(f"outcome.{outcome.value}", variant=variant, until=text)
+
+
+def _would_change(plan: Plan, outcome: DecisionOutcome | None, reasons: Sequence[Reason]) -> list[str]:
+    if outcome is DecisionOutcome.SHIP:
+        return [say("change.shown")]
+    return _distinct(
+        say(
+            f"change.{reason.code.value}",
+            subject=CHECKS[reason.subject].title if _is_check(reason) else reason.subject,
+            margin=_margin(plan, reason.subject),
+        )
+        for reason in reasons
+        if reason.code is not ReasonCode.QUALITY_WARNING
+    )
+
+
+def _is_check(reason: Reason) -> bool:
+    return reason.code.value.startswith("quality")
+
+
+def _distinct(items: Iterable[_Item]) -> list[_Item]:
+    found: list[_Item] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
