@@ -1,0 +1,107 @@
+"""Definitions in files: YAML or JSON, several documents a file."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equipoise_service.cli.definitions.kinds import KINDS
+from equipoise_service.cli.failures import Failure
+
+MOST_BYTES = 64 << 20
+"""Largest file that is read."""
+
+Definitions = dict[str, dict[str, dict[str, Any]]]
+"""Complete documents by kind and key."""
+
+
+def read_files(paths: list[Path]) -> Definitions:
+    """Read definitions; `-` is the standard input.
+
+    Raises:
+        Failure: A file cannot be read, a document is not valid, or something is defined twice.
+    """
+    found: Definitions = {kind: {} for kind in KINDS}
+    places: dict[tuple[str, str], str] = {}
+    for path in paths:
+        for number, given in enumerate(_documents(path), start=1):
+            where = f"{path}, document {number}"
+            kind, document = _of_kind(given, where)
+            complete = KINDS[kind].complete(document, where)
+            key = complete["key"]
+            if (kind, key) in places:
+                raise Failure(f"{where}: the {kind} {key} stands in {places[kind, key]} already.")
+            places[kind, key] = where
+            found[kind][key] = complete
+    return found
+
+
+def written(definitions: Definitions, *, as_json: bool) -> str:
+    """Definitions as a file: YAML, one document each, or a JSON list.
+
+    What is the default anyway is left out.
+    """
+    documents = [
+        {"kind": kind, **KINDS[kind].short(document)}
+        for kind, by_key in definitions.items()
+        for document in by_key.values()
+    ]
+    if as_json:
+        return json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
+    return yaml.dump_all(documents, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    try:
+        text = sys.stdin.read(MOST_BYTES + 1) if str(path) == "-" else _text(path)
+    except UnicodeDecodeError:
+        raise Failure(f"{path} is not in UTF-8.") from None
+    if len(text) > MOST_BYTES:
+        raise Failure(f"{path} has more than {MOST_BYTES:,} characters.")
+    try:
+        for each in yaml.load_all(text, Loader=_Loader):  # noqa: S506 - a safe loader that knows no times
+            if isinstance(each, list):
+                yield from each
+            elif each is not None:
+                yield each
+    except yaml.YAMLError as error:
+        raise Failure(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise Failure(f"{path} nests too deeply.") from None
+
+
+def _text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the types of JSON: no times, no anchors that would make a small file large."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse aliases: ten lines of them can stand for a billion values."""
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not taken; write it out", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _of_kind(given: Any, where: str) -> tuple[str, Mapping[str, Any]]:
+    kinds = ", ".join(KINDS)
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        raise Failure(f"{where}: a document is a mapping with kind ({kinds}), key, and so on.")
+    kind = given.get("kind")
+    if kind not in KINDS:
+        raise Failure(f"{where}: kind is {kind!r}; it is one of {kinds}.")
+    return kind, {name: value for name, value in given.items() if name != "kind"}
