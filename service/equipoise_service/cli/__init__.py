@@ -7,9 +7,11 @@ import typer
 from equipoise_service.cli.analyze import analyze
 from equipoise_service.cli.audit import audit
 from equipoise_service.cli.demo import demo
+from equipoise_service.cli.definitions import apply, export
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
 from equipoise_service.cli.serve import migrate, serve
+from equipoise_service.cli.source import source
 from equipoise_service.cli.sql import sql
 from equipoise_service.cli.verify import verify
 
@@ -29,6 +31,9 @@ app.command()(analyze)
 app.command()(verify)
 app.command()(audit)
 app.add_typer(sql, name="sql")
+app.command()(apply)
+app.command()(export)
+app.add_typer(source, name="source")
 
 
 @app.callback(invoke_without_command=True)
