@@ -14,7 +14,9 @@ from equipoise_service.accounts import endpoints as accounts
 from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
 from equipoise_service.events import endpoints as events
+from equipoise_service.events import inspection as events_inspection
 from equipoise_service.events.admission import Admission
+from equipoise_service.events.tail import Tails
 from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.flags import endpoints as flags
 from equipoise_service.holdouts import endpoints as holdouts
@@ -56,6 +58,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with nullcontext(resources) if resources else open_resources(settings) as opened:
             app.state.database = opened.database
+            app.state.publisher = opened.publisher
             app.state.event_store = opened.event_store
             app.state.changes = opened.changes
             app.state.configurations = opened.configurations
@@ -79,6 +82,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     )
     app.state.settings = settings
     app.state.admission = Admission(settings.event_body_mb << 20)
+    app.state.tails = Tails(settings.tail_subscribers)
     app.add_middleware(
         BoundedBodies,
         limit=settings.max_body_bytes,
@@ -102,6 +106,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         evaluation,
         ofrep,
         events,
+        events_inspection,
         readouts,
         recomputation,
         accounts,
@@ -153,13 +158,18 @@ def _add_health(app: FastAPI) -> None:
         summary="Whether the service can do its work",
         responses=problems(503),
     )
-    def readyz(request: Request) -> dict[str, str]:
-        """Asks the metadata database and the event store."""
+    def readyz(request: Request) -> dict[str, str | list[str]]:
+        """Asks the metadata database and the event store.
+
+        `degraded` names environments that keep their last configuration, because the present one could not be
+        published; all else works.
+        """
         state = request.app.state
         state.database.change_counter()
         if not state.event_store.healthy():
             raise Unavailable("The event store does not take events; its log says why.", retry_after=5)
-        return {"status": "ok"}
+        unpublished = list(state.publisher.failed)
+        return {"status": "degraded", "unpublished": unpublished} if unpublished else {"status": "ok"}
 
     @app.get("/", tags=["health"], summary="What this is")
     async def root() -> dict[str, str]:

@@ -21,6 +21,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "source-failed": "The source of a metric cannot be read as it is defined; the detail says why.",
     "source-too-slow": "The source did not answer in the time that it has.",
     "no-free-slots": "The layer has too few free slots for the experiment; the detail says who holds them.",
+    "unpublishable": "With this change no client could read the environment's configuration.",
     "idempotency-conflict": "The Idempotency-Key was used before with another request.",
     "precondition-failed": "The entity was changed since the ETag in If-Match was read.",
     "body-too-large": "The body, after decompression, is larger than the limit.",

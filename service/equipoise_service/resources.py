@@ -11,7 +11,7 @@ from equipoise_service.accounts.service import make_first_key
 from equipoise_service.database import Database
 from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.configurations import Configurations
-from equipoise_service.evaluation.publication import publish
+from equipoise_service.evaluation.publication import Publisher
 from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.settings import Settings
 
@@ -23,6 +23,7 @@ class Resources:
     """The databases of a service, and what it keeps of them in memory."""
 
     database: Database
+    publisher: Publisher
     event_store: EventStore
     changes: Changes
     configurations: Configurations
@@ -48,12 +49,12 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         SchemaTooNew: A newer release migrated the metadata database.
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
-    with open_event_store(settings) as event_store, open_database(settings) as database:
+    with open_event_store(settings) as event_store, _published(settings) as (database, publisher):
         # Until then every other process that shares the metadata has looked for changes, too.
         delay = 2 * settings.refresh_seconds if settings.is_shared else 0.0
         changes = Changes(settings.stream_subscribers, delay)
         configurations = Configurations(database, changes)
-        resources = Resources(database, event_store, changes, configurations, Principals(database))
+        resources = Resources(database, publisher, event_store, changes, configurations, Principals(database))
         database.after_commit.append(resources.refresh)
         _show_first_key(database)
         resources.refresh()
@@ -67,12 +68,19 @@ def open_database(settings: Settings) -> Iterator[Database]:
     Raises:
         SchemaTooNew: A newer release migrated it.
     """
+    with _published(settings) as (database, _):
+        yield database
+
+
+@contextmanager
+def _published(settings: Settings) -> Iterator[tuple[Database, Publisher]]:
     with closing(Database(settings.metadata_url, settings.database_connections)) as database:
         before, after = database.migrate()
         if before != after:
             _log.info("migrated the metadata database from %s to %s", before or "nothing", after)
-        database.before_commit.append(publish)
-        yield database
+        publisher = Publisher(database)
+        database.before_commit.append(publisher.publish)
+        yield database, publisher
 
 
 def _show_first_key(database: Database) -> None:

@@ -117,17 +117,6 @@ def test_bad_requests_have_a_clear_answer(
         assert [each["pointer"] for each in answer.json()["errors"]] == [pointer]
 
 
-def test_a_document_that_could_not_be_read_is_never_stored(
-    client: TestClient, payload: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(publication, "SCHEMA", "equipoise.config/999")
-        assert client.post("/v1/experiments", json=payload()).status_code == 500
-    assert client.get(PATH).status_code == 404
-    started(client, payload)
-    assert load(client.get("/v1/config").content).experiments["new-landing-page"].status == "running"
-
-
 def test_old_versions_are_forgotten_and_the_present_one_stays(
     client: TestClient, payload: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
