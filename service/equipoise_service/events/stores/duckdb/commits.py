@@ -106,7 +106,7 @@ def _store(connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: dat
         (inserted,) = connection.execute(_INSERT_NEW.format(**names), parameters).fetchone() or (0,)
         if inserted == len(offer.columns):
             return ALL_NEW
-        found = connection.execute(_FIND_STORED.format(**names), parameters).to_arrow_table()
+        found = connection.sql(_FIND_STORED.format(**names), params=parameters).to_arrow_table()
         return outcome(offer, found)
     finally:
         connection.unregister("offered")

@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import Connection, IsolationLevel, sql
+from psycopg.pq import TransactionStatus
 
 from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.columns import Offer, events_offer, exposures_offer
@@ -66,13 +67,18 @@ class PostgresEngine:
         offers = exposures_offer(batches), events_offer(batches)
         try:
             answers = self._store(batches, offers)
-        except psycopg.OperationalError:
-            # The server was started anew, or the connection cut, since the last time. Nothing is stored yet.
-            if not self._connection.broken:
+        except psycopg.Error:
+            if not self._connection.closed:
                 raise
+            # The server was started anew, or the connection cut, since the last time. Nothing is stored yet.
             self._connection = self._connect_writer()
             answers = self._store(batches, offers)
-        self._connection.commit()
+        try:
+            self._connection.commit()
+        except BaseException:
+            # Perhaps all of it is stored, perhaps nothing: the senders will ask again.
+            self._connection.close()
+            raise
         return answers
 
     @contextmanager
@@ -88,7 +94,8 @@ class PostgresEngine:
             try:
                 yield ibis.postgres.from_connection(connection)
             finally:
-                if not connection.broken:
+                # What was read needs no commit, and a connection that is gone has nothing to roll back.
+                with suppress(psycopg.Error):
                     connection.rollback()
 
     def close(self) -> None:
@@ -97,13 +104,18 @@ class PostgresEngine:
 
     def _store(self, batches: Sequence[Batch], offers: Sequence[Offer]) -> list[Receipt]:
         try:
-            self._connection.rollback()
             self._make_partitions(offers)
             return commits.store(self._connection, batches, offers)
         except BaseException:
-            if not self._connection.broken:
-                self._connection.rollback()
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        """Make the connection fit for the next transaction, or close it: nothing between is safe."""
+        with suppress(psycopg.Error):
+            self._connection.rollback()
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
+            self._connection.close()
 
     def _make_partitions(self, offers: Sequence[Offer]) -> None:
         now = datetime.now(UTC)

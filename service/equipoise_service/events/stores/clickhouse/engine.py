@@ -1,0 +1,94 @@
+"""Exposures and events in ClickHouse, written by any number of processes, read through Ibis."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+
+from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.clickhouse.commits import commit
+from equipoise_service.events.stores.clickhouse.schema import upgrade
+from equipoise_service.events.stores.store import EventStoreError
+
+if TYPE_CHECKING:
+    from ibis.backends.clickhouse import Backend
+
+# Times are without a zone, and mean UTC, whatever zone the server is in.
+SETTINGS = {"session_timezone": "UTC"}
+_WRITE_SECONDS = 30
+_READ_SECONDS = 3600
+
+
+class ClickhouseEngine:
+    """The engine in ClickHouse.
+
+    Args:
+        connect: Makes a client, with `SETTINGS`, whose queries may take so many seconds.
+
+    Raises:
+        EventStoreError: Its tables belong to a newer release.
+    """
+
+    def __init__(self, connect: Callable[[int], Client]) -> None:
+        self._connect = connect
+        self._client = connect(_WRITE_SECONDS)
+        try:
+            upgrade(self._client)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def commit(self, batches: Sequence[Batch]) -> Sequence[Receipt]:
+        """Store what is not stored yet of some batches."""
+        return commit(self._client, batches)
+
+    @contextmanager
+    def ibis(self) -> Iterator["Backend"]:
+        """Read the tables on a client of its own; each query sees what is stored when it begins."""
+        import ibis
+
+        with closing(self._connect(_READ_SECONDS)) as client:
+            yield ibis.clickhouse.from_connection(client)
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+
+def open_clickhouse(url: str) -> ClickhouseEngine:
+    """The engine on a server.
+
+    Args:
+        url: `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE`, and what clickhouse-connect knows as
+            `?secure=true&…`.
+
+    Raises:
+        EventStoreError: It cannot be reached, or used.
+    """
+    try:
+        return ClickhouseEngine(partial(_client, url))
+    except Error as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise EventStoreError(
+            "The event store in ClickHouse cannot be used. Check that the server runs, and what "
+            f"EQUIPOISE_EVENT_STORE_URL names. It says: {first_line}"
+        ) from error
+
+
+def _client(url: str, seconds: int) -> Client:
+    options: dict[str, Any] = {
+        "connect_timeout": 5,
+        "send_receive_timeout": seconds,
+        "settings": SETTINGS | {"max_execution_time": seconds},
+        # A session takes one query at a time; nothing here needs one.
+        "autogenerate_session_id": False,
+        "client_name": "equipoise",
+    }
+    # "secure" may stand in the URL, where get_client reads it too late to choose the interface.
+    if "secure=true" in url.partition("?")[2].lower().split("&"):
+        options["interface"] = "https"
+    return clickhouse_connect.get_client(dsn=url, **options)

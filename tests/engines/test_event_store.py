@@ -1,0 +1,105 @@
+"""ClickHouse's engine keeps the contract of every event store."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from tests.service.events.contract import (
+    Open,
+    append,
+    batch,
+    event,
+    rows,
+    test_any_mix_is_stored_once,
+    test_ids_of_every_kind_and_time,
+    test_many_mixes_are_stored_once,
+    test_offsets_are_brought_to_utc,
+    test_received_at_grows_with_every_commit,
+    test_the_first_received_stays_when_only_the_time_differs,
+    test_the_greatest_total_dropped_stays,
+    test_values_come_back_as_they_went_in,
+    test_what_was_rejected_is_listed,
+)
+
+from equipoise.identifiers import uuid7
+from equipoise_service.events.batches import Receipt
+from equipoise_service.events.stores.clickhouse import schema
+from equipoise_service.events.stores.clickhouse.engine import SETTINGS, ClickhouseEngine, open_clickhouse
+from equipoise_service.events.stores.store import EventStore, EventStoreError
+from equipoise_service.settings import Settings
+
+__all__ = [
+    "test_any_mix_is_stored_once",
+    "test_ids_of_every_kind_and_time",
+    "test_many_mixes_are_stored_once",
+    "test_offsets_are_brought_to_utc",
+    "test_received_at_grows_with_every_commit",
+    "test_the_first_received_stays_when_only_the_time_differs",
+    "test_the_greatest_total_dropped_stays",
+    "test_values_come_back_as_they_went_in",
+    "test_what_was_rejected_is_listed",
+]
+
+
+@pytest.fixture
+def open_store(clickhouse: Client) -> Iterator[Open]:
+    database = f"test_{uuid.uuid4().hex}"
+    clickhouse.command(f"CREATE DATABASE {database}")
+
+    def connect(seconds: int) -> Client:
+        return clickhouse_connect.get_client(interface="chdb", database=database, settings=SETTINGS)
+
+    yield lambda: EventStore(ClickhouseEngine(connect), Settings(event_commit_milliseconds=1))
+    clickhouse.command(f"DROP DATABASE {database}")
+
+
+def test_two_stores_at_once_are_read_as_one(open_store: Open) -> None:
+    """Both may say that an item is new; the reader sees it once, the one that came first."""
+    with open_store() as one, open_store() as other:
+        ids = [uuid7() for _ in range(200)]
+
+        async def together() -> list[Receipt]:
+            return await asyncio.gather(
+                *(
+                    store.append(batch(events=[event(id) for id in ids[start : start + 20]]))
+                    for start in range(0, 200, 10)
+                    for store in (one, other)
+                )
+            )
+
+        receipts = asyncio.run(together())
+        found = rows(one, "events")
+    assert sorted(row["id"] for row in found) == sorted(ids)
+    assert sum(len(receipt.duplicate_events) for receipt in receipts) > 0
+
+
+def test_of_two_parts_with_one_id_the_first_received_is_read(open_store: Open, clickhouse: Client) -> None:
+    """As when two processes store an item at the same moment."""
+    with open_store() as store:
+        id = uuid7()
+        append(store, batch(events=[event(id, unit="first")]))
+        with store.ibis() as backend:
+            backend.con.command(
+                "INSERT INTO events_parts (place, id, time, unit_type, unit, name)"
+                " SELECT place, id, time, unit_type, 'second', name FROM events"
+            )
+            assert [row["unit"] for row in rows(store, "events")] == ["first"]
+            backend.con.command("OPTIMIZE TABLE events_parts FINAL")
+        assert [row["unit"] for row in rows(store, "events")] == ["first"]
+
+
+def test_tables_of_a_newer_release_are_left_alone(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store() as store:
+        append(store, batch(events=[event(uuid7())]))
+    monkeypatch.setattr(schema, "STEPS", ())
+    with pytest.raises(EventStoreError, match=r"schema version 1.*newer release"), open_store():
+        pass
+
+
+def test_a_server_that_is_away_is_told_without_the_password() -> None:
+    with pytest.raises(EventStoreError, match="cannot be used") as caught:
+        open_clickhouse("clickhouse://someone:s3cret@127.0.0.1:1/events")
+    assert "s3cret" not in str(caught.value)

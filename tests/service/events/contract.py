@@ -1,0 +1,327 @@
+"""What every event store has to do, whatever its engine; each engine's tests run these functions."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from equipoise.identifiers import uuid7
+from equipoise_service.events.batches import CONFLICT, Batch, Receipt, Rejected
+from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
+from equipoise_service.events.stores.store import EventStore
+
+# Opens the store of this test; again after it was closed, it is the same store.
+Open = Callable[[], AbstractContextManager[EventStore]]
+
+TIME = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def exposure(id: str, unit: str = "u", **changes: Any) -> ExposureIn:
+    """An exposure, complete."""
+    given = {"experiment": "page", "variant": "treatment", "unit_type": "user", "revision": 2, **changes}
+    return ExposureIn(id=id, time=TIME, unit=unit, **given)
+
+
+def event(id: str, unit: str = "u", **changes: Any) -> EventIn:
+    """An event."""
+    return EventIn(id=id, unit=unit, **{"time": TIME, "name": "purchase", "unit_type": "user", **changes})
+
+
+def batch(
+    exposures: Sequence[ExposureIn] = (),
+    events: Sequence[EventIn] = (),
+    place: str = "default/a",
+    properties: Sequence[str | None] = (),
+    **more: Any,
+) -> Batch:
+    """A batch of them."""
+    return Batch(place, exposures, events, properties or [None] * len(events), 100, **more)
+
+
+def append(store: EventStore, *batches: Batch) -> list[Receipt]:
+    """Append batches at the same time."""
+
+    async def together() -> list[Receipt]:
+        return await asyncio.wait_for(asyncio.gather(*(store.append(each) for each in batches)), 60)
+
+    return asyncio.run(together())
+
+
+def rows(store: EventStore, table: str, place: str | None = None) -> list[dict[str, Any]]:
+    """The rows of a table, ids as texts."""
+    with store.ibis() as backend:
+        found = backend.table(table)
+        if place is not None:
+            found = found.filter(found.place == place)
+        texts = {name: found[name].cast("string") for name in ("id", "client") if name in found.columns}
+        result: list[dict[str, Any]] = found.mutate(**texts).to_pyarrow().to_pylist()
+    return result
+
+
+HARD_TEXTS = [
+    '"quoted", \\and\\',
+    "line\n\\.\nline",
+    "ü😀\u2028",
+    "'; DROP TABLE events; --",
+    " ",
+    "\\N",
+    "{x}%s",
+]
+
+
+def test_values_come_back_as_they_went_in(open_store: Open) -> None:
+    exposures = [exposure(uuid7(), text, variant=text, experiment=text) for text in HARD_TEXTS]
+    events = [
+        event(uuid7(), text, name=text, value=value)
+        for text, value in zip(HARD_TEXTS, [None, 0.1, -1.5e300, 5e-324, 2.0**53, -0.0, 7], strict=True)
+    ]
+    properties = [None, *[f'{{"a":"{text}"}}' for text in HARD_TEXTS[1:]]]
+    with open_store() as store:
+        append(store, batch(exposures, events, properties=properties))
+        stored = {row["id"]: row for table in ("exposures", "events") for row in rows(store, table)}
+        with store.ibis() as backend:
+            schema = backend.table("events").schema()
+    assert len(stored) == len(exposures) + len(events)
+    for each in exposures:
+        row = stored[each.id]
+        assert (row["unit"], row["variant"], row["experiment"]) == (each.unit,) * 3
+        assert (row["revision"], row["time"], row["place"]) == (2, TIME.replace(tzinfo=None), "default/a")
+    for happened, text in zip(events, properties, strict=True):
+        row = stored[happened.id]
+        assert (row["unit"], row["name"], row["value"]) == (happened.unit, happened.name, happened.value)
+        assert (row["properties"], row["time"]) == (text, TIME.replace(tzinfo=None))
+    assert {name: str(type).strip("!") for name, type in schema.items()} == {
+        "place": "string",
+        "id": "uuid",
+        "time": "timestamp(6)",
+        "received_at": "timestamp(6)",
+        "unit_type": "string",
+        "unit": "string",
+        "name": "string",
+        "value": "float64",
+        "properties": "string",
+    }
+
+
+def test_offsets_are_brought_to_utc(open_store: Open) -> None:
+    before = datetime.now(UTC).replace(tzinfo=None)
+    sent = event(uuid7(), time=datetime.fromisoformat("2026-03-01T13:00:00.000001+05:30"))
+    with open_store() as store:
+        append(store, batch(events=[sent]))
+        (row,) = rows(store, "events")
+    assert row["time"] == datetime(2026, 3, 1, 7, 30, 0, 1)
+    assert before <= row["received_at"] <= datetime.now(UTC).replace(tzinfo=None)
+
+
+def test_ids_of_every_kind_and_time(open_store: Open) -> None:
+    ids = [str(uuid4()) for _ in range(50)]
+    ids += [str(UUID(int=(month * 30 * 86_400_000 << 80) | (7 << 76) | month)) for month in range(0, 1200, 7)]
+    ids += [str(UUID(int=0)), str(UUID(int=2**128 - 1)), uuid7().upper()]
+    sent = batch([exposure(id) for id in ids], [event(id) for id in ids])
+    with open_store() as store:
+        assert append(store, sent) == [Receipt()]
+    with open_store() as store:
+        everything = frozenset(range(len(ids)))
+        assert append(store, sent) == [Receipt(everything, everything)]
+        for table in ("exposures", "events"):
+            assert sorted(row["id"] for row in rows(store, table)) == sorted(id.lower() for id in ids)
+
+
+def test_what_was_rejected_is_listed(open_store: Open) -> None:
+    id = uuid7()
+    rejected = [
+        Rejected("event", "bad\0id \ud83d", "/events/0/id", "it is \0 no UUID", '{"id": "' + "x" * 4000),
+        Rejected("exposure", None, "/exposures/3", "got `int`", "7"),
+        Rejected("line", None, "/2", "neither", "{}"),
+    ]
+    with open_store() as store:
+        append(store, batch(events=[event(id, name="first")]))
+        mixed = batch(
+            events=[event(uuid7()), event(id, name="second")],
+            rejected=rejected,
+            key="k1",
+            event_pointers=["/events/1", "/events/2"],
+        )
+        assert append(store, mixed) == [Receipt(conflicting_events=frozenset({1}))]
+        assert append(store, batch(rejected=rejected[1:2], place="default/b", key="k2")) == [Receipt()]
+        found = {row["pointer"]: row for row in rows(store, "rejected", "default/a")}
+        assert set(found) == {"/events/0/id", "/exposures/3", "/2", "/events/2/id"}
+        assert found["/events/0/id"]["id"].startswith("bad\ufffdid ")
+        assert found["/events/0/id"]["item"] == rejected[0].item
+        assert (found["/exposures/3"]["kind"], found["/exposures/3"]["id"]) == ("exposure", None)
+        assert (found["/events/2/id"]["reason"], found["/events/2/id"]["id"]) == (CONFLICT, id)
+        assert '"second"' in found["/events/2/id"]["item"]
+        assert {row["key"] for row in found.values()} == {"k1"}
+        (other,) = rows(store, "rejected", "default/b")
+        assert (other["key"], other["reason"]) == ("k2", "got `int`")
+        (first,) = [row for row in rows(store, "events") if row["id"] == id]
+        assert first["name"] == "first"
+        counts = {
+            (row["place"], row["key"], row["kind"]): (row["accepted"], row["duplicate"], row["refused"])
+            for row in rows(store, "intake")
+        }
+    assert counts == {
+        ("default/a", "", "event"): (1, 0, 0),
+        ("default/a", "k1", "event"): (1, 0, 2),
+        ("default/a", "k1", "exposure"): (0, 0, 1),
+        ("default/a", "k1", "line"): (0, 0, 1),
+        ("default/b", "k2", "exposure"): (0, 0, 1),
+    }
+
+
+def test_the_greatest_total_dropped_stays(open_store: Open) -> None:
+    client, place = uuid7(), "default/a"
+    with open_store() as store:
+        for counts in ({"full": 5}, {"full": 9, "closed": 1}, {"full": 7, "other": 0}):
+            append(store, batch(place=place, dropped=DroppedIn(client, counts)))
+    with open_store() as store:
+        append(store, batch(place=place, dropped=DroppedIn(client, {"full": 9})))
+        found = {row["reason"]: row for row in rows(store, "dropped")}
+    assert {reason: row["count"] for reason, row in found.items()} == {"full": 9, "closed": 1}
+    assert found["full"]["first_at"] < found["full"]["last_at"]
+    assert found["full"]["client"] == client
+
+
+@dataclass
+class Model:
+    """What a store should hold: the rows of each item by its kind, place and id; and the counters."""
+
+    items: dict[tuple[str, str, str], set[tuple[Any, ...]]] = field(default_factory=dict)
+    intake: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+
+    def add(self, kind: str, place: str, id: str, content: set[tuple[Any, ...]]) -> int:
+        """Add an item: 0 when it is new, 1 for a duplicate, 2 for a conflict."""
+        stored = self.items.setdefault((kind, place, id), content)
+        verdict = 0 if stored is content else 1 if stored == content else 2
+        self.intake.setdefault((place, kind), [0, 0, 0])[verdict] += 1
+        return verdict
+
+
+# An item by a number, so that the same comes again and again, with one of some contents.
+EXPOSURES = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["a", "a", "b"])), max_size=6)
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 9), st.sampled_from([None, 1.0]), st.sampled_from([("user",), ("user", "device")])
+    ),
+    max_size=6,
+)
+BATCHES = st.tuples(EXPOSURES, EVENTS, st.sampled_from(["a", "b"]))
+ROUNDS = st.lists(st.lists(BATCHES, min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rounds=ROUNDS, seed=st.integers(0, 2**64))
+def test_any_mix_is_stored_once(open_store: Open, rounds: list[Any], seed: int) -> None:
+    _check_mix(open_store, rounds, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rounds=ROUNDS, seed=st.integers(0, 2**64))
+def test_many_mixes_are_stored_once(open_store: Open, rounds: list[Any], seed: int) -> None:
+    _check_mix(open_store, rounds, seed)
+
+
+def _check_mix(open_store: Open, rounds: list[Any], seed: int) -> None:
+    """Against a model. Every round is the life of a store; each example has places of its own."""
+    ids = [str(uuid5(NAMESPACE_OID, f"{seed} {number}")) for number in range(5)]
+    ids += [str(UUID(int=UUID(uuid7()).int - (number << 110))) for number in range(5)]
+    model, example = Model(), uuid7()
+    for sent in rounds:
+        batches = [_made(each, ids, example) for each in sent]
+        with open_store() as store:
+            for made, receipt in zip(batches, append(store, *batches), strict=True):
+                assert receipt == _expected(model, made)
+            for place in (f"{example}/a", f"{example}/b"):
+                _assert_holds(store, model, place)
+
+
+def _made(drawn: tuple[list[Any], list[Any], str], ids: list[str], example: str) -> Batch:
+    exposures, events, place = drawn
+    exposed = [exposure(ids[number], unit) for number, unit in exposures]
+    happened: list[EventIn] = []
+    heads: list[int] = []
+    for number, value, unit_types in events:
+        head = len(happened)
+        for unit_type in unit_types:
+            heads.append(head)
+            happened.append(event(ids[number], unit_type=unit_type, value=value))
+    return batch(exposed, happened, f"{example}/{place}", event_heads=heads)
+
+
+def _expected(model: Model, made: Batch) -> Receipt:
+    exposures = [
+        model.add(
+            "exposure",
+            made.place,
+            each.id,
+            {(each.unit_type, each.unit, each.experiment, each.variant, each.revision)},
+        )
+        for each in made.exposures
+    ]
+    items: dict[int, set[tuple[Any, ...]]] = {}
+    for head, each in zip(made.event_heads, made.events, strict=True):
+        items.setdefault(head, set()).add((each.unit_type, each.unit, each.name, each.value, None))
+    verdicts = {
+        head: model.add("event", made.place, made.events[head].id, rows) for head, rows in items.items()
+    }
+    events = [verdicts[head] for head in made.event_heads]
+
+    def of(verdict: int, found: list[int]) -> frozenset[int]:
+        return frozenset(position for position, each in enumerate(found) if each == verdict)
+
+    return Receipt(of(1, exposures), of(1, events), of(2, exposures), of(2, events))
+
+
+def _assert_holds(store: EventStore, model: Model, place: str) -> None:
+    contents = {
+        "exposure": ("unit_type", "unit", "experiment", "variant", "revision"),
+        "event": ("unit_type", "unit", "name", "value", "properties"),
+    }
+    found = [
+        ((kind, place, row["id"]), tuple(row[name] for name in names))
+        for kind, names in contents.items()
+        for row in rows(store, f"{kind}s", place)
+    ]
+    expected = [(key, row) for key, item in model.items.items() if key[1] == place for row in item]
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    counted = {
+        row["kind"]: [row["accepted"], row["duplicate"], row["refused"]]
+        for row in rows(store, "intake", place)
+    }
+    assert counted == {kind: counts for (at, kind), counts in model.intake.items() if at == place}
+    listed = len(rows(store, "rejected", place))
+    assert listed == sum(counts[2] for (at, _), counts in model.intake.items() if at == place)
+
+
+def test_received_at_grows_with_every_commit(open_store: Open) -> None:
+    for _ in range(2):
+        with open_store() as store:
+            for _ in range(4):
+                append(store, batch([exposure(uuid7())], [event(uuid7())]))
+    with open_store() as store:
+        stamps = [
+            sorted((row["id"], row["received_at"]) for row in rows(store, table))
+            for table in ("exposures", "events")
+        ]
+    for found in stamps:
+        assert len(found) == 8
+        assert all(later - earlier > timedelta(0) for (_, earlier), (_, later) in pairwise(found))
+
+
+def test_the_first_received_stays_when_only_the_time_differs(open_store: Open) -> None:
+    first = event(uuid7())
+    with open_store() as store:
+        append(store, batch(events=[first]))
+        again = EventIn(id=first.id, unit="u", name="purchase", time=TIME + timedelta(hours=1))
+        assert append(store, replace(batch(events=[again]))) == [Receipt(duplicate_events=frozenset({0}))]
+        (row,) = rows(store, "events")
+    assert row["time"] == TIME.replace(tzinfo=None)

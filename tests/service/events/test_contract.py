@@ -1,0 +1,41 @@
+"""The embedded store and the one in PostgreSQL keep the contract of every event store."""
+
+from pathlib import Path
+
+import pytest
+from tests.service.events.contract import (
+    Open,
+    test_any_mix_is_stored_once,
+    test_ids_of_every_kind_and_time,
+    test_many_mixes_are_stored_once,
+    test_offsets_are_brought_to_utc,
+    test_received_at_grows_with_every_commit,
+    test_the_first_received_stays_when_only_the_time_differs,
+    test_the_greatest_total_dropped_stays,
+    test_values_come_back_as_they_went_in,
+    test_what_was_rejected_is_listed,
+)
+
+from equipoise_service.events.stores.store import open_event_store
+from equipoise_service.settings import Settings
+
+__all__ = [
+    "test_any_mix_is_stored_once",
+    "test_ids_of_every_kind_and_time",
+    "test_many_mixes_are_stored_once",
+    "test_offsets_are_brought_to_utc",
+    "test_received_at_grows_with_every_commit",
+    "test_the_first_received_stays_when_only_the_time_differs",
+    "test_the_greatest_total_dropped_stays",
+    "test_values_come_back_as_they_went_in",
+    "test_what_was_rejected_is_listed",
+]
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    settings = Settings(
+        data_dir=tmp_path, event_store_url=url, analysis_memory_mb=512, event_commit_milliseconds=1
+    )
+    return lambda: open_event_store(settings)
