@@ -1,0 +1,253 @@
+"""The live tail: what comes into the store, told to whoever looks for a fault, at most a second later.
+
+It reads the store, so that a reader sees what every process of the service received. Nothing is queued for a
+reader: the next look at the store finds what came meanwhile, shows the newest of it and counts the others.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from fastapi import Request
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from equipoise_service.accounts.principals import Principal, Principals, Scope
+from equipoise_service.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated, Unavailable
+from equipoise_service.evaluation.changes import Changes
+from equipoise_service.events.queries import asked, rows_of
+from equipoise_service.events.stores.store import EventStore
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.sql import SQLBackend
+
+LOOK_SECONDS = 0.5
+MOST_SHOWN = 200
+"""Items of a kind that are shown of one look; a person reads no more."""
+
+HEARTBEAT_SECONDS = 15.0
+_LOOK_BACK = timedelta(seconds=10)
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+_TABLES = {"exposure": "exposures", "event": "events"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which items a reader wants to see; what is absent does not matter.
+
+    Attributes:
+        name: Events of this name.
+        experiment: Exposures to this experiment.
+        unit: Items of this unit, whatever its type.
+    """
+
+    name: str | None = None
+    experiment: str | None = None
+    unit: str | None = None
+
+    def kinds(self) -> list[str]:
+        """The kinds that can be among them: a name is for events, an experiment for exposures."""
+        only = [kind for kind, value in (("exposure", self.experiment), ("event", self.name)) if value]
+        return only or list(_TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one look at the store found.
+
+    Attributes:
+        until: The next look begins after this `received_at`.
+        items: Kind and columns of each item, in the order in which they came.
+        skipped: How many more there were, which are not shown.
+    """
+
+    until: datetime
+    items: list[tuple[str, dict[str, Any]]]
+    skipped: int
+
+
+class Tails:
+    """The readers of the process; all state belongs to its event loop.
+
+    Args:
+        limit: Most readers at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """A place for one reader.
+
+        Raises:
+            TooManyRequests: All are taken.
+        """
+        if self._count >= self._limit:
+            raise TooManyRequests(
+                "No more readers of the tail can be served now. Close one, or let the operator raise "
+                "EQUIPOISE_TAIL_SUBSCRIBERS.",
+                retry_after=5,
+            )
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+
+def look(store: EventStore, place: str, shown: Shown, after: datetime) -> News:
+    """What came after a moment.
+
+    Raises:
+        Unavailable: The store cannot be read now.
+    """
+    return asked(store, lambda backend: _look(backend, place, shown, after))
+
+
+def _look(backend: "SQLBackend", place: str, shown: Shown, after: datetime) -> News:
+    until, found, skipped = after, list[tuple[str, dict[str, Any]]](), 0
+    for kind in shown.kinds():
+        table = backend.table(_TABLES[kind])
+        new = table.filter((table.place == place) & (table.received_at > after))
+        matching = _matching(new, shown)
+        total = new.agg(last=new.received_at.max(), count=matching.count())
+        (row,) = rows_of(total)
+        if row["last"] is None:
+            continue
+        until = max(until, row["last"])
+        if row["count"]:
+            newest = new.filter(matching).order_by(new.received_at.desc(), new.id.desc()).limit(MOST_SHOWN)
+            rows = rows_of(newest)
+            found += [(kind, each) for each in rows]
+            skipped += row["count"] - len(rows)
+    found.sort(key=lambda each: (each[1]["received_at"], str(each[1]["id"])))
+    return News(until, found, skipped)
+
+
+class TailStream(Response):
+    """Server-sent events: `exposure` and `event` for each item, `skipped` for how many are not shown.
+
+    Args:
+        request: The request for the stream.
+        principal: Who reads it; it ends when the key does.
+        shown: What is wanted.
+
+    Raises:
+        BadRequest: `Last-Event-ID` was not made here.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, request: Request, principal: Principal, shown: Shown) -> None:
+        self.status_code = 200
+        self.background: BackgroundTask | None = None
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        state = request.app.state
+        self._tails: Tails = state.tails
+        self._changes: Changes = state.changes
+        self._store: EventStore = state.event_store
+        self._principals: Principals = state.principals
+        self._principal = principal
+        self._shown = shown
+        self._after = _start(request.headers.get("last-event-id"))
+
+    async def __call__(self, _scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Send events until the reader, the key, the store or the service ends it."""
+        with self._tails.reader():
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            gone = asyncio.create_task(_disconnected(receive))
+            try:
+                await self._tell(send, gone)
+            finally:
+                gone.cancel()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, send: Send, gone: "asyncio.Task[None]") -> None:
+        silent = HEARTBEAT_SECONDS
+        while not gone.done() and not self._changes.closed and self._is_admitted():
+            try:
+                place = self._principal.place
+                news = await asyncio.to_thread(look, self._store, place, self._shown, self._after)
+            except Unavailable:
+                return
+            self._after = news.until
+            body = _events(news)
+            silent += LOOK_SECONDS
+            if not body and silent >= HEARTBEAT_SECONDS:
+                body = b":\n\n"
+            if body:
+                silent = 0.0
+                # It waits for a slow reader; what comes meanwhile is for the next look.
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(gone), LOOK_SECONDS)
+
+    def _is_admitted(self) -> bool:
+        try:
+            self._principals.admit(self._principal.public_id, Scope.READ)
+        except (Unauthenticated, Forbidden):
+            return False
+        return True
+
+
+def _matching(table: "ir.Table", shown: Shown) -> "ir.BooleanValue":
+    import ibis
+
+    matching: ir.BooleanValue = ibis.literal(True)
+    for column in ("name", "experiment", "unit"):
+        value = getattr(shown, column)
+        if value is not None and column in table.columns:
+            matching = matching & (table[column] == value)
+    return matching
+
+
+def _start(last_id: str | None) -> datetime:
+    """The moment after which a stream begins."""
+    if last_id is None:
+        return datetime.now(UTC).replace(tzinfo=None) - _LOOK_BACK
+    try:
+        return _EPOCH + int(last_id) * _MICROSECOND
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            "Last-Event-ID is not one of this service. Begin again without it.", type="bad-cursor"
+        ) from None
+
+
+def _events(news: News) -> bytes:
+    if not news.items:
+        return b""
+    mark = f"id: {(news.until - _EPOCH) // _MICROSECOND}\n".encode()
+    told = [b"event: skipped\ndata: " + _encode({"count": news.skipped}) + b"\n\n"] if news.skipped else []
+    for kind, row in news.items:
+        told.append(b"event: " + kind.encode() + b"\ndata: " + _encode(_item(row)) + b"\n\n")
+    # The last one alone has the id: who has not got all of them gets all of them again.
+    told[-1] = mark + told[-1]
+    return b"".join(told)
+
+
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    item = {name: value for name, value in row.items() if name != "place" and value is not None}
+    item["id"] = str(item["id"])
+    for name in ("time", "received_at"):
+        item[name] = row[name].replace(tzinfo=UTC)
+    if "properties" in item:
+        item["properties"] = msgspec.Raw(item["properties"].encode())
+    return item
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the reader has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
