@@ -27,7 +27,8 @@ def flag_documents(
 
     An archived flag stays for a while where an experiment ran on it, off and without rules, so that the
     experiment stays; otherwise it is left out. So is one that was made by registering an experiment, once it
-    has no rule: it leaves with the experiment, unless it is a prerequisite of another flag here.
+    has no rule: it leaves with the experiment, unless it is a prerequisite of another flag here, or became a
+    flag in its own right: a variant was shipped, or it was changed as a flag. That one serves its default.
 
     Args:
         session: The transaction that publishes.
@@ -53,7 +54,8 @@ def flag_documents(
             _rule(rule, experiments, progressive.get(flag.id, {}))
             for rule in effective_rules(state.rules, list(experiments))
         ]
-        if flag.unit_type or rules or flag.key in needed:
+        own = flag.unit_type is not None or flag.id in states
+        if own or rules or flag.key in needed or flag.key in experiment_flags:
             documents[flag.key] = {
                 "type": flag.type,
                 "unit_type": flag.unit_type or unit_types[flag.id],

@@ -301,3 +301,25 @@ def test_a_draft_keeps_the_variants_that_rules_and_prerequisites_name(flag: Test
     refused = change(flag, "maker", unit_type="device", layer="maker")
     assert refused.status_code == 422, refused.text
     assert flag.get("/v1/experiments/maker").json()["unit_type"] == "user"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_shipped_flag_without_rules_serves_its_default(
+    client: TestClient, payload: Any, archived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "new-landing-page"
+    assert client.post("/v1/experiments", json=payload()).status_code == 201
+    do(client, key, "start")
+    assert ship(client, key, "treatment").status_code == 200
+    if archived:
+        monkeypatch.setattr(publication, "ARCHIVED_FOR", timedelta(seconds=-1))
+        do(client, key, "archive")
+    path = f"/v1/flags/{key}"
+    etag = client.get(path).headers["ETag"]
+    assert client.patch(path, json={"rules": []}, headers={"If-Match": etag}).status_code == 200
+    served = load(client.get("/v1/config").content)
+    assert {evaluate(served, key, unit).value for unit in UNITS[:20]} == {"old"}
+    # Late exposures are taken as long as the experiment is there.
+    assert (key in served.experiments) is not archived
+    asked = client.post(f"/ofrep/v1/evaluate/flags/{key}", json={"context": {"targetingKey": "u"}})
+    assert (asked.status_code, asked.json()["value"]) == (200, "old")
