@@ -8,7 +8,6 @@ from equipoise.assignment import Assignment, Reason
 from equipoise.evaluation import unanswerable
 
 if TYPE_CHECKING:
-    from equipoise._exposures import Arm, Shortcut
     from equipoise._offline import Offline
     from equipoise._snapshot import Snapshot, View
     from equipoise._worker import Worker
@@ -52,16 +51,7 @@ class Evaluator:
         Call it at the decision point: where the unit is about to meet its variant.
         """
         try:
-            view = self._snapshot.view
-            if view.special and flag in view.special:  # type: ignore[union-attr] # None: caught below
-                assignment = self._place(view, flag, unit, attributes)  # type: ignore[arg-type]
-                self.expose(assignment, unit, attributes)
-                return assignment
-            plan, met = view.reads[flag]  # type: ignore[union-attr]
-            assignment = plan(unit, attributes)
-            if met.get(unit) is not assignment and assignment.experiment is not None:
-                self._meet(view, assignment, unit, met)  # type: ignore[arg-type]
-            return assignment
+            return self._snapshot.view.reads[flag](unit, attributes)  # type: ignore[union-attr] # None: caught
         except Exception:
             assignment = self._answer(flag, unit, default, attributes)
             self.expose(assignment, unit, attributes)
@@ -100,8 +90,8 @@ class Evaluator:
     def expose(self, assignment: Assignment[Any], unit: str, attributes: Attributes | None = None) -> None:
         """Log that the unit met its variant; for an assignment that came from `assign`.
 
-        An exposure is logged once per unit, variant and revision within an hour, as far as the latest tens
-        of thousands are remembered. An assignment that no experiment made is ignored.
+        An exposure is logged once per unit, variant and revision within an hour, as far as the latest ten
+        thousand are remembered. An assignment that no experiment made is ignored.
 
         Args:
             assignment: what `assign` returned.
@@ -129,9 +119,7 @@ class Evaluator:
         revision, variant = assignment.revision, assignment.variant
         if revision is None or variant is None:
             return
-        arm = self._worker.exposures.arm(known.unit_type, experiment, revision, variant)
-        if randomised not in arm.generations[0] and arm.is_first(randomised):
-            self._worker.expose(arm, randomised)
+        self._worker.exposures.arm(known.unit_type, experiment, revision, variant).meet(randomised)
 
     def explain(self, flag: str, unit: str, attributes: Attributes | None = None) -> "Explanation":
         """Return what the unit gets from the flag and why, rule by rule; for people, and logs nothing.
@@ -157,22 +145,17 @@ class Evaluator:
                     f"type {kind} {flag:.200}", "The flag %.200s is of type %s, not %s", flag, declared, kind
                 )
                 return unanswerable(flag, default)
-            if flag in view.special:
-                assignment = self._place(view, flag, unit, attributes)
-                self.expose(assignment, unit, attributes)
-                return assignment
-            plan, met = view.reads[flag]
-            assignment = plan(unit, attributes)
-            if met.get(unit) is not assignment and assignment.experiment is not None:
-                self._meet(view, assignment, unit, met)
-            return assignment
+            return view.reads[flag](unit, attributes)
         except Exception:
             assignment = self._answer(flag, unit, default, attributes)
             self.expose(assignment, unit, attributes)
             return assignment
 
     def _answer(self, flag: str, unit: str, default: Any, attributes: Attributes | None) -> Assignment[Any]:
-        """Return what `assign` does where the fast path could not: at first, and for what is unusable."""
+        """Return what `assign` does, where the fast path could not.
+
+        That is at first, for what is unusable, and for the flags that are special.
+        """
         view = self._snapshot.view or self._begin()
         if view is None:
             return unanswerable(flag, default)
@@ -193,29 +176,6 @@ class Evaluator:
                 "sticky", "The sticky store failed; units are assigned as if there were none: %r", error
             )
             return assignment
-
-    def _meet(self, view: "View", assignment: Assignment[Any], unit: str, met: "Shortcut") -> None:
-        """Log the exposure to what a plan of this view has served, where it is new."""
-        arm = view.arms.get(id(assignment)) or self._arm(view, assignment)
-        if unit in arm.generations[0]:
-            met[unit] = assignment
-        elif arm.is_first(unit):
-            self._worker.expose(arm, unit)
-
-    def _arm(self, view: "View", assignment: Assignment[Any]) -> "Arm":
-        """Return what remembers the exposures to an assignment that a plan of this view has made."""
-        experiment = view.configuration.experiments[assignment.experiment]  # type: ignore[index]
-        arm = self._worker.exposures.arm(
-            experiment.unit_type,
-            experiment.key,
-            assignment.revision,  # type: ignore[arg-type] # an experiment's has both
-            assignment.variant,  # type: ignore[arg-type]
-        )
-        # The plan keeps its finished assignments as long as the view lives, so that no other object gets
-        # their identity; those of object flags are copies, made for one caller each.
-        if view.configuration.flags[experiment.flag].type != "object":
-            view.arms[id(assignment)] = arm
-        return arm
 
     def _refuse_unknown(self, experiment: str) -> None:
         self._worker.refuse(

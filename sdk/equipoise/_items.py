@@ -52,16 +52,18 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def exposure(unit_type: str, unit: str, experiment: str, variant: str, revision: int) -> Item:
-    """Encode an exposure that happens now.
+def exposure(
+    unit_type: str, unit: str, experiment: str, variant: str, revision: int, nanoseconds: int
+) -> Item:
+    """Encode an exposure that happened at a time, in nanoseconds since 1970.
 
     Raises:
         InvalidItemError: the unit is not usable text.
     """
-    # Written out, as every first exposure of a unit waits for it: a third of the time of `json.dumps`.
+    # Written out, as there may be many: a third of the time of `json.dumps`.
     identifier = uuid7()
     text = (
-        f'{{"id":"{identifier}","time":"{_now()}","unit_type":{_quote(unit_type)},"unit":{_quote(unit)},'
+        f'{{"id":"{identifier}","time":"{_at(nanoseconds)}","unit_type":{_quote(unit_type)},"unit":{_quote(unit)},'
         f'"experiment":{_quote(experiment)},"variant":{_quote(variant)},"revision":{revision}}}'
     )
     return _item("exposures", identifier, text)
@@ -81,7 +83,7 @@ def event(
         InvalidItemError: a part of it is unusable.
     """
     members: dict[str, Any] = {
-        "time": _now() if time is None else _moment(time),
+        "time": _at(time_ns()) if time is None else _moment(time),
         "unit_type": _text("unit_type", unit_type),
         "unit": _text("unit", unit),
         "name": _text("name", name),
@@ -144,10 +146,10 @@ def _item(kind: Kind, identifier: str, text: str) -> Item:
     return Item(kind, identifier, body)
 
 
-def _now() -> str:
-    """Return this moment as `timestamp` does; the text of the second is made once a second."""
+def _at(nanoseconds: int) -> str:
+    """Return a time as `timestamp` does; the text of the second is made once a second."""
     global _this_second
-    second, nanoseconds = divmod(time_ns(), 1_000_000_000)
+    second, nanoseconds = divmod(nanoseconds, 1_000_000_000)
     known, text = _this_second
     if known != second:
         text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))

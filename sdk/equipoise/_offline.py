@@ -1,14 +1,12 @@
 """What stands in for the worker in a client of `Client.from_config`: no thread, no I/O, nothing is sent."""
 
-import threading
 from collections.abc import Mapping
-from itertools import count
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from equipoise._exposures import Arm, Exposures
+from equipoise._exposures import Exposures, Meet
 from equipoise._items import Item
 from equipoise._ledger import Counters, DropReason, Ledger
 from equipoise._notices import Notices
@@ -21,15 +19,12 @@ class Offline:
 
     name = "offline"
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.exposures = Exposures()
+    def __init__(self, configuration: Configuration, met: Meet | None = None) -> None:
+        self.exposures = Exposures(met)
         self._view = View(configuration, self.exposures)
         self.snapshot = Snapshot(self._view)
         self.ledger = Ledger()
         self.notices = Notices()
-        self._exposed = count()
-        self._reading = threading.RLock()
-        self._readings = 0
 
     def successor(self) -> "Offline":
         """Return what a forked child goes on with."""
@@ -43,10 +38,6 @@ class Offline:
         """Return True: the configuration was there from the beginning."""
         return True
 
-    def expose(self, arm: Arm, unit: str) -> None:  # noqa: ARG002 - as a worker
-        """Count an exposure: one atomic step, without the ledger's lock."""
-        next(self._exposed)
-
     def refuse(self, reason: DropReason, problem: str) -> None:
         """Count an exposure or event that could not have been sent; say so once a reason."""
         self.ledger.lose(reason)
@@ -54,9 +45,7 @@ class Offline:
 
     def counters(self) -> Counters:
         """Return a snapshot; exposures and events went nowhere."""
-        with self._reading:
-            exposed = next(self._exposed) - self._readings
-            self._readings += 1
+        exposed = self.exposures.count()
         counters = self.ledger.counters()
         dropped = dict(counters.dropped)
         if exposed:

@@ -60,6 +60,19 @@ def compile(condition: Condition) -> Holds:
     return (lambda unit, attributes: not holds(unit, attributes)) if negated else holds
 
 
+def among(condition: Condition) -> tuple[str, frozenset[str]] | None:
+    """Return the attribute and the texts of a condition that is no more than one being among the others.
+
+    Where the attribute is one of the texts the condition holds; elsewhere its function is to be asked.
+    None of any other condition, and of one about the unit.
+    """
+    operator, name = condition.get("operator"), condition.get("attribute")
+    if name is None or name == UNIT or operator not in ("equals", "in"):
+        return None
+    values = condition["value"] if operator == "in" else [condition["value"]]
+    return (name, frozenset(values)) if all(isinstance(each, str) for each in values) else None
+
+
 def ids(name: str, members: frozenset[str]) -> Holds:
     """Return the function of `in` for texts alone: the frequent case, and that of a segment's ids."""
     if name == UNIT:

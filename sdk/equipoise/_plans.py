@@ -3,20 +3,40 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from equipoise import _rules
+from equipoise import _operators, _rules
 from equipoise._conditions import Compiled
 from equipoise._definitions import Experiment, Flag, Holdout
 from equipoise._operators import Holds
-from equipoise._rules import Draw, Match, Served
+from equipoise._rules import Match, Served
 from equipoise.assignment import Assignment, Reason
 
 Plan = Callable[[str, Any], Served]
 """What a unit with these attributes gets from a flag. It raises for a unit that is unusable, nothing else."""
 
-_encode: Final = str.encode
-_number: Final = int.from_bytes
+encode: Final = str.encode
+number: Final = int.from_bytes
+
+
+class OneDraw(NamedTuple):
+    """All of a flag that has one rule, with nothing but an audience and a draw by the unit.
+
+    Attributes:
+        audience: who is drawn; None for everyone.
+        among: what it is beside, in short, where that is an attribute among texts (`_operators.among`).
+        begun: begins the hash of a unit, with the salt in it.
+        cuts: where a next interval of buckets begins, ascending.
+        served: what each interval serves, one more than there are cuts.
+        otherwise: what a unit outside the audience gets.
+    """
+
+    audience: Holds | None
+    among: tuple[str, frozenset[str]] | None
+    begun: Callable[[], Any]
+    cuts: tuple[int, ...]
+    served: tuple[Served, ...]
+    otherwise: Served
 
 
 def compile_flags(
@@ -24,18 +44,21 @@ def compile_flags(
     experiments: Mapping[str, Experiment],
     holdouts: Mapping[str, Holdout],
     segments: Compiled,
-) -> Mapping[str, Plan]:
-    """Return the plans of flags that refer only to known flags, experiments and holdouts.
+) -> tuple[Mapping[str, Plan], Mapping[str, OneDraw]]:
+    """Return the plans, and the draws of flags that are no more than one.
+
+    The flags refer only to known flags, experiments and holdouts.
 
     Raises:
         ConfigurationError: an experiment is running but was never given its randomisation, or an audience
             refers to an unknown segment.
     """
     plans: dict[str, Plan] = {}
+    draws: dict[str, OneDraw] = {}
     for flag in _prerequisites_first(flags):
-        plans[flag.key] = _plan(flag, experiments, holdouts, segments, plans)
+        plans[flag.key] = _plan(flag, experiments, holdouts, segments, plans, draws)
     objects = {flag.key: _copying(plans[flag.key]) for flag in flags.values() if flag.type == "object"}
-    return plans | objects
+    return plans | objects, draws
 
 
 def _prerequisites_first(flags: Mapping[str, Flag]) -> Iterable[Flag]:
@@ -59,6 +82,7 @@ def _plan(
     holdouts: Mapping[str, Holdout],
     segments: Compiled,
     plans: Mapping[str, Plan],
+    draws: dict[str, OneDraw],
 ) -> Plan:
     if not flag.enabled:
         return _chain((), _default(flag, Reason.DISABLED))
@@ -74,7 +98,14 @@ def _plan(
     ]
     draw = _rules.only_draw(flag, flag.rules[0], experiments) if len(rules) == 1 else None
     if draw is not None:
-        plan = _one_draw(rules[0][0], draw, otherwise)
+        served = tuple(each or otherwise for each in draw.served)
+        audience, among = flag.rules[0].audience, None
+        if audience is not None:
+            among = _operators.among(audience)
+        one = OneDraw(rules[0][0], among, sha256(draw.prefix).copy, draw.cuts, served, otherwise)
+        plan = _one_draw(one)
+        if not flag.prerequisites and flag.type != "object":
+            draws[flag.key] = one
     else:
         matches = [_rules.compile(flag, rule, audience, experiments, holdouts) for audience, rule in rules]
         plan = _chain(tuple(match for match in matches if match is not None), otherwise)
@@ -98,7 +129,7 @@ def _default(flag: Flag, reason: Reason) -> Served:
 
 def _chain(matches: tuple[Match, ...], otherwise: Served) -> Plan:
     def plan(unit: str, attributes: Any) -> Served:
-        encoded = _encode(unit)
+        encoded = encode(unit)
         if not encoded:
             raise ValueError("the unit is empty")
         for match in matches:
@@ -110,36 +141,35 @@ def _chain(matches: tuple[Match, ...], otherwise: Served) -> Plan:
     return plan
 
 
-def _one_draw(audience: Holds | None, draw: Draw, otherwise: Served) -> Plan:
+def _one_draw(draw: OneDraw) -> Plan:
     """Return what `_chain` returns for one rule with nothing but an audience and a draw; half as long."""
     # `bucketing.bucket_of_bytes` is written out: a call would take a tenth of the whole, and to begin the
     # hash anew with the salt a sixth.
-    begun, cuts = sha256(draw.prefix).copy, draw.cuts
-    served = tuple(each or otherwise for each in draw.served)
+    audience, _, begun, cuts, served, otherwise = draw
 
     def plan(unit: str, attributes: Any) -> Served:
-        encoded = _encode(unit)
+        encoded = encode(unit)
         if not encoded:
             raise ValueError("the unit is empty")
         if audience is not None and not audience(unit, attributes):
             return otherwise
         digest = begun()
         digest.update(encoded)
-        return served[bisect_right(cuts, (_number(digest.digest()) >> 204) % 10_000)]
+        return served[bisect_right(cuts, (number(digest.digest()) >> 204) % 10_000)]
 
     if len(cuts) != 1:
         return plan
     cut, (below, above) = cuts[0], served
 
     def plan_of_two(unit: str, attributes: Any) -> Served:
-        encoded = _encode(unit)
+        encoded = encode(unit)
         if not encoded:
             raise ValueError("the unit is empty")
         if audience is not None and not audience(unit, attributes):
             return otherwise
         digest = begun()
         digest.update(encoded)
-        return below if (_number(digest.digest()) >> 204) % 10_000 < cut else above
+        return below if (number(digest.digest()) >> 204) % 10_000 < cut else above
 
     return plan_of_two
 

@@ -47,6 +47,7 @@ class Polling:
 
     def show(self, configuration: Configuration) -> None:
         """Put a configuration in force."""
+        self._exposures.prune()  # before: a view holds its arms as long as it lives
         self._snapshot.view = View(configuration, self._exposures)
         self.ready.set()
 

@@ -101,6 +101,11 @@ class Queue:
             waited_for = self._entered - len(self._items) < self._flush_to
             return 0.0 if waited_for or len(self._items) >= self._batch_size else self._due
 
+    def hasten(self, due: float) -> None:
+        """Let a batch be taken at this monotonic time at the latest."""
+        with self.changed:
+            self._due = min(self._due, due)
+
     def take(self) -> list[Item]:
         """Remove and return the next batch, bounded by count and bytes; at least one item if any is there."""
         with self.changed:

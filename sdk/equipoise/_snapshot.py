@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from equipoise._reads import logging, read
+
 if TYPE_CHECKING:
-    from equipoise._exposures import Arm, Exposures, Shortcut
+    from equipoise._exposures import Exposures
     from equipoise._plans import Plan
     from equipoise.configuration import Configuration
 
@@ -14,31 +16,32 @@ class View:
     Attributes:
         configuration: as it was read.
         plans: its plans by flag.
-        reads: the same, each with the flag's shortcut for exposures.
-        arms: what remembers exposures, by the identity of a plan's finished assignment; filled as they come.
+        reads: the same with their exposures, of the flags that are not special.
         special: the keys of the flags that need more than their plan: they have an experiment that is sticky
             or randomises another unit type than the flag's.
     """
 
-    __slots__ = ("arms", "configuration", "plans", "reads", "special")
+    __slots__ = ("_exposures", "configuration", "plans", "reads", "special")
 
     def __init__(self, configuration: "Configuration", exposures: "Exposures") -> None:
         self.configuration = configuration
-        self.arms: dict[int, Arm] = {}
+        self._exposures = exposures
         self.plans: dict[str, Plan] = dict(configuration.plans)
-        self.reads: dict[str, tuple[Plan, Shortcut]] = {
-            flag: (plan, exposures.met(flag)) for flag, plan in self.plans.items()
-        }
         self.special = frozenset(
             experiment.flag
             for experiment in configuration.experiments.values()
             if experiment.sticky or experiment.unit_type != configuration.flags[experiment.flag].unit_type
         )
+        self.reads: dict[str, Plan] = {
+            key: read(configuration, flag, self.plans[key], exposures)
+            for key, flag in configuration.flags.items()
+            if key not in self.special
+        }
 
     def serve(self, flag: str, plan: "Plan") -> None:
         """Let a plan of the caller's take the place of the flag's."""
         self.plans[flag] = plan
-        self.reads[flag] = (plan, self.reads[flag][1])
+        self.reads[flag] = logging(self.configuration, plan, self._exposures)
         self.special -= {flag}
 
 

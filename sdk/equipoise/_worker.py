@@ -1,7 +1,8 @@
 """The one background thread of a client: polls the configuration and sends batches."""
 
 import threading
-from time import monotonic, sleep
+from collections import deque
+from time import monotonic, sleep, time_ns
 from traceback import format_exc
 from typing import Final
 
@@ -20,6 +21,10 @@ from equipoise._streaming import Streaming
 from equipoise.configuration import Configuration
 from equipoise.transport import Transport
 
+_MOST_MET: Final = 1_000
+"""How many exposures wait at most to be encoded and queued."""
+
+_NEVER: Final = float("inf")
 _PAUSE_AFTER_FAULT_SECONDS: Final = 1.0
 
 _TIDYING_SECONDS: Final = 0.2
@@ -47,7 +52,13 @@ class Worker:
         self.started = False
         self.snapshot = Snapshot()
         # What was exposed before a fork may be exposed again: harmless, as analysis takes the first.
-        self.exposures = Exposures()
+        self.exposures = Exposures(self._meet)
+        # What was met costs its caller no more than this; it is queued when it should be sent. But a spool
+        # promises that it is on disk by then, and a caller who wants to wait for room is to wait.
+        at_once = settings.spool is not None or settings.when_full == "block"
+        self._met: deque[tuple[Arm, str, int]] = deque()
+        self._most_met = 1 if at_once else min(settings.batch_size, settings.queue_size, _MOST_MET)
+        self._met_due = _NEVER
         self._inherited = inherited
         self._transport = Transport(settings.url, settings.key)
         self._queue = Queue(
@@ -109,15 +120,45 @@ class Worker:
         self.start()
         return self._polling.ready.wait(timeout)
 
-    def expose(self, arm: Arm, unit: str) -> None:
-        """Queue an exposure that happens now; where it cannot be, let it count as new again."""
+    def _meet(self, arm: Arm, unit: str) -> None:
+        """Note that a unit meets an arm now, maybe not for the first time."""
+        self._met.append((arm, unit, time_ns()))
+        if self._met_due == _NEVER or len(self._met) >= self._most_met:
+            self._attend()
+
+    def _attend(self) -> None:
+        """Have what was met queued in time: now, where it is much, else by the thread."""
+        with self._queue.changed:
+            if len(self._met) >= self._most_met:
+                self._queue_met()
+            elif self._met_due == _NEVER:
+                self._met_due = monotonic() + self.settings.flush_interval
+                self._queue.changed.notify_all()
+        if not self.started:
+            self.start()
+
+    def _queue_met(self) -> None:
+        """Queue the exposures to what was met for the first time."""
+        with self._queue.changed:
+            due, self._met_due = self._met_due, _NEVER  # before: what comes from now on is attended to anew
+            while self._met:
+                try:
+                    arm, unit, nanoseconds = self._met.popleft()
+                except IndexError:  # a signal handler has just taken the last one
+                    break
+                if arm.enter(unit):
+                    self._expose(arm, unit, nanoseconds)
+            self._queue.hasten(due)
+
+    def _expose(self, arm: Arm, unit: str, nanoseconds: int) -> None:
+        """Queue an exposure; where it cannot be, let it count as new again."""
         try:
-            item = exposure(arm.unit_type, unit, arm.experiment, arm.variant, arm.revision)
+            item = exposure(arm.unit_type, unit, arm.experiment, arm.variant, arm.revision, nanoseconds)
         except InvalidItemError as error:
             self.refuse(error.reason, f"expose: {error}")
             arm.forget(unit)
             return
-        if not self.offer(item):
+        if not self._offer(item):
             arm.forget(unit)
 
     def refuse(self, reason: DropReason, problem: str) -> None:
@@ -127,6 +168,11 @@ class Worker:
 
     def offer(self, item: Item) -> bool:
         """Queue an item for sending; where it cannot be, count it as dropped and return False."""
+        if self._met:
+            self._queue_met()  # what came first goes first
+        return self._offer(item)
+
+    def _offer(self, item: Item) -> bool:
         self.ledger.log()
         with self._queue.changed:
             queued, evicted = self._queue.offer(item)
@@ -150,6 +196,7 @@ class Worker:
 
     def counters(self) -> Counters:
         """Return a snapshot of where everything handed in has ended."""
+        self._queue_met()
         return self.ledger.counters()
 
     def flush(self, timeout: float) -> None:
@@ -157,6 +204,7 @@ class Worker:
         self.start()
         with self._queue.changed:
             self._hurried = True
+            self._queue_met()
             mark = self._queue.request_flush()
         self._queue.wait_finished(mark, monotonic() + timeout)
 
@@ -171,6 +219,8 @@ class Worker:
     def retire(self, deadline: float) -> None:
         """Let the thread end by itself once all is sent, at the deadline at the latest. Never blocks."""
         with self._queue.changed:
+            self._queue_met()
+            self._most_met = 1
             if self._closes_at is None or deadline < self._closes_at:
                 self._closes_at = deadline
             self._hurried = True
@@ -209,9 +259,11 @@ class Worker:
                 self._hurried = False
                 self._delivery.hurry()
             closes_at = self._closes_at
-            delivery_due = self._delivery.due()
             now = monotonic()
-            wait = min(delivery_due, self._polling.due, self.exposures.tidy_at) - now
+            if self._met_due <= now:
+                self._queue_met()
+            delivery_due = self._delivery.due()
+            wait = min(delivery_due, self._met_due, self._polling.due, self.exposures.tidy_at) - now
             if closes_at is None and wait > 0:
                 self._queue.changed.wait(min(wait, threading.TIMEOUT_MAX))
                 return False
@@ -226,10 +278,7 @@ class Worker:
         return False
 
     def _poll(self) -> None:
-        view = self.snapshot.view
         self._polling.step()
-        if self.snapshot.view is not view:
-            self.exposures.prune()
         if self._streaming is not None and self._polling.arrived:
             self._streaming.start()
 

@@ -16,7 +16,7 @@ from equipoise._definitions import (
     Rule,
     Segment,
 )
-from equipoise._plans import Plan, compile_flags
+from equipoise._plans import OneDraw, Plan, compile_flags
 from equipoise.errors import ConfigurationError
 
 __all__ = [
@@ -49,12 +49,14 @@ class Configuration:
         flags: by key.
         experiments: by key.
         plans: the flags compiled for `equipoise.evaluation.evaluate`, by key.
+        draws: what is compiled of the simplest of them, by key.
 
     Raises:
         ConfigurationError: what the parts say about each other does not fit.
     """
 
     __slots__ = (
+        "draws",
         "environment",
         "experiments",
         "flags",
@@ -73,6 +75,7 @@ class Configuration:
     flags: Mapping[str, Flag]
     experiments: Mapping[str, Experiment]
     plans: Mapping[str, Plan]
+    draws: Mapping[str, OneDraw]
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class Configuration:
         experiments: Mapping[str, Experiment],
     ) -> None:
         _references.check(flags, experiments, holdouts)
-        plans = compile_flags(flags, experiments, holdouts, Compiled(segments))
+        plans, draws = compile_flags(flags, experiments, holdouts, Compiled(segments))
         for name, value in (
             ("project", project),
             ("environment", environment),
@@ -95,6 +98,7 @@ class Configuration:
             ("flags", flags),
             ("experiments", experiments),
             ("plans", plans),
+            ("draws", draws),
         ):
             object.__setattr__(self, name, value)
 
@@ -107,7 +111,8 @@ class Configuration:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Configuration):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "plans")
+        members = (name for name in self.__slots__ if name not in ("plans", "draws"))
+        return all(getattr(self, name) == getattr(other, name) for name in members)
 
     __hash__ = None  # type: ignore[assignment]
 

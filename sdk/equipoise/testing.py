@@ -195,13 +195,16 @@ class _Recorder(Offline):
     """Records what a worker would send."""
 
     def __init__(self, configuration: Configuration) -> None:
-        super().__init__(configuration)
+        super().__init__(configuration, self._meet)
         self.exposed: list[RecordedExposure] = []
         self.tracked: list[RecordedEvent] = []
 
-    def expose(self, arm: "Arm", unit: str) -> None:
-        super().expose(arm, unit)
-        self.exposed.append(RecordedExposure(unit, arm.experiment, arm.variant, arm.revision, arm.unit_type))
+    def _meet(self, arm: "Arm", unit: str) -> None:
+        if arm.enter(unit):
+            self.ledger.lose("offline")
+            self.exposed.append(
+                RecordedExposure(unit, arm.experiment, arm.variant, arm.revision, arm.unit_type)
+            )
 
     def offer(self, item: Item) -> bool:
         sent = json.loads(item.body)
