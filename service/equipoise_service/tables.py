@@ -9,6 +9,7 @@ from equipoise_service.holdouts.models import HeldOutExperiment, Holdout
 from equipoise_service.http.idempotency import IdempotentAnswer
 from equipoise_service.layers.models import Holding, Layer
 from equipoise_service.metrics.models import MetricUse, MetricVersion, StoredMetric
+from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
 from equipoise_service.rollouts.models import Rollout
 from equipoise_service.segments.models import Segment, SegmentIds
 from equipoise_service.sources.models import Source
@@ -25,9 +26,11 @@ __all__ = [
     "Holdout",
     "IdempotentAnswer",
     "Layer",
+    "LockedPlan",
     "MetricUse",
     "MetricVersion",
     "OverriddenUnit",
+    "PlanDeviation",
     "Project",
     "PublishedConfiguration",
     "Revision",
@@ -37,4 +40,5 @@ __all__ = [
     "SegmentIds",
     "Source",
     "StoredMetric",
+    "TakenLook",
 ]

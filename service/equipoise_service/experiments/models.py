@@ -39,6 +39,7 @@ class Experiment(SQLModel, table=True):
     overrides: dict[str, str] = Field(default_factory=dict, sa_type=ExactJson)
     sticky: bool = Field(default=False)
     metrics: list[dict[str, Any]] = Field(sa_type=ExactJson)
+    plan: dict[str, Any] = Field(default_factory=dict, sa_type=ExactJson)
     version: int = Field(default=1)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)

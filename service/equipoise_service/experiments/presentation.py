@@ -16,6 +16,7 @@ from equipoise_service.holdouts import repository as holdouts
 from equipoise_service.http.preconditions import etag_of
 from equipoise_service.layers import repository as layers
 from equipoise_service.metrics.stored import PinnedMetric
+from equipoise_service.plans.schemas import PlanIn
 
 _metrics = TypeAdapter(list[PinnedMetric])
 
@@ -54,6 +55,7 @@ def present_all(
             overrides=experiment.overrides,
             sticky=experiment.sticky,
             metrics=_metrics.validate_python(experiment.metrics),
+            plan=PlanIn.model_validate(experiment.plan),
             environment=principal.environment,
             status=status,
             allowed=_allowed(status, flag),

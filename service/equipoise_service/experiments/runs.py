@@ -11,6 +11,7 @@ from equipoise_service.experiments import repository
 from equipoise_service.experiments.allocation import ranges_for
 from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, status_after
 from equipoise_service.experiments.models import Experiment, Revision, Run
+from equipoise_service.experiments.planning import lock_plan
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.flags.models import Flag
 from equipoise_service.flags.states import ship_rule
@@ -97,6 +98,7 @@ def begin_revision(session: Session, experiment: Experiment, run: Run) -> None:
     run.version += 1
     session.add(run)
     session.flush()
+    lock_plan(session, experiment, revision)
     repository.add_overridden_units(session, _id(revision.id), experiment.overrides)
 
 

@@ -14,6 +14,7 @@ from equipoise_service.flags.values import FlagType, value_type
 from equipoise_service.keys import Key
 from equipoise_service.metrics.stored import MetricReference, NamedMetric, PinnedMetric
 from equipoise_service.nesting import depth
+from equipoise_service.plans.schemas import PlanIn
 
 _EXAMPLE: dict[str, Any] = {
     "key": "new-landing-page",
@@ -175,6 +176,7 @@ class ExperimentIn(BaseModel):
     overrides: Overrides = {}
     sticky: Sticky = False
     metrics: Metrics = []
+    plan: PlanIn = Field(default_factory=PlanIn, description="How it is to be analysed and decided.")
 
     _variants = field_validator("variants")(_check_variants)
     _metrics = field_validator("metrics")(_check_metrics)
@@ -200,6 +202,13 @@ class ExperimentPatch(BaseModel):
     overrides: Overrides | SkipJsonSchema[None] = None
     sticky: Sticky | SkipJsonSchema[None] = None
     metrics: Metrics | SkipJsonSchema[None] = None
+    plan: PlanIn | SkipJsonSchema[None] = Field(
+        None, description="The whole plan beside the metrics; what is absent of it takes its default."
+    )
+    deviation: Annotated[str, Field(min_length=1, max_length=2000)] | SkipJsonSchema[None] = Field(
+        None,
+        description="Why metrics or plan change while it runs or is paused; every readout will show it.",
+    )
 
     @field_validator("variants")
     @classmethod
@@ -254,6 +263,7 @@ class ExperimentOut(BaseModel):
     overrides: dict[str, str]
     sticky: bool
     metrics: list[PinnedMetric]
+    plan: PlanIn
     environment: str
     status: Status
     allowed: list[Move] = Field(description="The moves that the status allows.")

@@ -15,6 +15,7 @@ from equipoise_service.exact import is_same
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import LIVE, Status
 from equipoise_service.experiments.models import Experiment, Run
+from equipoise_service.experiments.planning import check_plan, follow_plan
 from equipoise_service.experiments.runs import begin_revision, follow_traffic, note_overrides
 from equipoise_service.experiments.schemas import ExperimentIn, ExperimentPatch, VariantIn
 from equipoise_service.experiments.variants import (
@@ -76,10 +77,12 @@ def register(session: Session, principal: Principal, payload: ExperimentIn) -> E
         overrides=payload.overrides,
         sticky=payload.sticky,
         metrics=_metrics.dump_python(metrics, mode="json"),
+        plan=payload.plan.model_dump(mode="json"),
         created_at=now,
         updated_at=now,
     )
     check_overrides(experiment, "/overrides")
+    check_plan(experiment)
     _check_unit_type(session, experiment, "/layer")
     session.add(experiment)
     session.flush()
@@ -119,6 +122,10 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
         metrics = pin(session, principal.project_id, payload.metrics)
         experiment.metrics = _metrics.dump_python(metrics, mode="json")
         note_uses(session, principal.project_id, _id(experiment.id), experiment.key, metrics)
+    if payload.plan is not None:
+        experiment.plan = payload.plan.model_dump(mode="json")
+    if fields & {"metrics", "plan"}:
+        check_plan(experiment)
     if payload.layer is not None:
         experiment.layer_id = _existing_layer(session, principal.project_id, payload.layer)
     if fields & {"unit_type", "layer"}:
@@ -132,6 +139,10 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
             begin_revision(session, experiment, run)
         elif "traffic" in fields:
             follow_traffic(session, experiment, run)
+        if fields & {"metrics", "plan"} and not new_revision:
+            revision = repository.latest_revision(session, _id(run.id))
+            if revision is not None:
+                follow_plan(session, experiment, revision, reason=payload.deviation, by=principal.public_id)
         if "overrides" in fields:
             note_overrides(session, experiment, run)
     experiment.version += 1

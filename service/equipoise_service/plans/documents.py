@@ -6,7 +6,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Definition, Direction, Metric, Role
+from equipoise_service.metrics.schemas import Definition, Direction, Role
+from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.schemas import Design, MarginScale, Method, PlanIn, Positive, Target, Units
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
@@ -150,7 +151,7 @@ class Plan(Design):
 
 
 def make_plan(
-    design: PlanIn, *, unit_type: str, variants: Sequence[PlannedVariant], metrics: Sequence[Metric]
+    design: PlanIn, *, unit_type: str, variants: Sequence[PlannedVariant], metrics: Sequence[PinnedMetric]
 ) -> Plan:
     """The complete plan: every default resolved, so that it says the same whatever later defaults are.
 
@@ -170,7 +171,7 @@ def make_plan(
     )
 
 
-def planned_metric(metric: Metric, target: Target | None) -> PlannedMetric:
+def planned_metric(metric: PinnedMetric, target: Target | None) -> PlannedMetric:
     """A metric with what is asked of it.
 
     Raises:

@@ -1,0 +1,98 @@
+"""The lock of a plan: set at the start by its digest, and every later change on record."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from equipoise_service.canonical import digest
+from equipoise_service.errors import Conflict
+from equipoise_service.plans import repository
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.models import LockedPlan, PlanDeviation
+
+_FROZEN_BY_LOOKS = ("alpha", "method", "horizon", "looks", "spending")
+
+
+def lock(session: Session, revision_id: int, plan: Plan, *, at: datetime) -> None:
+    """Lock the plan of a revision that begins."""
+    document = plan.model_dump(mode="json")
+    session.add(LockedPlan(revision_id=revision_id, plan=document, digest=digest(document), locked_at=at))
+    session.flush()
+
+
+def plan_in_force(session: Session, revision_id: int) -> Plan | None:
+    """A revision's plan as it stands, its deviations included; None where none was locked."""
+    changed = repository.deviations(session, revision_id)
+    if changed:
+        return Plan.model_validate(changed[-1].plan)
+    locked = repository.locked_plan(session, revision_id)
+    return None if locked is None else Plan.model_validate(locked.plan)
+
+
+def deviate(
+    session: Session, revision_id: int, plan: Plan, *, reason: str | None, by: str, at: datetime
+) -> None:
+    """Change a locked plan, and put on record who did it, when and why. Without a difference nothing happens.
+
+    Args:
+        session: A session that writes.
+        revision_id: Internal id of the revision.
+        plan: The plan from now on.
+        reason: Why; needed where anything differs.
+        by: Public id of the key that changes it.
+        at: When.
+
+    Raises:
+        Conflict: No reason is given, or a look was taken under what would change.
+    """
+    before = plan_in_force(session, revision_id)
+    if before is None or before == plan:
+        return
+    old, new = before.model_dump(mode="json"), plan.model_dump(mode="json")
+    changed = changed_places(old, new)
+    if reason is None:
+        raise Conflict(
+            f"The plan was locked at the start; this changes {', '.join(changed[:5])}. Give `deviation`, "
+            "the reason, which every readout will show.",
+            type="frozen-field",
+        )
+    frozen = [name for name in _FROZEN_BY_LOOKS if old[name] != new[name]]
+    if frozen and repository.looks(session, revision_id):
+        raise Conflict(
+            f"A look was taken under the plan's {', '.join(frozen)}, so it cannot be changed: alpha would be "
+            "spent twice. Stop and start the experiment for another plan.",
+            type="frozen-field",
+        )
+    session.add(
+        PlanDeviation(
+            revision_id=revision_id,
+            number=len(repository.deviations(session, revision_id)) + 1,
+            plan=new,
+            digest=digest(new),
+            changed=changed,
+            reason=reason,
+            made_by=by,
+            made_at=at,
+        )
+    )
+    session.flush()
+
+
+def changed_places(old: Any, new: Any, pointer: str = "") -> list[str]:
+    """JSON pointers to where two documents differ, as deep as both have the same members.
+
+    Example:
+        >>> changed_places({"alpha": 0.05, "metrics": [{"key": "a"}]}, {"alpha": 0.01, "metrics": []})
+        ['/alpha', '/metrics']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and old.keys() == new.keys():
+        return [each for name in old for each in changed_places(old[name], new[name], f"{pointer}/{name}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            each
+            for i, pair in enumerate(zip(old, new, strict=True))
+            for each in changed_places(*pair, f"{pointer}/{i}")
+        ]
+    return [] if old == new else [pointer or "/"]
