@@ -2,11 +2,16 @@
 
 import sys
 import threading
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sdk.fake_service import FLAG, KEY, FakeService, document
 
-from equipoise import _exposures
+from equipoise import Client, _exposures
 from equipoise._exposures import Arm, Exposures
 
 
@@ -15,57 +20,44 @@ def one_arm(exposures: Exposures) -> Arm:
 
 
 def remembered(exposures: Exposures) -> int:
-    return sum(len(generation) for arm in exposures._arms.values() for generation in arm.generations)
+    """How many units there are, without the key of each generation that is none."""
+    arms = exposures._arms.values()
+    return sum(len(generation) - 1 for arm in arms for generation in (arm.recent, arm._older))
 
 
 def test_once() -> None:
-    exposures = Exposures()
+    exposures = Exposures(None)
     arm = one_arm(exposures)
-    assert [arm.is_first("user-1") for _ in range(3)] == [True, False, False]
-    assert exposures.arm("user", "e", 2, "control").is_first("user-1")
-    assert exposures.arm("user", "e", 1, "treatment").is_first("user-1")
-    assert exposures.arm("user", "other", 1, "control").is_first("user-1")
+    assert [arm.enter("user-1") for _ in range(3)] == [True, False, False]
+    assert exposures.arm("user", "e", 2, "control").enter("user-1")
+    assert exposures.arm("user", "e", 1, "treatment").enter("user-1")
+    assert exposures.arm("user", "other", 1, "control").enter("user-1")
     assert exposures.arm("user", "e", 1, "control") is arm
 
 
 def test_forgotten_ones_are_new() -> None:
-    arm = one_arm(Exposures(capacity=4))
+    arm = one_arm(Exposures(None, capacity=4))
     for n in range(3):
-        arm.is_first(f"user-{n}")
+        arm.enter(f"user-{n}")
     for n in range(3):
         arm.forget(f"user-{n}")
-    assert all(arm.is_first(f"user-{n}") for n in range(3))
+    assert all(arm.enter(f"user-{n}") for n in range(3))
 
 
 def test_memory_is_bounded_and_keeps_the_recently_used() -> None:
-    exposures = Exposures(capacity=100)
+    exposures = Exposures(None, capacity=100)
     arms = [exposures.arm("user", f"e{n}", 1, "control") for n in range(7)]
-    arms[0].is_first("steady")
+    arms[0].enter("steady")
     for n in range(1, 10_000):
-        assert arms[n % 7].is_first(f"user-{n}")
-        assert not arms[0].is_first("steady"), "in steady use, and never forgotten"
+        assert arms[n % 7].enter(f"user-{n}")
+        assert not arms[0].enter("steady"), "in steady use, and never forgotten"
         assert remembered(exposures) <= 101
 
 
-def test_shortcuts_are_emptied_with_the_generations() -> None:
-    exposures = Exposures(capacity=4)
-    arm, met = one_arm(exposures), exposures.met("flag")
-    assert exposures.met("flag") is met
-    for change in (
-        lambda: [arm.is_first(f"user-{n}") for n in range(4)],
-        exposures.tidy,
-        exposures.prune,
-        lambda: arm.forget("user-9"),
-    ):
-        met["user-1"] = "assignment"
-        change()
-        assert met == {}
-
-
 def test_arms_without_units_go_with_their_configuration() -> None:
-    exposures = Exposures(capacity=4)
+    exposures = Exposures(None, capacity=4)
     for revision in range(1, 100):
-        exposures.arm("user", "e", revision, "control").is_first("user-1")
+        exposures.arm("user", "e", revision, "control").enter("user-1")
         exposures.prune()
     assert len(exposures._arms) <= 5
 
@@ -79,30 +71,30 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_time_is_limited_however_often_it_is_used(clock: list[float]) -> None:
-    exposures = Exposures(capacity=64, lifetime=10.0)
+    exposures = Exposures(None, capacity=64, lifetime=10.0)
     arm = one_arm(exposures)
     first = []
     for _ in range(25):
         exposures.tidy()
-        if arm.is_first("user-1"):
+        if arm.enter("user-1"):
             first.append(clock[0])
-        arm.is_first(f"at-{clock[0]}")
+        arm.enter(f"at-{clock[0]}")
         clock[0] += 1.0
     # Looked at once a second, so up to a second late.
     assert first == [0.0, 11.0, 22.0]
 
 
 def test_time_is_limited_while_nothing_else_happens(clock: list[float]) -> None:
-    exposures = Exposures(lifetime=12.0)
+    exposures = Exposures(None, lifetime=12.0)
     arm = one_arm(exposures)
-    assert arm.is_first("user-1")
+    assert arm.enter("user-1")
     for clock[0], expected in ((1.0, False), (12.9, False), (13.0, True), (24.0, False)):
         exposures.tidy()
-        assert arm.is_first("user-1") is expected, clock[0]
+        assert arm.enter("user-1") is expected, clock[0]
 
 
 def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
-    exposures = Exposures(lifetime=12.0)
+    exposures = Exposures(None, lifetime=12.0)
     assert exposures.tidy_at == 1.0
     clock[0] = 1.5
     exposures.tidy()
@@ -112,7 +104,7 @@ def test_tidying_is_due_several_times_a_lifetime(clock: list[float]) -> None:
 @pytest.mark.parametrize("capacity", [65_536, 2048])
 def test_one_thread_wins(capacity: int) -> None:
     """Also while the generations turn and are tidied all the time."""
-    exposures = Exposures(capacity)
+    exposures = Exposures(None, capacity)
     arm = one_arm(exposures)
     start = threading.Barrier(8)
     wins: list[int] = []
@@ -121,7 +113,7 @@ def test_one_thread_wins(capacity: int) -> None:
     def work() -> None:
         start.wait()
         for n in range(2000):
-            if arm.is_first(f"user-{n}"):
+            if arm.enter(f"user-{n}"):
                 wins.append(n)
             if capacity == 2048 and n % 8 == 7:
                 start.wait()  # together, or what one thread remembers is forgotten before the next comes
@@ -146,27 +138,97 @@ def test_one_thread_wins(capacity: int) -> None:
     assert sorted(wins) == list(range(2000))
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2])
-def test_one_wins_however_often_the_generations_turn_meanwhile(turns: int) -> None:
-    """Another caller and the turns come between what one caller has read and what it inserts."""
-    exposures = Exposures()
+def test_what_is_counted_later_is_counted_once() -> None:
+    """Units of many threads that are noted again before they are counted, and after they were."""
+    configuration = document()
+    configuration["flags"][FLAG]["rules"][0]["audience"] = {
+        "attribute": "country",
+        "operator": "in",
+        "value": ["DE", "AT"],
+    }
+    attributes = {"country": "DE"}
+    units = [f"user-{number}" for number in range(1_000)]
+    client = Client.from_config(configuration)
+    start = threading.Barrier(8)
+
+    def work() -> None:
+        for unit in units:
+            if unit.endswith("00"):
+                start.wait()
+            client.variant(FLAG, unit, None, attributes)
+            client.expose(client.assign(FLAG, unit, None, attributes), unit)
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    waiting = [len(arm.pending) for arm in client._worker.exposures._arms.values()]
+    assert max(waiting) <= _exposures.MOST_PENDING + len(threads)
+    assert client.counters.dropped == {"offline": len(units)}
+    assert client.counters.logged == len(units)
+
+
+def test_little_waits_to_be_counted() -> None:
+    exposures = Exposures(None, capacity=64)
     arm = one_arm(exposures)
-    wins: list[bool] = []
-    began: list[bool] = []
+    for number in range(10_000):
+        arm.meet(f"user-{number}")
+        assert len(arm.pending) <= _exposures.MOST_PENDING
+        assert remembered(exposures) <= 64 + _exposures.MOST_PENDING
+    assert exposures.count() == 10_000
 
-    class Interrupting(dict[str, int]):
-        def get(self, *arguments: Any) -> Any:
-            found = super().get(*arguments)
-            if began:
-                return found
-            began.append(True)
-            for number in range(turns + 1):
-                if number == min(1, turns):
-                    wins.append(arm.is_first("user-1"))
-                if number < turns:
-                    exposures.turn()
-            return found
 
-    arm.generations = ({}, Interrupting())
-    wins.append(arm.is_first("user-1"))
-    assert wins == [True, False]
+@pytest.mark.parametrize("queue_size", [100_000, 3])
+def test_an_exposure_has_the_time_of_its_call(service: FakeService, queue_size: int) -> None:
+    """Whenever it is queued: what a unit does after it must not look as if it came before."""
+    with Client(service.url, KEY, flush_interval=0.4, queue_size=queue_size) as client:
+        assert client.wait_ready(10)
+        calls = {}
+        for number in range(3):
+            begin = datetime.now(UTC)
+            unit = f"user-{number}"
+            for _ in range(5):
+                client.variant(FLAG, unit)
+            calls[unit] = (begin, datetime.now(UTC))
+            time.sleep(0.05)
+        assert client.flush(10).pending == 0
+        assert client.counters.logged == 3
+    stored = {each["unit"]: datetime.fromisoformat(each["time"]) for each in service.stored("exposures")}
+    assert set(stored) == set(calls)
+    for unit, (begin, end) in calls.items():
+        assert begin <= stored[unit] <= end
+
+
+@given(
+    attributes=st.one_of(
+        st.none(),
+        st.integers(),
+        st.dictionaries(
+            st.sampled_from(["country", "other"]),
+            st.one_of(
+                st.sampled_from(["DE", "AT", "US", ["DE"], ["US", 3], ("AT",), {"DE": 1}, [["DE"]], True]),
+                st.none(),
+                st.integers(),
+            ),
+        ),
+    ),
+    operator=st.sampled_from([("in", ["DE", "AT"]), ("equals", "DE"), ("in", ["DE", 3]), ("not_in", ["DE"])]),
+    unit=st.one_of(st.text(max_size=3), st.none()),
+)
+def test_variant_serves_what_assign_does(attributes: Any, operator: tuple[str, Any], unit: Any) -> None:
+    """And logs the exposure where, and only where, an experiment placed the unit."""
+    configuration = document()
+    condition = {"attribute": "country", "operator": operator[0], "value": operator[1]}
+    configuration["flags"][FLAG]["rules"][0]["audience"] = condition
+    client = Client.from_config(configuration)
+    expected = client.assign(FLAG, unit, "-", attributes)
+    assert client.counters.logged == 0
+    for _ in range(2):
+        assert client.variant(FLAG, unit, "-", attributes) == expected
+    assert client.counters.logged == (expected.experiment is not None)
