@@ -8,6 +8,7 @@ from equipoise_service.cli.analyze import analyze
 from equipoise_service.cli.audit import audit
 from equipoise_service.cli.demo import demo
 from equipoise_service.cli.definitions import apply, export
+from equipoise_service.cli.events import events
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
 from equipoise_service.cli.serve import migrate, serve
@@ -26,6 +27,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(migrate)
 app.add_typer(keys, name="key")
+app.add_typer(events, name="events")
 app.command("import")(import_file)
 app.command()(analyze)
 app.command()(verify)

@@ -103,7 +103,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
         position = _EPOCH + timedelta(microseconds=int(microseconds)), int(count)
     except (binascii.Error, ValueError, OverflowError):
         position = None
-    if position is None or not 0 < position[1] < 1 << 31:
+    if position is None or position[0] < _EPOCH or not 0 < position[1] < 1 << 31:
         raise BadRequest("The cursor is not one of this service. Begin again without it.", type="bad-cursor")
     return position
 

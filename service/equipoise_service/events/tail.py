@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.sql import SQLBackend
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.7
 MOST_SHOWN = 200
 """Items of a kind that are shown of one look; a person reads no more."""
 
@@ -122,7 +122,7 @@ def _look(backend: "SQLBackend", place: str, shown: Shown, after: datetime) -> N
         table = backend.table(_TABLES[kind])
         new = table.filter((table.place == place) & (table.received_at > after))
         matching = _matching(new, shown)
-        total = new.agg(last=new.received_at.max(), count=matching.count())
+        total = new.agg(last=new.received_at.max(), count=new.count(where=matching))
         (row,) = rows_of(total)
         if row["last"] is None:
             continue
