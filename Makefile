@@ -14,10 +14,10 @@ MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast randomisation test-engines coverage check format bench peers calibrate mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines coverage check format bench peers calibrate mutants constraints clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Equipoise needs Python 3.11 or newer; $(PYTHON) is older. Name another with: make PYTHON=python3.12 …" >&2; exit 1; }
@@ -37,6 +37,9 @@ serve: $(READY) ## start the service on its embedded defaults, data in ./equipoi
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest --numprocesses auto
+
+test-postgres: $(READY) ## run the tests of the service with its metadata in PostgreSQL
+	@EQUIPOISE_TEST_METADATA=postgres $(BIN)/pytest --numprocesses auto tests/service
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/pytest --numprocesses auto -m 'not slow'
