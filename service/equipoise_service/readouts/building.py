@@ -1,6 +1,6 @@
 """From a plan, its looks and the statistics to the readout: a pure function."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +33,7 @@ class Provenance:
         traffic: Share of units that take part; None for a file.
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
+        dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
     """
 
     experiment: str
@@ -43,6 +44,7 @@ class Provenance:
     traffic: float | None = None
     locked: Locked | None = None
     deviations: Sequence[Deviation] = ()
+    dropped: Mapping[str, int] | None = None
 
 
 def build_readout(
@@ -69,7 +71,9 @@ def build_readout(
     )
     arms = _arms(plan, statistics)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
-    health = check_health(plan, statistics, results.compared, complete=moment.complete)
+    health = check_health(
+        plan, statistics, results.compared, complete=moment.complete, dropped=provenance.dropped
+    )
     recommendation = _recommendation(plan, moment, results, health, provenance)
     plan_document = plan.model_dump(mode="json")
     document: dict[str, Any] = {

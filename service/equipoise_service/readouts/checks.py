@@ -42,6 +42,13 @@ class IncompleteRows(Check):
     rows: int = Field(ge=0, description="How many there are.")
 
 
+class DroppedItems(Check):
+    """Exposures and events that senders gave up before they reached the service."""
+
+    items: int = Field(ge=0, description="How many there are, at most.")
+    reasons: dict[str, Annotated[int, Field(ge=0)]] = Field(description="How many for each reason.")
+
+
 class Balance(Check):
     """Whether the arms were alike before the exposure."""
 
@@ -63,6 +70,7 @@ class Health(BaseModel):
     sequential_sample_ratio: SampleRatio
     crossovers: Crossovers
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
+    dropped_items: DroppedItems | None = Field(description="Only for the event store.")
     pre_exposure_balance: Balance | None = Field(description="Only with a metric that has a pre-period.")
     quality_metrics: Metrics | None = Field(description="Only with a metric of that role.")
     moved_denominators: Metrics | None = Field(description="Only with a ratio.")

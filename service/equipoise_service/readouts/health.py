@@ -9,6 +9,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.checks import (
     Balance,
     Crossovers,
+    DroppedItems,
     Health,
     IncompleteRows,
     Metrics,
@@ -54,7 +55,12 @@ class Compared:
 
 
 def check_health(
-    plan: Plan, statistics: Statistics, compared: Sequence[Compared], *, complete: bool
+    plan: Plan,
+    statistics: Statistics,
+    compared: Sequence[Compared],
+    *,
+    complete: bool,
+    dropped: Mapping[str, int] | None = None,
 ) -> Health:
     """Runs every check.
 
@@ -63,6 +69,7 @@ def check_health(
         statistics: The statistics.
         compared: Every comparison of a treatment with the control.
         complete: Whether the planned end is reached: before, only checks at any moment may fail.
+        dropped: How many exposures and events senders gave up, by reason; None for a file.
     """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
     return Health(
@@ -70,6 +77,7 @@ def check_health(
         sequential_sample_ratio=_sequential(units, plan),
         crossovers=_crossovers(statistics.crossovers, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
+        dropped_items=_dropped(dropped),
         pre_exposure_balance=_balance(compared),
         quality_metrics=_quality(compared),
         moved_denominators=_denominators(compared),
@@ -143,6 +151,23 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
     reason = "Rows without a unit, a variant or a time were left out." if rows else None
     number = count(rows, "row", "rows")
     return IncompleteRows(**_about("incomplete_rows", status, number, reason), rows=rows)
+
+
+def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
+    if counts is None:
+        return None
+    items = sum(counts.values())
+    status, reason = CheckStatus.OK, None
+    number = count(items, "exposure or event", "exposures and events")
+    if items:
+        status = CheckStatus.WARNING
+        by_reason = ", ".join(f"{name} {lost:,}" for name, lost in counts.items() if lost)
+        number = f"{number} ({by_reason})"
+        reason = (
+            "Senders of this environment gave up so many since the start, at most: units or their events can "
+            "be missing from the results."
+        )
+    return DroppedItems(**_about("dropped_items", status, number, reason), items=items, reasons=dict(counts))
 
 
 def _balance(compared: Sequence[Compared]) -> Balance | None:

@@ -1,26 +1,58 @@
-"""What happens to readouts of experiments: they are computed from the event store."""
+"""What happens to readouts of experiments: they are computed from their facts, and looks are taken."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
+from equipoise import BUCKETS
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import Limits
+from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.experiments.models import Experiment, Revision
-from equipoise_service.metrics.stored import PinnedMetric
-from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.experiments.planning import plan_of
+from equipoise_service.plans import repository as plans
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.locking import plan_in_force
+from equipoise_service.plans.looks import Look, NotDue, next_look
+from equipoise_service.plans.models import TakenLook
+from equipoise_service.readouts.building import (
+    Provenance,
+    build_readout,
+    mature_units,
+    statistics_digest,
+    timestamp,
+)
 from equipoise_service.readouts.facts import analyse_plan
+from equipoise_service.readouts.losses import dropped_between
+from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.sources import service as sources
 
-_metrics = TypeAdapter(list[PinnedMetric])
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that a readout is a function of.
+
+    Attributes:
+        revision: The revision.
+        plan: Its plan, as it stands.
+        looks: The looks that were taken so far.
+        statistics: Its statistics now.
+        provenance: Where they come from.
+    """
+
+    revision: Revision
+    plan: Plan
+    looks: tuple[Look, ...]
+    statistics: Statistics
+    provenance: Provenance
 
 
 def compute_readout(
@@ -45,35 +77,128 @@ def compute_readout(
         NotFound: There is no such experiment or revision.
         Conflict: The experiment was never started here, or a source cannot be read.
     """
+    found = analyse(database, store, limits, principal, key, revision)
+    return build_readout(found.plan, found.statistics, found.provenance, found.looks)
+
+
+def take_look(
+    database: Database, store: EventStore, limits: Limits, principal: Principal, key: str
+) -> dict[str, Any]:
+    """Takes the look that is due at an experiment's latest revision: it spends alpha, once and for good.
+
+    Returns:
+        The readout of the look, which is kept.
+
+    Raises:
+        NotFound: There is no such experiment.
+        Conflict: No look is due, or another process took it meanwhile.
+    """
+    found = analyse(database, store, limits, principal, key, None)
+    try:
+        look = next_look(
+            found.plan,
+            mature_units(found.plan, found.statistics),
+            found.looks,
+            statistics_digest=statistics_digest(found.plan, found.statistics),
+            taken_at=found.provenance.generated_at,
+            started_at=found.revision.started_at,
+            ended=found.revision.ended_at is not None,
+        )
+    except NotDue as reason:
+        raise Conflict(str(reason), type="no-look-due") from None
+    readout = build_readout(found.plan, found.statistics, found.provenance, (*found.looks, look))
+    revision_id = found.revision.id or 0
+    taken = TakenLook(
+        revision_id=revision_id, number=look.number, look=look.model_dump(mode="json"), readout=readout
+    )
+    try:
+        with database.write() as session:
+            if (plan_in_force(session, revision_id) or found.plan) != found.plan:
+                raise Conflict("The plan was changed meanwhile. Take the look again.", type="no-look-due")
+            session.add(taken)
+            session.flush()
+    except IntegrityError:
+        # The number is unique: whoever was first has spent the alpha, and nobody else does.
+        raise Conflict(f"Look {look.number} was taken by another request.", type="no-look-due") from None
+    return readout
+
+
+def taken_looks(session: Session, principal: Principal, key: str, revision: int | None) -> list[Look]:
+    """The looks at a revision of an experiment, oldest first."""
+    found = _find_revision(session, principal, service.find(session, principal, key), revision)
+    return [Look.model_validate(each.look) for each in plans.looks(session, found.id or 0)]
+
+
+def readout_of_look(
+    session: Session, principal: Principal, key: str, number: int, revision: int | None
+) -> dict[str, Any]:
+    """The readout of a look, as it was when the look was taken.
+
+    Raises:
+        NotFound: There was no such look.
+    """
+    found = _find_revision(session, principal, service.find(session, principal, key), revision)
+    for each in plans.looks(session, found.id or 0):
+        if each.number == number:
+            return each.readout
+    raise NotFound(f"There was no look {number} at revision {found.number} of {key}.")
+
+
+def analyse(
+    database: Database,
+    store: EventStore,
+    limits: Limits,
+    principal: Principal,
+    key: str,
+    revision: int | None,
+) -> Analysis:
+    """Reads the plan and computes the statistics of a revision, the latest where none is named."""
     # The metadata are read first and let go of: a long analysis holds no transaction open in their database.
     with database.read() as session:
         experiment = service.find(session, principal, key)
         found = _find_revision(session, principal, experiment, revision)
-        plan = plan_of(experiment, found)
-        overridden = tuple(repository.overridden_units(session, found.id or 0))
+        revision_id = found.id or 0
+        plan = plan_in_force(session, revision_id) or plan_of(experiment, found)
+        looks = tuple(Look.model_validate(each.look) for each in plans.looks(session, revision_id))
+        locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
+        traffic = experiment.traffic / BUCKETS
+        overridden = tuple(repository.overridden_units(session, revision_id))
         named = {metric.source for metric in plan.metrics if metric.source is not None}
         read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
-    generated_at = datetime.now(UTC)
+    now = datetime.now(UTC)
     request = StoreRequest(
-        principal.place, key, found.number, plan.unit_type, plan.measures, generated_at, left_out=overridden
+        principal.place, key, found.number, plan.unit_type, plan.measures, now, left_out=overridden
     )
-    statistics = analyse_plan(store, plan, request, read, limits)
-    return build_readout(plan, statistics, Provenance(key, found.number, generated_at))
+    provenance = Provenance(
+        key,
+        found.number,
+        now,
+        started_at=found.started_at,
+        ended_at=found.ended_at,
+        traffic=traffic,
+        locked=locked,
+        deviations=deviations,
+        dropped=dropped_between(store, principal.place, found.started_at, found.ended_at),
+    )
+    return Analysis(found, plan, looks, analyse_plan(store, plan, request, read, limits), provenance)
 
 
-def plan_of(experiment: Experiment, revision: Revision) -> Plan:
-    """The plan of a revision: its arms as they were randomised, the metrics as they are now."""
-    return Plan(
-        unit_type=experiment.unit_type,
-        variants=[
-            PlannedVariant(key=key, weight=end - start, control=key == revision.control)
-            for key, start, end in revision.ranges
-        ],
-        metrics=[
-            PlannedMetric.model_validate(metric.model_dump())
-            for metric in _metrics.validate_python(experiment.metrics)
-        ],
-    )
+def _locked(session: Session, revision_id: int) -> Locked | None:
+    found = plans.locked_plan(session, revision_id)
+    return None if found is None else Locked(at=timestamp(found.locked_at), digest=found.digest)
+
+
+def _deviations(session: Session, revision_id: int) -> list[Deviation]:
+    return [
+        Deviation(
+            at=timestamp(each.made_at),
+            by=each.made_by,
+            reason=each.reason,
+            changed=each.changed,
+            digest=each.digest,
+        )
+        for each in plans.deviations(session, revision_id)
+    ]
 
 
 def _find_revision(

@@ -123,6 +123,7 @@ def _expect_units(expected: dict[str, Any]) -> None:
 
 
 def _provenance(readout: Readout) -> Provenance:
+    dropped = readout.health.dropped_items
     return Provenance(
         readout.experiment,
         readout.revision,
@@ -132,6 +133,7 @@ def _provenance(readout: Readout) -> Provenance:
         traffic=readout.traffic,
         locked=readout.locked,
         deviations=readout.deviations,
+        dropped=None if dropped is None else dropped.reasons,
     )
 
 

@@ -169,6 +169,18 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             ("an export that joined tables without a match",),
             "Complete the file where rows are missing from one arm more than from the other.",
         ),
+        "dropped_items": CheckText(
+            "Dropped by senders",
+            "Did every exposure and event that senders logged reach the service?",
+            (
+                "queue_full: a sender logged faster than it could send, or the service was away for long",
+                "closed: a process ended before its queue was sent",
+                "invalid, too_large or rejected: items that could not be sent, or that the service refused",
+                "unauthorized: a key that is wrong, revoked or lacks a scope",
+            ),
+            "Look into the senders' logs for the reason; give them a longer queue, a spool file or more time "
+            "at their end. Where one arm loses more than the other, the results are biased.",
+        ),
         "pre_exposure_balance": CheckText(
             "Balance before exposure",
             "Were the arms alike on the metrics of the pre-period, before they met a variant?",

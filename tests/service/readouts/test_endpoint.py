@@ -213,3 +213,41 @@ def test_the_openapi_document_describes_the_readout(client: TestClient) -> None:
     assert operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Readout")
     assert "schema" in document["components"]["schemas"]["Readout"]["properties"]
     assert {"401", "403", "404", "409", "422"} <= operation["responses"].keys()
+
+
+def report(client: TestClient, sender: str, **counts: int) -> None:
+    answer = client.post("/v1/events", json={"dropped": {"client": sender, "counts": counts}})
+    assert answer.status_code == 200, answer.text
+
+
+def test_what_senders_dropped_is_in_the_readout(service: Any, running: TestClient) -> None:
+    first, second, early = (str(uuid.uuid4()) for _ in range(3))
+    check = running.get(f"{URL}/readout").json()["health"]["dropped_items"]
+    assert (check["status"], check["items"], check["reasons"], check["action"]) == ("ok", 0, {}, None)
+    report(running, first, queue_full=100, closed=2)
+    report(running, first, queue_full=120, closed=2)
+    report(running, second, queue_full=7)
+    staging = service.key(environment="staging")
+    elsewhere = {"dropped": {"client": early, "counts": {"invalid": 99}}}
+    assert running.post("/v1/events", json=elsewhere, headers=staging).status_code == 200
+    readout = running.get(f"{URL}/readout").json()
+    check = readout["health"]["dropped_items"]
+    assert (check["status"], check["items"]) == ("warning", 129)
+    assert check["reasons"] == {"closed": 2, "queue_full": 127}
+    assert check["number"] == "129 exposures and events (closed 2, queue_full 127)"
+    assert "queue" in check["action"]
+    assert verify_readout(readout) == []
+    readout["health"]["dropped_items"]["items"] = 0
+    assert {each.pointer for each in verify_readout(readout)} >= {"/health/dropped_items/items", "/digest"}
+
+
+def test_what_was_dropped_before_or_after_a_revision_is_not_in_its_readout(running: TestClient) -> None:
+    report(running, str(uuid.uuid4()), queue_full=3)
+    for move in ("stop", "start"):
+        assert running.post(f"{URL}/{move}").status_code == 200
+    report(running, str(uuid.uuid4()), queue_full=5)
+    items = [
+        running.get(f"{URL}/readout?revision={revision}").json()["health"]["dropped_items"]["items"]
+        for revision in (1, 2)
+    ]
+    assert items == [3, 5]
