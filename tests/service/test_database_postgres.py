@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel, col, select
+from tests.service.running import command
 
 import equipoise_service.tables  # noqa: F401 - fills SQLModel.metadata
 from equipoise_service import connections
@@ -168,6 +170,22 @@ def test_a_connection_that_was_cut_is_replaced(postgres_url: str, database: Data
     assert database.change_counter() == 1
     with database.write() as session:
         session.add(project("after"))
+
+
+def test_without_the_driver_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "find_spec", lambda _name: None)
+    with pytest.raises(connections.DriverMissing, match=r"pip install .*\[postgres\]"):
+        Database("postgresql://equipoise@db/equipoise")
+
+
+def test_a_service_that_finds_no_server_says_so(tmp_path: Path) -> None:
+    url = "postgresql://equipoise:hunter2@127.0.0.1:1/equipoise"
+    process = command("serve", "--port", "0", directory=tmp_path, EQUIPOISE_DATABASE_URL=url)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "metadata database cannot be used" in said
+    assert "EQUIPOISE_DATABASE_URL" in said
+    assert "hunter2" not in said
 
 
 def test_what_was_committed_is_not_answered_as_failed(database: Database) -> None:

@@ -296,6 +296,9 @@ def test_a_database_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             assert fleet.ask(number, "GET", "/healthz").status_code == 200
             assert fleet.ask(number, "GET", "/v1/config").status_code == 200
             asked = {"flag": "remembered", "unit": "u"}
+            event = {"id": str(uuid.uuid4()), "time": datetime.now(UTC).isoformat(), "unit": "u", "name": "e"}
+            answer = fleet.ask(number, "POST", "/v1/events", json={"events": [event]})
+            assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
             assigned = fleet.ask(number, "POST", "/v1/assignments", json=asked)
             assert assigned.json()["assignments"][0]["value"] == "solr"
         server.start()

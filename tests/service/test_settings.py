@@ -23,6 +23,8 @@ def test_variables_are_read_and_others_ignored() -> None:
         ("EQUIPOISE_LOG_LEVEL", "loud"),
         ("EQUIPOISE_DATABASE_URL", "mysql://root:secret@db/x"),
         ("EQUIPOISE_DATABASE_URL", "sqlite:///:memory:"),
+        ("EQUIPOISE_DATABASE_URL", "postgresql://root:secret@db"),
+        ("EQUIPOISE_DATABASE_URL", "postgresql+psycopg2://root:secret@db/x"),
         ("EQUIPOISE_EVENT_COMMIT_MILLISECONDS", "nan"),
     ],
 )
@@ -31,6 +33,13 @@ def test_a_wrong_value_is_refused_by_name_and_not_repeated(name: str, value: str
         load_settings({name: value})
     assert str(caught.value).startswith(f"{name}: ")
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
+def test_metadata_in_postgresql_are_shared_and_their_password_is_not_shown(driver: str) -> None:
+    settings = load_settings({"EQUIPOISE_DATABASE_URL": f"{driver}://root:secret@db/x?sslmode=require"})
+    assert settings.is_shared
+    assert "secret" not in repr(settings)
 
 
 def test_every_wrong_value_is_named_at_once() -> None:
