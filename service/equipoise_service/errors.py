@@ -17,6 +17,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "already-exists": "Something of that key exists already.",
     "illegal-transition": "The present status does not allow this move.",
     "frozen-field": "The field cannot be changed in the present status.",
+    "no-look-due": "The experiment's plan has no look now; the detail says why, and when one is due.",
     "in-use": "It cannot go away, because something uses it; the detail says what.",
     "source-failed": "The source of a metric cannot be read as it is defined; the detail says why.",
     "source-too-slow": "The source did not answer in the time that it has.",

@@ -24,6 +24,8 @@ EXPERIMENT = {
     "name": "New landing page",
     "variants": [{"key": "control", "control": True}, {"key": "treatment"}],
     "metrics": [{"key": "converted", "type": "proportion", "event": "converted"}],
+    # The readout is of all data at once: one analysis, as the independent ones are.
+    "plan": {"method": "fixed-horizon"},
 }
 ARGUMENTS = (
     *("--experiment", "new-landing-page", "--unit", "user_id", "--time", "timestamp", "--variant", "group"),
