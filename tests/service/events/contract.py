@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from itertools import pairwise
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -105,6 +107,7 @@ def test_values_come_back_as_they_went_in(open_store: Open) -> None:
         "received_at": "timestamp(6)",
         "unit_type": "string",
         "unit": "string",
+        "unit_hash": "int32",
         "name": "string",
         "value": "float64",
         "properties": "string",
@@ -325,3 +328,46 @@ def test_the_first_received_stays_when_only_the_time_differs(open_store: Open) -
         assert append(store, replace(batch(events=[again]))) == [Receipt(duplicate_events=frozenset({0}))]
         (row,) = rows(store, "events")
     assert row["time"] == TIME.replace(tzinfo=None)
+
+
+def test_rows_have_the_hash_of_their_unit(open_store: Open) -> None:
+    units = ["u", "user-1", "zoë", "", "\U0001f600" * 10]
+    with open_store() as store:
+        append(store, batch([exposure(str(uuid4()), unit) for unit in units], [event(str(uuid4()), "x")]))
+        found = {row["unit"]: row["unit_hash"] for row in rows(store, "exposures") + rows(store, "events")}
+    assert found == {
+        unit: int.from_bytes(md5(unit.encode(), usedforsecurity=False).digest()[:4], "big") >> 1
+        for unit in [*units, "x"]
+    }
+
+
+def test_a_workspace_keeps_what_lasts(open_store: Open) -> None:
+    with open_store() as store:
+        append(store, batch([exposure(str(uuid4()), f"u{i}") for i in range(5)]))
+        with store.workspace() as workspace:
+            exposures = workspace.backend.table("exposures").select("unit", "unit_hash")
+            workspace.keep("passing", exposures.filter(exposures.unit != "u0"))
+            named = workspace.bring("named", pa.table({"unit": ["u1", "u2"]}))
+            kept = workspace.keep("lasting_1", exposures.semi_join(named, "unit"), lasting=True)
+            assert sorted(workspace.backend.to_pyarrow(kept)["unit"].to_pylist()) == ["u1", "u2"]
+            # Commits go on meanwhile, and are not seen.
+            append(store, batch([exposure(str(uuid4()), "late")]))
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == ["lasting_1"]
+            workspace.keep("passing", workspace.backend.table("lasting_1"))
+        assert len(rows(store, "lasting_1")) == 2
+    with open_store() as store:
+        with store.workspace() as workspace:
+            workspace.forget("lasting_1")
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == []
+
+
+def test_a_workspace_that_fails_keeps_nothing(open_store: Open) -> None:
+    with open_store() as store:
+        append(store, batch([exposure(str(uuid4()))]))
+        with pytest.raises(RuntimeError, match="in the middle"), store.workspace() as workspace:
+            workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
+            raise RuntimeError("in the middle")
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == []

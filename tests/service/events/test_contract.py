@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from tests.service.events.contract import (
     Open,
+    test_a_workspace_keeps_what_lasts,
+    test_a_workspace_that_fails_keeps_nothing,
     test_any_mix_is_stored_once,
     test_ids_of_every_kind_and_time,
     test_many_mixes_are_stored_once,
     test_offsets_are_brought_to_utc,
     test_received_at_grows_with_every_commit,
+    test_rows_have_the_hash_of_their_unit,
     test_the_first_received_stays_when_only_the_time_differs,
     test_the_greatest_total_dropped_stays,
     test_values_come_back_as_they_went_in,
@@ -20,11 +23,14 @@ from equipoise_service.events.stores.store import open_event_store
 from equipoise_service.settings import Settings
 
 __all__ = [
+    "test_a_workspace_keeps_what_lasts",
+    "test_a_workspace_that_fails_keeps_nothing",
     "test_any_mix_is_stored_once",
     "test_ids_of_every_kind_and_time",
     "test_many_mixes_are_stored_once",
     "test_offsets_are_brought_to_utc",
     "test_received_at_grows_with_every_commit",
+    "test_rows_have_the_hash_of_their_unit",
     "test_the_first_received_stays_when_only_the_time_differs",
     "test_the_greatest_total_dropped_stays",
     "test_values_come_back_as_they_went_in",

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.workspace import Workspace
 from equipoise_service.events.writer import Writer
 from equipoise_service.settings import Settings
 
@@ -38,8 +39,14 @@ class Engine(Protocol):
             Exception: It could not be stored. The next call tries afresh.
         """
 
+    def between_commits(self, waiting: int) -> None:
+        """Do what would hold a commit up; called after each one, with the number of items that wait."""
+
     def ibis(self) -> "AbstractContextManager[SQLBackend]":
         """Read the tables in one consistent snapshot, where the engine has one."""
+
+    def workspace(self) -> AbstractContextManager[Workspace]:
+        """Work with the tables and keep some; what lasts is there when the context ended without an error."""
 
     def close(self) -> None:
         """Let go of everything; nothing is called afterwards."""
@@ -56,7 +63,10 @@ class EventStore:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._writer = Writer(
-            engine.commit, settings.event_commit_milliseconds / 1000, settings.event_queue_items
+            engine.commit,
+            engine.between_commits,
+            settings.event_commit_milliseconds / 1000,
+            settings.event_queue_items,
         )
 
     def __enter__(self) -> Self:
@@ -92,6 +102,13 @@ class EventStore:
         and blocks no writer. Columns of type UUID leave the engines in different forms: cast them to string.
         """
         return self._engine.ibis()
+
+    def workspace(self) -> AbstractContextManager[Workspace]:
+        """Read the tables as `ibis` does, and keep tables of what was found.
+
+        What lasts is there for others when the context ended without an error, whole or not at all.
+        """
+        return self._engine.workspace()
 
     def healthy(self) -> bool:
         """Whether it can take batches: the writer runs and no commit failed in the last seconds."""

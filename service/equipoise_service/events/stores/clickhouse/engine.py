@@ -46,6 +46,9 @@ class ClickhouseEngine:
         """Store what is not stored yet of some batches."""
         return commit(self._client, batches)
 
+    def between_commits(self, waiting: int) -> None:
+        """Nothing: the server merges by itself."""
+
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables on a client of its own; each query sees what is stored when it begins."""

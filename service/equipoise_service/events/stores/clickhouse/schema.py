@@ -16,6 +16,8 @@ _FIRST_STAYS = """
 """
 _RECEIVED = """
     received_at DateTime64(6) DEFAULT now64(6),
+    unit_hash Int32 MATERIALIZED
+        toInt32(bitShiftRight(reinterpretAsUInt32(reverse(substring(MD5(unit), 1, 4))), 1)),
     order UInt64 MATERIALIZED 9223372036854775807 - toUnixTimestamp64Micro(received_at)
 """
 _DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
@@ -30,7 +32,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             {_RECEIVED}
         ) {_FIRST_STAYS}""",
         """CREATE VIEW IF NOT EXISTS exposures AS
-        SELECT place, id, time, received_at, unit_type, unit, experiment, variant, revision
+        SELECT place, id, time, received_at, unit_type, unit, unit_hash, experiment, variant, revision
         FROM exposures_parts FINAL""",
         f"""CREATE TABLE IF NOT EXISTS events_parts (
             place LowCardinality(String), id UUID, time DateTime64(6), unit_type LowCardinality(String),
@@ -38,7 +40,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             {_RECEIVED}
         ) {_FIRST_STAYS}""",
         """CREATE VIEW IF NOT EXISTS events AS
-        SELECT place, id, time, received_at, unit_type, unit, name, value, properties
+        SELECT place, id, time, received_at, unit_type, unit, unit_hash, name, value, properties
         FROM events_parts FINAL""",
         f"""CREATE TABLE IF NOT EXISTS dropped_parts (
             place String, client UUID, reason String, count SimpleAggregateFunction(max, Int64),

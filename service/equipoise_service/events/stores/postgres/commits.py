@@ -34,8 +34,8 @@ CREATE TEMPORARY TABLE offered_events (
 # The subqueries stay subqueries, so that each id is looked up in the one partition that can hold it, whatever
 # the planner thinks of a temporary table that it knows nothing about.
 _INSERT_NEW = """
-INSERT INTO {table} ({columns}, received_at)
-SELECT {columns}, %s FROM {offered} AS offered
+INSERT INTO {table} ({columns}, received_at, unit_hash)
+SELECT {columns}, %s, (('x' || substr(md5(unit), 1, 8))::bit(32)::bigint >> 1)::integer FROM {offered} AS offered
 WHERE NOT again AND NOT EXISTS (
     SELECT FROM {table} AS stored WHERE stored.place = offered.place AND stored.id = offered.id OFFSET 0
 )

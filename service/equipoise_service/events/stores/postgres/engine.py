@@ -16,6 +16,7 @@ from equipoise_service.events.stores.columns import Offer, events_offer, exposur
 from equipoise_service.events.stores.postgres import commits, partitions
 from equipoise_service.events.stores.postgres.partitions import Partition
 from equipoise_service.events.stores.postgres.schema import SCHEMA, upgrade
+from equipoise_service.events.stores.postgres.workspace import PostgresWorkspace
 from equipoise_service.events.stores.store import EventStoreError
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class PostgresEngine:
             raise
         return answers
 
+    def between_commits(self, waiting: int) -> None:
+        """Nothing: the server checkpoints by itself."""
+
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables in one consistent snapshot, on a connection of its own; it blocks no writer."""
@@ -95,6 +99,19 @@ class PostgresEngine:
                 yield ibis.postgres.from_connection(connection)
             finally:
                 # What was read needs no commit, and a connection that is gone has nothing to roll back.
+                with suppress(psycopg.Error):
+                    connection.rollback()
+
+    @contextmanager
+    def workspace(self) -> Iterator[PostgresWorkspace]:
+        """Work with the tables in one transaction, on a connection of its own; it blocks no writer."""
+        with self._connect() as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            _set(connection, statement_timeout=_READ_TIMEOUT, TimeZone="UTC")
+            try:
+                yield PostgresWorkspace(connection)
+                connection.commit()
+            finally:
                 with suppress(psycopg.Error):
                     connection.rollback()
 

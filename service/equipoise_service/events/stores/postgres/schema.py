@@ -16,7 +16,7 @@ COMMIT_LOCK = 0x6571_7569_706F_0002
 _CREATE_TABLES = """
 CREATE TABLE exposures (
     place TEXT NOT NULL, id UUID NOT NULL, time TIMESTAMP NOT NULL, received_at TIMESTAMP NOT NULL,
-    unit_type TEXT NOT NULL, unit TEXT NOT NULL,
+    unit_type TEXT NOT NULL, unit TEXT NOT NULL, unit_hash INTEGER NOT NULL,
     experiment TEXT NOT NULL, variant TEXT NOT NULL, revision INTEGER NOT NULL,
     PRIMARY KEY (place, id, unit_type)
 ) PARTITION BY RANGE (id);
@@ -24,7 +24,7 @@ CREATE INDEX exposures_received_at ON exposures USING brin (received_at);
 CREATE TABLE exposures_other PARTITION OF exposures DEFAULT;
 CREATE TABLE events (
     place TEXT NOT NULL, id UUID NOT NULL, time TIMESTAMP NOT NULL, received_at TIMESTAMP NOT NULL,
-    unit_type TEXT NOT NULL, unit TEXT NOT NULL,
+    unit_type TEXT NOT NULL, unit TEXT NOT NULL, unit_hash INTEGER NOT NULL,
     name TEXT NOT NULL, value DOUBLE PRECISION, properties TEXT,
     PRIMARY KEY (place, id, unit_type)
 ) PARTITION BY RANGE (id);

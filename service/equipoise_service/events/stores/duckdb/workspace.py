@@ -1,0 +1,51 @@
+"""A transaction that keeps tables in the DuckDB file."""
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import ibis.expr.types as ir
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+
+class DuckdbWorkspace:
+    """The workspace of a cursor that is in a transaction.
+
+    Args:
+        cursor: It; its owner commits.
+
+    Attributes:
+        backend: Reads through the cursor.
+    """
+
+    # Receipts come in the order of the commits.
+    settled = None
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        import ibis
+
+        self._cursor = cursor
+        self.backend: Backend = ibis.duckdb.from_connection(cursor)
+
+    def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
+        """Make a table of what a query gives; it goes with the context unless it is lasting."""
+        kind = "TABLE" if lasting else "TEMPORARY TABLE"
+        # The name is ours, and the query is Ibis's, which quotes what comes from outside.
+        self._cursor.execute(f'CREATE {kind} "{name}" AS {self.backend.compile(query)}').fetchall()
+        return self.backend.table(name)
+
+    def bring(self, name: str, rows: pa.Table) -> ir.Table:
+        """Make rows of ours a table, for as long as the context is open."""
+        self._cursor.register(name, rows)
+        return self.backend.table(name)
+
+    def kept(self, prefix: str) -> list[str]:
+        """The names of the lasting tables that begin so."""
+        query = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, ?) AND NOT temporary"
+        return [name for (name,) in self._cursor.execute(query, [prefix]).fetchall()]
+
+    def forget(self, name: str) -> None:
+        """Drop a lasting table."""
+        self._cursor.execute(f'DROP TABLE IF EXISTS "{name}"').fetchall()

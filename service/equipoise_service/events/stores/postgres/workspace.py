@@ -1,0 +1,81 @@
+"""A transaction that keeps tables in PostgreSQL."""
+
+from typing import TYPE_CHECKING
+
+import ibis.expr.types as ir
+import psycopg
+import pyarrow as pa
+from psycopg import Connection, sql
+
+from equipoise_service.events.stores.postgres.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from ibis.backends.postgres import Backend
+
+_TYPES = {pa.string(): "text", pa.int64(): "bigint", pa.float64(): "double precision"}
+
+
+class PostgresWorkspace:
+    """The workspace of a connection that is in a transaction.
+
+    Args:
+        connection: It; its owner commits.
+
+    Attributes:
+        backend: Reads through the connection.
+    """
+
+    # Receipts come in the order of the commits.
+    settled = None
+
+    def __init__(self, connection: Connection) -> None:
+        import ibis
+
+        self._connection = connection
+        self.backend: Backend = ibis.postgres.from_connection(connection)
+
+    def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
+        """Make a table of what a query gives; it goes with the context unless it is lasting."""
+        # What is kept can be made again, so it need not survive a crash of the server.
+        begin = "CREATE UNLOGGED TABLE {}" if lasting else "CREATE TEMPORARY TABLE {} ON COMMIT DROP"
+        table = sql.Identifier(SCHEMA, name) if lasting else sql.Identifier(name)
+        statement = sql.SQL(begin).format(table).as_string(self._connection)
+        # The query is Ibis's, which quotes what comes from outside; it is no template of psycopg's.
+        self._connection.execute(f"{statement} AS {self.backend.compile(query)}".encode(), prepare=False)
+        self._connection.execute(sql.SQL("ANALYZE {}").format(table))
+        return self.backend.table(name)
+
+    def bring(self, name: str, rows: pa.Table) -> ir.Table:
+        """Make rows of ours a table, for as long as the context is open."""
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(each.name), sql.SQL(_TYPES[each.type]))
+            for each in rows.schema
+        )
+        table = sql.Identifier(name)
+        self._connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(table, columns)
+        )
+        with self._connection.cursor() as cursor:
+            with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
+                for row in rows.to_pylist():
+                    copy.write_row(tuple(row.values()))
+        return self.backend.table(name)
+
+    def kept(self, prefix: str) -> list[str]:
+        """The names of the lasting tables that begin so."""
+        rows = self._connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s)",
+            [SCHEMA, prefix],
+        )
+        return [str(name) for (name,) in rows]
+
+    def forget(self, name: str) -> None:
+        """Drop a lasting table; one that somebody reads is left for another time."""
+        table = sql.Identifier(SCHEMA, name)
+        try:
+            with self._connection.transaction():
+                self._connection.execute("SET LOCAL lock_timeout = '100ms'")
+                self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        except psycopg.errors.LockNotAvailable:
+            # It is tried again with every table that is kept.
+            return

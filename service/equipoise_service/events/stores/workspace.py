@@ -1,0 +1,37 @@
+"""A transaction in the event store that may keep tables of its own beside the facts."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from ibis.backends.sql import SQLBackend
+
+
+class Workspace(Protocol):
+    """What an engine gives to who works with its tables; for one thread, as long as its context is open.
+
+    Names are of lower-case letters, digits and `_`. Lasting tables are there for others once the context has
+    ended without an error, whole or not at all.
+
+    Attributes:
+        backend: Reads the facts and the kept tables, in one consistent snapshot where the engine has one.
+        settled: No later commit is marked with this receipt or an earlier one; None: with none that is seen.
+    """
+
+    backend: "SQLBackend"
+    settled: datetime | None
+
+    def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
+        """Make a table of what a query gives; it goes with the context unless it is lasting."""
+
+    def bring(self, name: str, rows: pa.Table) -> ir.Table:
+        """Make rows of ours a table, for as long as the context is open."""
+
+    def kept(self, prefix: str) -> list[str]:
+        """The names of the lasting tables that begin so."""
+
+    def forget(self, name: str) -> None:
+        """Drop a lasting table."""
