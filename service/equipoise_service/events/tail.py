@@ -37,6 +37,10 @@ _LOOK_BACK = timedelta(seconds=10)
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _TABLES = {"exposure": "exposures", "event": "events"}
+_MEMBERS = (
+    *("received_at", "id", "time", "unit_type", "unit"),
+    *("experiment", "variant", "revision", "name", "value", "properties"),
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -238,7 +242,7 @@ def _events(news: News) -> bytes:
 
 
 def _item(row: dict[str, Any]) -> dict[str, Any]:
-    item = {name: value for name, value in row.items() if name != "place" and value is not None}
+    item = {name: row[name] for name in _MEMBERS if row.get(name) is not None}
     item["id"] = str(item["id"])
     for name in ("time", "received_at"):
         item[name] = row[name].replace(tzinfo=UTC)
