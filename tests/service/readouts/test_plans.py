@@ -1,0 +1,185 @@
+"""Plans over HTTP: locked at the start, changed on record only, looked at once a look."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.service.readouts.test_endpoint import event, exposure, send
+
+from equipoise_service.readouts.verification import verify_readout
+
+URL = "/v1/experiments/new-landing-page"
+PLAN = {"horizon": {"units": 400}, "looks": {"count": 4}, "targets": {"converted": {"mde": 0.2}}}
+
+
+@pytest.fixture
+def planned(client: TestClient, payload: Any) -> TestClient:
+    assert client.post("/v1/experiments", json=payload(plan=PLAN)).status_code == 201
+    assert client.post(f"{URL}/start").status_code == 200
+    return client
+
+
+def patch(client: TestClient, **changes: Any) -> Any:
+    etag = client.get(URL).headers["ETag"]
+    return client.patch(URL, json=changes, headers={"If-Match": etag})
+
+
+def come(client: TestClient, first: int, last: int, *, converted: tuple[int, int]) -> None:
+    """Units that come, as many in each arm; of ten, so many convert in the control and in the treatment."""
+    exposures, events = [], []
+    for i in range(first, last):
+        for variant, share in zip(("control", "treatment"), converted, strict=True):
+            unit = f"{variant[0]}{i}"
+            exposures.append(exposure(unit, variant))
+            events += [event(unit)] if i % 10 < share else []
+    send(client, exposures, events)
+
+
+def readout(client: TestClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"{URL}/readout").json()
+    assert verify_readout(found) == []
+    return found
+
+
+def test_the_plan_is_locked_with_every_default_resolved(planned: TestClient) -> None:
+    found = readout(planned)
+    assert found["plan"]["method"] == "group-sequential"
+    assert found["plan"]["tuning_units"] == 200
+    assert found["plan"]["metrics"][0]["mde"] == 0.2
+    assert found["locked"]["digest"] == found["plan_digest"]
+    assert found["deviations"] == []
+    assert planned.get(URL).json()["plan"]["horizon"] == {"units": 400, "days": None}
+
+
+def test_a_change_after_the_start_needs_a_reason_and_stays_on_record(planned: TestClient) -> None:
+    locked = readout(planned)["plan_digest"]
+    wider = PLAN | {"alpha": 0.1}
+    refused = patch(planned, plan=wider)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+    assert "/alpha" in refused.json()["detail"]
+    assert readout(planned)["plan"]["alpha"] == 0.05
+    assert patch(planned, plan=wider, deviation="The team can bear more risk.").status_code == 200
+    found = readout(planned)
+    (deviation,) = found["deviations"]
+    assert (deviation["reason"], deviation["changed"]) == ("The team can bear more risk.", ["/alpha"])
+    assert deviation["by"] in planned.headers["Authorization"]
+    assert deviation["digest"] == found["plan_digest"] != locked == found["locked"]["digest"]
+    assert "The plan was changed once after the start." in found["summary"]
+
+
+def test_what_changes_nothing_needs_no_reason(planned: TestClient) -> None:
+    assert patch(planned, plan=PLAN).status_code == 200
+    assert readout(planned)["deviations"] == []
+
+
+def test_the_metrics_of_an_older_revision_stay_as_they_were(planned: TestClient) -> None:
+    planned.post(f"{URL}/stop")
+    other = [{"key": "revenue", "type": "mean", "event": "purchase"}]
+    assert patch(planned, metrics=other, plan={}).status_code == 200
+    planned.post(f"{URL}/start")
+    keys = {
+        number: planned.get(f"{URL}/readout", params={"revision": number}).json()["plan"]["metrics"][0]["key"]
+        for number in (1, 2)
+    }
+    assert keys == {1: "converted", 2: "revenue"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "pointer"),
+    [
+        ({"targets": {"clicks": {"mde": 0.1}}}, "/plan/targets/clicks"),
+        ({"targets": {"converted": {"margin": 0.1}}}, "/plan"),
+        ({"method": "group-sequential"}, "/plan"),
+        ({"method": "bayesian"}, "/plan"),
+        ({"looks": {"count": 3}}, "/plan"),
+        ({"horizon": {"units": 100}, "multiplicity": "dunnett"}, "/plan"),
+        ({"horizon": {}}, "/plan/horizon"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(
+    client: TestClient, payload: Any, plan: dict[str, Any], pointer: str
+) -> None:
+    answer = client.post("/v1/experiments", json=payload(plan=plan))
+    assert answer.status_code == 422
+    assert pointer in [each["pointer"] for each in answer.json()["errors"]]
+
+
+def test_reading_spends_nothing_and_shows_no_p_value_between_looks(planned: TestClient) -> None:
+    come(planned, 0, 60, converted=(2, 6))
+    for _ in range(2):
+        found = readout(planned)
+        (comparison,) = found["metrics"][0]["comparisons"]
+        assert comparison["difference"]["p_value"] is None
+        assert "looks only" in comparison["difference"]["p_value_reason"]
+        assert comparison["corrected"] is None
+        assert (found["looks"], found["progress"]["valid"]) == ([], False)
+        assert found["recommendation"]["outcome"] == "keep_running"
+        assert found["recommendation"]["until"]["units_left"] == 280
+    assert planned.get(f"{URL}/looks").json() == []
+
+
+def test_looks_are_taken_on_schedule_spend_alpha_once_and_are_kept(planned: TestClient) -> None:
+    come(planned, 0, 30, converted=(2, 2))
+    early = planned.post(f"{URL}/looks")
+    assert (early.status_code, early.json()["type"]) == (409, "urn:equipoise:problem:no-look-due")
+    assert "0.25 of the horizon" in early.json()["detail"]
+    come(planned, 30, 60, converted=(2, 2))
+    taken = planned.post(f"{URL}/looks")
+    assert taken.status_code == 201
+    first = taken.json()
+    assert verify_readout(first) == []
+    assert first["looks"][0]["fractions"] == {"converted": 0.3}
+    # O'Brien-Fleming's 2 − 2 Φ(z(0.0125) / √0.3) on each side.
+    assert first["looks"][0]["spent"] == pytest.approx(8.5e-5, rel=0.02)
+    assert first["progress"]["look"] == 1
+    assert first["metrics"][0]["comparisons"][0]["difference"]["p_value"] is not None
+    assert planned.post(f"{URL}/looks").status_code == 409
+    # The same statistics are the same look; newer ones are none.
+    assert readout(planned)["progress"]["look"] == 1
+    come(planned, 60, 200, converted=(2, 6))
+    assert readout(planned)["progress"]["look"] is None
+    last = planned.post(f"{URL}/looks").json()
+    assert [look["fractions"]["converted"] for look in last["looks"]] == [0.3, 1.0]
+    assert last["looks"][1]["spent"] == pytest.approx(0.05)
+    assert last["progress"]["complete"]
+    assert (last["recommendation"]["outcome"], last["recommendation"]["variant"]) == ("ship", "treatment")
+    assert [look["number"] for look in planned.get(f"{URL}/looks").json()] == [1, 2]
+    assert planned.get(f"{URL}/looks/1").json() == first
+    assert planned.get(f"{URL}/looks/3").status_code == 404
+    assert "All of alpha is spent" in planned.post(f"{URL}/looks").json()["detail"]
+    frozen = patch(planned, plan=PLAN | {"alpha": 0.1}, deviation="More.")
+    assert frozen.status_code == 409
+    assert "spent twice" in frozen.json()["detail"]
+
+
+def test_a_look_is_taken_once_however_many_ask(planned: TestClient) -> None:
+    come(planned, 0, 60, converted=(2, 2))
+    with ThreadPoolExecutor(4) as pool:
+        answers = [each.status_code for each in pool.map(lambda _: planned.post(f"{URL}/looks"), range(4))]
+    assert sorted(answers) == [201, 409, 409, 409]
+    assert len(planned.get(f"{URL}/looks").json()) == 1
+
+
+def test_an_experiment_that_stops_early_has_a_final_look_that_spends_the_rest(planned: TestClient) -> None:
+    come(planned, 0, 60, converted=(2, 6))
+    planned.post(f"{URL}/stop")
+    assert "the final look is due" in readout(planned)["summary"]
+    found = planned.post(f"{URL}/looks").json()
+    assert verify_readout(found) == []
+    assert found["looks"][0]["final"]
+    assert found["looks"][0]["spent"] == pytest.approx(0.05)
+    assert found["recommendation"]["outcome"] == "ship"
+
+
+def test_the_schema_is_published_and_holds(planned: TestClient) -> None:
+    schema = planned.get("/v1/schemas/readout").json()
+    assert schema["properties"]["schema"]["const"] == "equipoise.readout/2"
+    assert set(schema["required"]) <= set(readout(planned)) | {"schema"}
+
+
+def test_times_are_of_now(planned: TestClient) -> None:
+    found = readout(planned)
+    started, locked = (datetime.fromisoformat(found[name]) for name in ("started_at", "generated_at"))
+    assert started <= datetime.fromisoformat(found["locked"]["at"]) <= locked <= datetime.now(UTC)
