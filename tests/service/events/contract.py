@@ -366,8 +366,13 @@ def test_a_workspace_keeps_what_lasts(open_store: Open) -> None:
 def test_a_workspace_that_fails_keeps_nothing(open_store: Open) -> None:
     with open_store() as store:
         append(store, batch([exposure(str(uuid4()))]))
-        with pytest.raises(RuntimeError, match="in the middle"), store.workspace() as workspace:
-            workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
-            raise RuntimeError("in the middle")
+        with pytest.raises(RuntimeError, match="in the middle"):
+            _keep_and_fail(store)
         with store.workspace() as workspace:
             assert workspace.kept("lasting") == []
+
+
+def _keep_and_fail(store: EventStore) -> None:
+    with store.workspace() as workspace:
+        workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
+        raise RuntimeError("in the middle")

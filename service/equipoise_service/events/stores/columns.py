@@ -1,8 +1,8 @@
 """Items of several batches as Arrow columns, which the engines read.
 
-Beside these columns each row has `received_at`, the stamp of its commit, and `unit_hash`: the first 31 bits of
-the MD5 of its unit's id, as a number. The engines make both. The rows of a few units are found by their hash far
-quicker than by their ids; a unit with the same hash as another is told apart by its id wherever that matters.
+Beside these columns each row has `received_at`, the stamp of its commit, and `unit_hash`: the first 31 bits
+of the MD5 of its unit's id, as a number. The engines make both. The rows of a few units are found by hash
+far quicker than by id; units of one hash are told apart by their ids wherever that matters.
 """
 
 from collections.abc import Sequence

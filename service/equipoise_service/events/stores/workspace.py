@@ -15,14 +15,15 @@ class Workspace(Protocol):
 
     Names are of lower-case letters, digits and `_`. Lasting tables are there for others once the context has
     ended without an error, whole or not at all.
-
-    Attributes:
-        backend: Reads the facts and the kept tables, in one consistent snapshot where the engine has one.
-        settled: No later commit is marked with this receipt or an earlier one; None: with none that is seen.
     """
 
-    backend: "SQLBackend"
-    settled: datetime | None
+    @property
+    def backend(self) -> "SQLBackend":
+        """Reads the facts and the kept tables, in one consistent snapshot where the engine has one."""
+
+    @property
+    def settled(self) -> datetime | None:
+        """No later commit is marked with this receipt or an earlier one; None: with none that is seen."""
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import Error
 from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.clickhouse.commits import commit
 from equipoise_service.events.stores.clickhouse.schema import upgrade
+from equipoise_service.events.stores.clickhouse.workspace import ClickhouseWorkspace
 from equipoise_service.events.stores.store import EventStoreError
 
 if TYPE_CHECKING:
@@ -56,6 +57,17 @@ class ClickhouseEngine:
 
         with closing(self._connect(_READ_SECONDS)) as client:
             yield ibis.clickhouse.from_connection(client)
+
+    @contextmanager
+    def workspace(self) -> Iterator[ClickhouseWorkspace]:
+        """Work with the tables on a client of its own."""
+        with closing(self._connect(_READ_SECONDS)) as client:
+            workspace = ClickhouseWorkspace(client)
+            try:
+                yield workspace
+                workspace.finish()
+            finally:
+                workspace.clean()
 
     def close(self) -> None:
         """Close the client."""

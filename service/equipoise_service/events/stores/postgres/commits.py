@@ -35,7 +35,8 @@ CREATE TEMPORARY TABLE offered_events (
 # the planner thinks of a temporary table that it knows nothing about.
 _INSERT_NEW = """
 INSERT INTO {table} ({columns}, received_at, unit_hash)
-SELECT {columns}, %s, (('x' || substr(md5(unit), 1, 8))::bit(32)::bigint >> 1)::integer FROM {offered} AS offered
+SELECT {columns}, %s, (('x' || substr(md5(unit), 1, 8))::bit(32)::bigint >> 1)::integer
+FROM {offered} AS offered
 WHERE NOT again AND NOT EXISTS (
     SELECT FROM {table} AS stored WHERE stored.place = offered.place AND stored.id = offered.id OFFSET 0
 )

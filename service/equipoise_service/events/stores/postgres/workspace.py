@@ -55,10 +55,10 @@ class PostgresWorkspace:
         self._connection.execute(
             sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(table, columns)
         )
-        with self._connection.cursor() as cursor:
-            with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
-                for row in rows.to_pylist():
-                    copy.write_row(tuple(row.values()))
+        copying = sql.SQL("COPY {} FROM STDIN").format(table)
+        with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+            for row in rows.to_pylist():
+                copy.write_row(tuple(row.values()))
         return self.backend.table(name)
 
     def kept(self, prefix: str) -> list[str]:
