@@ -1,12 +1,8 @@
 """The query that recomputes assignments, on the real engines: every unit gets what the SDK gives it."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import psycopg
 import pytest
-from chdb.session import Session
+from clickhouse_connect.driver.client import Client
 from pyspark.sql import SparkSession
 from tests.service.recomputation.warehouse import configuration, expected, units
 
@@ -31,33 +27,11 @@ def test_postgres(postgres_url: str) -> None:
     assert sorted((unit, inside, variant) for unit, _, _, inside, variant in rows) == expected()
 
 
-def test_clickhouse(tmp_path: Path) -> None:
-    file = tmp_path / "units.ndjson"
-    file.write_text("".join(json.dumps({"user_id": unit}) + "\n" for unit in units()))
-    session = Session()
-    try:
-        session.query("CREATE DATABASE warehouse")
-        session.query("CREATE TABLE warehouse.units (user_id String) ENGINE = MergeTree ORDER BY user_id")
-        session.query(f"INSERT INTO warehouse.units SELECT user_id FROM file('{file}', JSONEachRow)")
-        session.query("USE warehouse")
-        lines = str(session.query(query(Engine.CLICKHOUSE), "JSONEachRow")).split("\n")
-    finally:
-        session.close()
-    rows = [json.loads(line) for line in lines if line]
-    assert sorted((row["unit"], bool(row["in_experiment"]), row["variant"]) for row in rows) == expected()
-
-
-@pytest.fixture
-def spark() -> Iterator[SparkSession]:
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+def test_clickhouse(clickhouse: Client) -> None:
+    clickhouse.command("CREATE OR REPLACE TABLE units (user_id String) ENGINE = MergeTree ORDER BY user_id")
+    clickhouse.insert("units", [[unit] for unit in units()], ["user_id"])
+    rows = clickhouse.query(query(Engine.CLICKHOUSE)).result_rows
+    assert sorted((unit, bool(inside), variant) for unit, _, _, inside, variant in rows) == expected()
 
 
 # py4j leaves its sockets to the garbage collector.

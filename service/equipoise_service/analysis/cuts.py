@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.analysis.value_columns import value_column
 from equipoise_service.metrics.measures import Measure
 
 _MILLION = 1_000_000

@@ -14,9 +14,8 @@ from equipoise_service.analysis.expression import row_statistics
 from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.statistics import Statistics, read_arms
 from equipoise_service.analysis.tabular import FileProblem, open_table
-from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.analysis.value_columns import value_column
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import MetricType
 
 MOST_VARIANTS = 50
 
@@ -107,7 +106,7 @@ def _value_columns(path: Path, column: ir.Value, measure: Measure, index: int) -
     )
     value = number.fill_null(0.0)
     return {
-        value_column(index): value != 0 if measure.type is MetricType.PROPORTION else value,
+        value_column(index): ibis.ifelse(value != 0, 1.0, 0.0) if measure.type.is_share else value,
         f"bad{index}": ibis.ifelse(unusable, column.cast("string"), ibis.null("string")),
     }
 

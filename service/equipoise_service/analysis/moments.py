@@ -11,40 +11,45 @@ from itertools import combinations_with_replacement
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.cuts import cut_column, with_cuts
-from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.analysis.segments import fanned
+from equipoise_service.analysis.value_columns import value_column, value_columns
 from equipoise_service.metrics.measures import Measure
 
 
-def moments(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
+def moments(values: ir.Table, measures: Sequence[Measure], segments: int = 0) -> ir.Table:
     """Reduces the units that have facts to arms.
 
     Args:
-        values: Columns variant, `m0_y`, …; a unit that is immature for a measure has null there.
+        values: Columns variant, `m0_y`, …, and those of the segments; a unit that is immature for a measure
+            has null there.
         measures: What is measured.
+        segments: How many segments there are.
 
     Returns:
-        One row an arm. Columns: variant, active (units with facts), and for measure *i* over the
-        mature ones `m{i}_active` (their number, where it takes time), `m{i}_successes` (for counts) or, for
-        columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the mean), `m{i}_u_sum` (sum of
-        the deviations from it) and `m{i}_u_v` (sum of the products of the deviations), and
-        `m{i}_u_cut` where values are cut.
+        One row an arm. Columns: those of the arm (see `segments.fanned`), active (units with facts), and for
+        measure *i* over the mature ones `m{i}_active` (their number, where it takes time), `m{i}_y_units`
+        (for counts; for funnels `m{i}_s1_units`, …) or, for columns *u*, *v* of the measure, `m{i}_u_centre`
+        (a first estimate of the mean), `m{i}_u_sum` (sum of the deviations from it) and `m{i}_u_v` (sum of
+        the products of the deviations), and `m{i}_u_cut` where values are cut.
     """
     values = with_cuts(values, measures)
-    means = [(i, measure) for i, measure in enumerate(measures) if not measure.is_count]
+    means = [(i, measure) for i, measure in enumerate(measures) if measure.has_moments]
     names = [value_column(i, column) for i, measure in means for column in measure.columns]
     centred = _with_centres(values, names) if names else values
+    centred, keys = fanned(centred, segments)
     aggregates: dict[str, ir.Scalar] = {"active": centred.count()}
     for i, measure in enumerate(measures):
-        value = centred[value_column(i)]
-        if measure.matures_after:
-            aggregates[f"m{i}_active"] = value.count()
+        columns = value_columns(i, measure)
+        if measure.matures_after and columns:
+            aggregates[f"m{i}_active"] = centred[columns[0]].count()
         if measure.is_count:
-            aggregates[f"m{i}_successes"] = value.cast("int64").sum()
+            aggregates |= {f"{name}_units": centred[name].sum() for name in columns}
     for i, measure in means:
         aggregates |= _sums(centred, i, measure.columns)
+    for i, measure in enumerate(measures):
         cuts = [cut_column(value_column(i, column)) for column in measure.cut_columns]
         aggregates |= {name: centred[name].max() for name in cuts}
-    return centred.group_by("variant").agg(**aggregates)
+    return centred.group_by(keys).agg(**aggregates)
 
 
 def _with_centres(values: ir.Table, names: Sequence[str]) -> ir.Table:

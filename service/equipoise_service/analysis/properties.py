@@ -1,7 +1,7 @@
 """Properties of events, read out of their JSON: the one place that knows how each engine says it.
 
-Ibis 12 has JSON for DuckDB. What it makes of it does not run on PostgreSQL and does not compile for ClickHouse
-and Spark, whose own functions are named here.
+Ibis 12 has JSON for DuckDB. What it makes of it does not run on PostgreSQL and does not compile for
+ClickHouse and Spark, whose own functions are named here.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,21 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-_builtin = ibis.udf.scalar.builtin
+KINDS = ("text", "number", "truth")
+"""The types that a property may have."""
+
+
+def _function(name: str, takes: tuple[str, ...], gives: str) -> Callable[..., Any]:
+    """A function of an engine, by its name and types."""
+    stubs: dict[int, Callable[..., None]] = {
+        1: lambda a: None,
+        2: lambda a, b: None,
+        3: lambda a, b, c: None,
+    }
+    found: Callable[..., Any] = ibis.udf.scalar.builtin(
+        stubs[len(takes)], name=name, signature=(takes, gives)
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +70,9 @@ def _duckdb(properties: Any, name: str) -> Property:
     return Property(given.str, given.float, given.bool)
 
 
-@_builtin(name="json_typeof", signature=(("json",), "string"))
-def _pg_type(value: Any) -> Any: ...
-
-
-@_builtin(name="json_extract_path", signature=(("json", "string"), "json"))
-def _pg_member(value: Any, name: Any) -> Any: ...
-
-
-@_builtin(name="json_extract_path_text", signature=(("json", "string"), "string"))
-def _pg_text(value: Any, name: Any) -> Any: ...
+_pg_type = _function("json_typeof", ("json",), "string")
+_pg_member = _function("json_extract_path", ("json", "string"), "json")
+_pg_text = _function("json_extract_path_text", ("json", "string"), "string")
 
 
 def _postgres(properties: Any, name: str) -> Property:
@@ -78,20 +85,10 @@ def _postgres(properties: Any, name: str) -> Property:
     )
 
 
-@_builtin(name="JSONType", signature=(("string", "string"), "string"))
-def _ch_type(text: Any, name: Any) -> Any: ...
-
-
-@_builtin(name="JSONExtractString", signature=(("string", "string"), "string"))
-def _ch_text(text: Any, name: Any) -> Any: ...
-
-
-@_builtin(name="JSONExtractFloat", signature=(("string", "string"), "float64"))
-def _ch_number(text: Any, name: Any) -> Any: ...
-
-
-@_builtin(name="JSONExtractBool", signature=(("string", "string"), "boolean"))
-def _ch_truth(text: Any, name: Any) -> Any: ...
+_ch_type = _function("JSONType", ("string", "string"), "string")
+_ch_text = _function("JSONExtractString", ("string", "string"), "string")
+_ch_number = _function("JSONExtractFloat", ("string", "string"), "float64")
+_ch_truth = _function("JSONExtractBool", ("string", "string"), "boolean")
 
 
 def _clickhouse(properties: Any, name: str) -> Property:
@@ -107,28 +104,12 @@ def _clickhouse(properties: Any, name: str) -> Property:
 
 
 # Ibis has no type for Spark's VARIANT; nothing is done with one here but handing it on.
-@_builtin(name="try_parse_json", signature=(("string",), "json"))
-def _spark_document(text: Any) -> Any: ...
-
-
-@_builtin(name="try_variant_get", signature=(("json", "string", "string"), "json"))
-def _spark_member(document: Any, path: Any, type: Any) -> Any: ...
-
-
-@_builtin(name="schema_of_variant", signature=(("json",), "string"))
-def _spark_type(document: Any) -> Any: ...
-
-
-@_builtin(name="try_variant_get", signature=(("json", "string", "string"), "string"))
-def _spark_text(document: Any, path: Any, type: Any) -> Any: ...
-
-
-@_builtin(name="try_variant_get", signature=(("json", "string", "string"), "float64"))
-def _spark_number(document: Any, path: Any, type: Any) -> Any: ...
-
-
-@_builtin(name="try_variant_get", signature=(("json", "string", "string"), "boolean"))
-def _spark_truth(document: Any, path: Any, type: Any) -> Any: ...
+_spark_document = _function("try_parse_json", ("string",), "json")
+_spark_member = _function("try_variant_get", ("json", "string", "string"), "json")
+_spark_type = _function("schema_of_variant", ("json",), "string")
+_spark_text = _function("try_variant_get", ("json", "string", "string"), "string")
+_spark_number = _function("try_variant_get", ("json", "string", "string"), "float64")
+_spark_truth = _function("try_variant_get", ("json", "string", "string"), "boolean")
 
 
 def _spark(properties: Any, name: str) -> Property:

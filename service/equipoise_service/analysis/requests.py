@@ -2,8 +2,66 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from equipoise_service.metrics.conditions import Condition
 from equipoise_service.metrics.measures import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A way to split units: the value that a property had last when the unit was first exposed.
+
+    Attributes:
+        key: Its name, distinct within a request.
+        event: Name of the events that have the property.
+        property: The property.
+    """
+
+    key: str
+    event: str
+    property: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bots:
+    """What makes a unit a bot; one of the two is enough.
+
+    Attributes:
+        most_events: More events than so many on one day (UTC), of whatever name; None: any number is human.
+        event: Name of events of which one is enough; None for none.
+        filters: Conditions that such an event meets.
+    """
+
+    most_events: int | None = None
+    event: str | None = None
+    filters: tuple[Condition, ...] = ()
+
+
+class Conflicts(StrEnum):
+    """What becomes of an anonymous unit with links to several known ones."""
+
+    FIRST = "first"
+    LEAVE_OUT = "leave_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How anonymous units are joined with known ones.
+
+    Attributes:
+        anonymous: Unit type of the anonymous ones.
+        known: Unit type of the known ones.
+        event: Name of the events of anonymous units that link them to a known one.
+        property: The property of those events that holds the known unit's id, a string.
+        conflicts: What becomes of a unit with several links.
+    """
+
+    anonymous: str
+    known: str
+    event: str
+    property: str
+    conflicts: Conflicts = Conflicts.FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +76,10 @@ class StoreRequest:
         measures: What is measured.
         as_of: When it is analysed; units whose window has not passed by then are immature.
         left_out: Units that are not analysed whatever they met: people chose their variant, chance did not.
+        segments: How units are split beside all together.
+        segment_values: Most values of a segment; units with the others are taken together.
+        bots: What makes a unit a bot, which is left out; None: none is.
+        identity: How anonymous units are joined with known ones before all else; None: they are not.
     """
 
     place: str
@@ -27,6 +89,10 @@ class StoreRequest:
     measures: tuple[Measure, ...]
     as_of: datetime
     left_out: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    segment_values: int = 20
+    bots: Bots | None = None
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 from equipoise_service.analysis.cuts import cut_column
-from equipoise_service.analysis.unit_values import value_column
+from equipoise_service.analysis.quantiles import Cell
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.value_columns import value_column, value_columns
 from equipoise_service.metrics.measures import Measure
-from equipoise_stats import Counts, Moments
+from equipoise_stats import ArmQuantile, Counts, Moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,40 @@ class NotFinite:
     columns: tuple[str, ...] = ("y",)
 
 
-ArmValues = Counts | Moments | NotFinite
+@dataclass(frozen=True, slots=True)
+class StepCounts:
+    """How far the units came through a funnel.
+
+    Attributes:
+        n: Number of units.
+        reached: How many of them reached each step, the first one first.
+    """
+
+    n: int
+    reached: tuple[int, ...]
+
+    @property
+    def completed(self) -> Counts:
+        """The units, and those that reached the last step."""
+        return Counts(self.n, self.reached[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileValues:
+    """A quantile of one arm.
+
+    Attributes:
+        n: Number of units.
+        q: Which quantile.
+        found: What is known of it; None where there are no values.
+    """
+
+    n: int
+    q: float
+    found: ArmQuantile | None
+
+
+ArmValues = Counts | StepCounts | QuantileValues | Moments | NotFinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +80,45 @@ class ArmStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentStatistics:
+    """The units with one value of a segment.
+
+    Attributes:
+        label: The value, see `segments.segment_value`.
+        arms: The arms with such units, by variant.
+        crossovers: Such units that met several variants.
+    """
+
+    label: str
+    arms: Mapping[str, ArmStatistics]
+    crossovers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What came of joining anonymous units with known ones, among the exposed ones.
+
+    Attributes:
+        anonymous: Anonymous units that were exposed.
+        joined: Those of them that are taken for a known one.
+        conflicts: Those of them with links to several known ones.
+        left_out: Those of them that are left out, as it cannot be told who they are.
+        crossovers: Crossovers of which every unit that was joined met one variant only.
+    """
+
+    anonymous: int
+    joined: int
+    conflicts: int
+    left_out: int
+    crossovers: int
+
+    @property
+    def share(self) -> float | None:
+        """The share of the anonymous units that was joined; None without any."""
+        return self.joined / self.anonymous if self.anonymous else None
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Everything that a readout is computed from.
 
@@ -56,6 +130,10 @@ class Statistics:
             nothing was.
         incomplete_rows: Rows of a file that lack unit, variant or time and were left out; None for the event
             store.
+        segments: For each segment, by key, its values, the most frequent first.
+        overridden: Exposed units that are left out by their id.
+        bots: Exposed units that are left out as bots; None where nobody asked.
+        joined: What came of joining units; None where nobody asked.
     """
 
     arms: Mapping[str, ArmStatistics]
@@ -63,30 +141,70 @@ class Statistics:
     watermark: datetime | None
     incomplete_rows: int | None = None
     cuts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    segments: Mapping[str, Sequence[SegmentStatistics]] = field(default_factory=dict)
+    overridden: int = 0
+    bots: int | None = None
+    joined: Joined | None = None
 
 
 def read_arms(
-    rows: Iterable[Mapping[str, Any]], measures: Sequence[Measure]
+    rows: Iterable[Mapping[str, Any]],
+    measures: Sequence[Measure],
+    quantiles: Mapping[Cell, ArmQuantile] | None = None,
 ) -> tuple[dict[str, ArmStatistics], int]:
-    """Reads the rows that `expression.arm_statistics` gives.
+    """Reads the rows of all units that `arms.arm_statistics` gives.
+
+    Args:
+        rows: The rows; those of segments are passed over.
+        measures: What is measured.
+        quantiles: What was found of quantiles.
 
     Returns:
         The arms by variant, in the order of their names, and the number of crossovers.
     """
+    return _read(rows, measures, quantiles or {}, 0, "")
+
+
+def read_segments(
+    rows: Iterable[Mapping[str, Any]], request: StoreRequest, quantiles: Mapping[Cell, ArmQuantile]
+) -> dict[str, list[SegmentStatistics]]:
+    """Reads the rows of segments that `arms.arm_statistics` gives; the values with the most units first."""
+    found = list(rows)
+    segments: dict[str, list[SegmentStatistics]] = {}
+    for number, segment in enumerate(request.segments, start=1):
+        labels = sorted({row["segment_value"] for row in found if row["segment"] == number})
+        parts = [
+            SegmentStatistics(label, *_read(found, request.measures, quantiles, number, label))
+            for label in labels
+        ]
+        segments[segment.key] = sorted(parts, key=lambda part: -sum(arm.units for arm in part.arms.values()))
+    return segments
+
+
+def _read(
+    rows: Iterable[Mapping[str, Any]],
+    measures: Sequence[Measure],
+    quantiles: Mapping[Cell, ArmQuantile],
+    segment: int,
+    label: str,
+) -> tuple[dict[str, ArmStatistics], int]:
     arms: dict[str, ArmStatistics] = {}
     crossovers = 0
     for row in rows:
+        if (row.get("segment", 0), row.get("segment_value", "")) != (segment, label):
+            continue
         if row["variant"] is None:
             crossovers += int(row["units"])
         else:
-            arms[row["variant"]] = _arm(row, measures)
+            theirs = {i: quantiles.get((i, row["variant"], segment, label)) for i in range(len(measures))}
+            arms[row["variant"]] = _arm(row, measures, theirs)
     return dict(sorted(arms.items())), crossovers
 
 
 def read_cuts(
     rows: Iterable[Mapping[str, Any]], measures: Sequence[Measure]
 ) -> dict[str, dict[str, float | None]]:
-    """Reads the cuts from the rows that `expression.arm_statistics` gives; they are the same in every arm."""
+    """Reads the cuts from the rows that `arms.arm_statistics` gives; they are the same in every arm."""
     found = list(rows)
     return {
         measure.metric: {
@@ -100,20 +218,29 @@ def read_cuts(
 
 def no_values(measure: Measure, units: int) -> ArmValues:
     """The statistics of units without any fact: all of them have the value zero."""
+    if measure.is_funnel:
+        return StepCounts(units, (0,) * (1 + len(measure.steps)))
+    if measure.quantile is not None:
+        return QuantileValues(units, measure.quantile, None)
     if measure.is_count:
         return Counts(units, 0)
     zeros = (0.0,) * len(measure.columns)
     return Moments(units, measure.columns, zeros, (zeros,) * len(zeros))
 
 
-def _arm(row: Mapping[str, Any], measures: Sequence[Measure]) -> ArmStatistics:
+def _arm(
+    row: Mapping[str, Any], measures: Sequence[Measure], quantiles: Mapping[int, ArmQuantile | None]
+) -> ArmStatistics:
     units = int(row["units"])
     values: dict[str, ArmValues] = {}
     immature: dict[str, int] = {}
     for i, measure in enumerate(measures):
         mature = int(row[f"m{i}_units"]) if measure.matures_after else units
-        active = int(row[f"m{i}_active" if measure.matures_after else "active"] or 0)
-        values[measure.metric] = _values(row, i, measure, active, mature)
+        if measure.quantile is not None:
+            values[measure.metric] = QuantileValues(mature, measure.quantile, quantiles.get(i))
+        else:
+            active = int(row[f"m{i}_active" if measure.matures_after else "active"] or 0)
+            values[measure.metric] = _values(row, i, measure, active, mature)
         immature[measure.metric] = units - mature
     return ArmStatistics(units, values, immature)
 
@@ -122,7 +249,8 @@ def _values(row: Mapping[str, Any], index: int, measure: Measure, active: int, u
     if not active:
         return no_values(measure, units)
     if measure.is_count:
-        return Counts(units, int(row[f"m{index}_successes"]))
+        reached = tuple(int(row[f"{name}_units"]) for name in value_columns(index, measure))
+        return StepCounts(units, reached) if measure.is_funnel else Counts(units, reached[0])
     acting = _moments(row, index, measure.columns, active)
     idle = no_values(measure, units - active)
     if acting is None or not isinstance(idle, Moments):

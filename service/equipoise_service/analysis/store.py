@@ -1,12 +1,18 @@
-"""Analyses of the event store."""
+"""Analyses of the event store, or of tables like it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import ibis.expr.types as ir
 
-from equipoise_service.analysis import expression
+from equipoise_service.analysis import expression, quantiles
+from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.statistics import Statistics, read_arms, read_cuts
+from equipoise_service.analysis.statistics import Joined, Statistics, read_arms, read_cuts, read_segments
+from equipoise_service.analysis.unit_values import unit_values
+from equipoise_service.analysis.units import bots, exposures_of, first_exposures, named_units
+from equipoise_service.metrics.schemas import Level
+from equipoise_stats import ArmQuantile
 
 
 def analyse_store(backend: Any, request: StoreRequest) -> Statistics:
@@ -19,9 +25,7 @@ def analyse_store(backend: Any, request: StoreRequest) -> Statistics:
     return analyse_tables(backend, backend.table("exposures"), backend.table("events"), request)
 
 
-def analyse_tables(
-    backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest
-) -> Statistics:
+def analyse_tables(backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest) -> Statistics:
     """Computes the statistics of one revision of an experiment from tables with the store's columns.
 
     Args:
@@ -30,8 +34,69 @@ def analyse_tables(
         events: Columns place, unit_type, unit, name, value, properties, time, received_at.
         request: Which experiment, and what is measured.
     """
-    rows = backend.to_pyarrow(expression.store_statistics(exposures, events, request)).to_pylist()
-    arms, crossovers = read_arms(rows, request.measures)
-    newest = backend.to_pyarrow(expression.newest_receipt(exposures, events, request.place)).to_pylist()
-    cuts = read_cuts(rows, request.measures)
-    return Statistics(arms, crossovers, newest[0]["watermark"], cuts=cuts)
+    newest = _rows(backend, expression.newest_receipt(exposures, events, request.place))
+    joined = None
+    if request.identity is not None:
+        joined = Joined(**_rows(backend, joined_counts(exposures, events, request))[0])
+        exposures, events = joined_facts(exposures, events, request)
+    units = expression.analysed_units(exposures, events, request)
+    rows = _rows(backend, expression.store_statistics(units, events, request))
+    found = quantiles_of(backend, units, events, request)
+    arms, crossovers = read_arms(rows, request.measures, found)
+    return Statistics(
+        arms,
+        crossovers,
+        newest[0]["watermark"],
+        cuts=read_cuts(rows, request.measures),
+        segments=read_segments(rows, request, found),
+        overridden=_overridden(backend, exposures, request),
+        bots=_bots(backend, exposures, events, request),
+        joined=joined,
+    )
+
+
+def quantiles_of(
+    backend: Any, units: ir.Table, events: ir.Table, request: StoreRequest
+) -> Mapping[quantiles.Cell, ArmQuantile]:
+    """Finds the quantiles that a request asks for, in two passes over the values.
+
+    Args:
+        backend: The Ibis backend that the tables belong to.
+        units: What `expression.analysed_units` gives.
+        events: Columns place, unit_type, unit, name, value, properties, time.
+        request: What is measured.
+    """
+    of_units = any(measure.level is Level.UNIT for measure in request.measures)
+    values = unit_values(units, events, request) if of_units else None
+    found: dict[quantiles.Cell, ArmQuantile] = {}
+    for rows in (
+        None if values is None else quantiles.unit_rows(units, values, request),
+        quantiles.event_rows(units, events, request),
+    ):
+        if rows is None:
+            continue
+        counted = quantiles.read_counts(_rows(backend, quantiles.quantile_counts(rows, request)), request)
+        if counted:
+            ranks = {cell: each.ranks for cell, each in counted.items()}
+            at = _rows(backend, quantiles.values_at(rows, request, ranks))
+            found |= quantiles.read_values(at, counted)
+    return found
+
+
+def _overridden(backend: Any, exposures: ir.Table, request: StoreRequest) -> int:
+    if not request.left_out:
+        return 0
+    left_out = exposures_of(exposures, request).semi_join(named_units(request), "unit")
+    return int(_rows(backend, left_out.agg(units=left_out.unit.nunique()))[0]["units"])
+
+
+def _bots(backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest) -> int | None:
+    if request.bots is None:
+        return None
+    left_out = first_exposures(exposures, request).semi_join(bots(events, request), "unit")
+    return int(_rows(backend, left_out.agg(units=left_out.count()))[0]["units"])
+
+
+def _rows(backend: Any, expression: ir.Table) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = backend.to_pyarrow(expression).to_pylist()
+    return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from equipoise_service.metrics.conditions import Condition
-from equipoise_service.metrics.schemas import Aggregation, EventMeasure, MetricType
+from equipoise_service.metrics.schemas import Aggregation, EventMeasure, Level, MetricType, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Measure:
         type: `proportion`: 1 for a unit with at least one such fact, else 0. `mean`: the facts aggregated,
             where a fact without a value adds nothing and a unit without facts counts as zero. `ratio`: that,
             and a denominator. `retention`: like a proportion. `count_distinct`: how many values there are.
+            `quantile`: no moments, but values found by their rank. `funnel`: a proportion a step.
         name: Name of the events, or of the column of a file.
         aggregation: Of a mean or a numerator; of a file only the sum.
         filters: Conditions that an event meets to be counted; of a file none.
@@ -24,6 +25,10 @@ class Measure:
         distinct: Of a count of distinct values: the property whose values they are.
         winsorize: Quantile of all arms' values but zeros above which values are cut; None for no cut.
         pre_period_days: Days before the first exposure whose facts make covariates; None for none.
+        quantile: Of a quantile: which one, to six decimals.
+        level: Of a quantile: whether of events or of units.
+        steps: Of a funnel: those after the first one.
+        within_hours: Of a funnel: from the first step to before which moment the others count; None for none.
     """
 
     metric: str
@@ -37,6 +42,10 @@ class Measure:
     distinct: str | None = None
     winsorize: float | None = None
     pre_period_days: int | None = None
+    quantile: float | None = None
+    level: Level | None = None
+    steps: tuple[Step, ...] = ()
+    within_hours: int | None = None
 
     @property
     def matures_after(self) -> int:
@@ -47,6 +56,21 @@ class Measure:
     def is_count(self) -> bool:
         """Whether the units with the property are counted; otherwise moments are taken."""
         return self.type.is_share and self.pre_period_days is None
+
+    @property
+    def is_funnel(self) -> bool:
+        """Whether the units are counted that reached each of several steps."""
+        return self.type is MetricType.FUNNEL
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Whether each unit's events become one number of it, or several."""
+        return not self.is_funnel and self.level is not Level.EVENT
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether moments of the units' numbers are taken."""
+        return self.is_aggregate and not self.is_count and self.quantile is None
 
     @property
     def columns(self) -> tuple[str, ...]:

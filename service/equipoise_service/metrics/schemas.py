@@ -19,11 +19,20 @@ class MetricType(StrEnum):
     RATIO = "ratio"
     RETENTION = "retention"
     COUNT_DISTINCT = "count_distinct"
+    QUANTILE = "quantile"
+    FUNNEL = "funnel"
 
     @property
     def is_share(self) -> bool:
         """Whether each unit has the property or has it not."""
-        return self in (MetricType.PROPORTION, MetricType.RETENTION)
+        return self in (MetricType.PROPORTION, MetricType.RETENTION, MetricType.FUNNEL)
+
+
+class Level(StrEnum):
+    """Of what a quantile is taken."""
+
+    EVENT = "event"
+    UNIT = "unit"
 
 
 class Aggregation(StrEnum):
@@ -66,6 +75,15 @@ class EventMeasure(BaseModel):
     filters: Filters = ()
 
 
+class Step(BaseModel):
+    """A step of a funnel."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {"event": "cart"}})
+
+    event: EventName = Field(description="Name of the events.")
+    filters: Filters = ()
+
+
 class Definition(BaseModel):
     """How the values of units come about, apart from what they are made of."""
 
@@ -76,11 +94,13 @@ class Definition(BaseModel):
         "events aggregated, averaged over all exposed units; units without one count as zero. "
         "`ratio`: the sum of that over all units, divided by the sum of the denominator. "
         "`retention`: the share of units with such an event from day `from_day` to before `to_day`. "
-        "`count_distinct`: how many different values of a property the unit's events have."
+        "`count_distinct`: how many different values of a property the unit's events have. "
+        "`quantile`: a quantile of the events' values, or of the units' aggregated ones. "
+        "`funnel`: the share of units that came through all steps in their order."
     )
     aggregation: Aggregation = Field(
         Aggregation.SUM,
-        description="Of a mean, or a ratio's numerator: `sum` of the events' values, `count` of "
+        description="Of a mean, a ratio's numerator, or a quantile of units: `sum` of the events' values, `count` of "
         "the events, `maximum` of the values, or the `last` event's value.",
     )
     filters: Filters = ()
@@ -107,6 +127,22 @@ class Definition(BaseModel):
     to_day: Annotated[int, Field(ge=1, le=366)] | None = Field(
         None, description="Of retention: and up to so many times 24 hours after it, that moment not included."
     )
+    quantile: Annotated[float, Field(ge=0.000001, le=0.999999)] | None = Field(
+        None, description="Of a quantile: which one, such as 0.9 (to six decimals)."
+    )
+    level: Level | None = Field(
+        None,
+        description="Of a quantile: `event` for the values of all events of an arm, whose clustering by unit "
+        "is allowed for, or `unit` for one aggregated value a unit.",
+    )
+    steps: Annotated[tuple[Step, ...], Field(max_length=9)] = Field(
+        (), description="Of a funnel: the steps that follow the first one, which is `event` with `filters`."
+    )
+    within_hours: Annotated[int, Field(ge=1, le=MAX_HOURS)] | None = Field(
+        None,
+        description="Of a funnel: steps count up to so many hours after the unit's first step, that moment "
+        "not included; null: without end.",
+    )
     winsorize: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,
         description="Of a mean: a unit's value above this quantile of the values that are not zero, of all "
@@ -120,9 +156,14 @@ class Definition(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        aggregated = self.type in (MetricType.MEAN, MetricType.RATIO)
+        aggregated = self.type in (MetricType.MEAN, MetricType.RATIO) or self.level is Level.UNIT
         if not aggregated and self.aggregation is not Aggregation.SUM:
-            raise ValueError(f"aggregation belongs to a mean or a ratio, not to a {self.type}; leave it out")
+            raise ValueError(
+                "aggregation belongs to a mean, a ratio or a quantile of units, not to "
+                f"{'a quantile of events' if self.level else f'a {self.type}'}; leave it out"
+            )
+        self._check_quantile()
+        self._check_funnel()
         if (self.type is MetricType.COUNT_DISTINCT) != (self.property is not None):
             raise ValueError("a count_distinct has a property, and nothing else has")
         self._check_days()
@@ -135,6 +176,24 @@ class Definition(BaseModel):
                 "window_hours ends at or before delay_hours; both are from the first exposure on"
             )
         return self
+
+    def _check_quantile(self) -> None:
+        wanted = self.type is MetricType.QUANTILE
+        if (self.quantile is not None) != wanted or (self.level is not None) != wanted:
+            raise ValueError("a quantile says which quantile and at which level, and nothing else does")
+        if self.quantile is not None and round(self.quantile, 6) != self.quantile:
+            raise ValueError("a quantile has at most six decimals")
+        if wanted and self.pre_period_days is not None:
+            raise ValueError("there is no adjustment of quantiles; leave pre_period_days out")
+
+    def _check_funnel(self) -> None:
+        wanted = self.type is MetricType.FUNNEL
+        if bool(self.steps) != wanted:
+            raise ValueError("a funnel has steps after its first one, and nothing else has")
+        if self.within_hours is not None and not wanted:
+            raise ValueError(f"within_hours belongs to a funnel, not to a {self.type}")
+        if wanted and self.pre_period_days is not None:
+            raise ValueError("there is no adjustment of funnels; leave pre_period_days out")
 
     def _check_days(self) -> None:
         if self.type is not MetricType.RETENTION:

@@ -17,7 +17,7 @@ from tests.service.analysis.metric_reference import PLACE, START, Event, Exposur
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.store import analyse_store
-from equipoise_service.readouts.plans import PlannedMetric
+from equipoise_service.plans.documents import PlannedMetric
 
 AS_OF = START + timedelta(hours=60)
 COUNTRIES = {"property": "country", "operator": "in", "value": ["DE", 5.0]}
@@ -63,6 +63,23 @@ DEFINITIONS: list[dict[str, Any]] = [
 TYPES = {"time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "value": pa.float64()}
 
 
+def tables(exposures: list[Exposure], events: list[Event]) -> dict[str, pa.Table]:
+    """The event store's tables of facts."""
+    kinds = {"exposures": (Exposure, exposures), "events": (Event, events)}
+    return {
+        name: pa.table(
+            {
+                field: pa.array(
+                    [getattr(row, field) for row in rows],
+                    pa.int32() if field == "revision" else TYPES.get(field, pa.string()),
+                )
+                for field in kind.__annotations__
+            }
+        )
+        for name, (kind, rows) in kinds.items()
+    }
+
+
 class Store:
     """The two tables of the event store, in memory."""
 
@@ -71,15 +88,8 @@ class Store:
         self.backend = ibis.duckdb.from_connection(self.connection)
 
     def fill(self, exposures: list[Exposure], events: list[Event]) -> None:
-        for name, kind, rows in (("exposures", Exposure, exposures), ("events", Event, events)):
-            columns = {
-                field: pa.array(
-                    [getattr(row, field) for row in rows],
-                    pa.int32() if field == "revision" else TYPES.get(field, pa.string()),
-                )
-                for field in kind.__annotations__
-            }
-            self.connection.register("incoming", pa.table(columns))
+        for name, table in tables(exposures, events).items():
+            self.connection.register("incoming", table)
             self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")
             self.connection.unregister("incoming")
 

@@ -1,0 +1,95 @@
+"""The events of exposed units, and which of them count for what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.conditions import fits
+from equipoise_service.analysis.properties import KINDS, read_property
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.units import one_variant
+from equipoise_service.analysis.value_columns import Ingredient
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Events of units that met one variant, from the earliest that counts for anything.
+
+    Attributes:
+        table: Columns unit, variant, first_time, segments, time, name, value, and what `read` says of them.
+        begin: From how many hours after the first exposure on they are here.
+        read: For each set of filtered events, by `Ingredient.events`, the column that says which are of it.
+    """
+
+    table: ir.Table
+    begin: int
+    read: dict[tuple[str, ...], str]
+
+    def counted(self, asked: Ingredient, table: ir.Table | None = None) -> ir.BooleanValue:
+        """Whether an event counts for something.
+
+        Args:
+            asked: What is made of it.
+            table: The table, when columns were added since.
+        """
+        table = self.table if table is None else table
+        found = table[self.read[asked.events]] if asked.filters else table.name == asked.name
+        if asked.start > self.begin:
+            found &= table.time >= _from_exposure(table, asked.start)
+        if asked.end is not None:
+            found &= table.time < _from_exposure(table, asked.end)
+        return found
+
+
+def distinct_columns(name: str) -> list[str]:
+    """The columns with a property of the events, one for each type that it may have."""
+    return [f"{kind}_of_{name}" for kind in KINDS]
+
+
+def facts_of(units: ir.Table, events: ir.Table, request: StoreRequest, asked: Sequence[Ingredient]) -> Facts:
+    """The events of units.
+
+    Args:
+        units: Columns unit, first, last, first_time, and the segments'.
+        events: Columns place, unit_type, unit, name, value, properties, time.
+        request: Where they are.
+        asked: What is made of them, at least one.
+    """
+    begin = min(0, *(each.start for each in asked))
+    wanted = events.filter(
+        events.place == request.place,
+        events.unit_type == request.unit_type,
+        events.name.isin(sorted({each.name for each in asked})),
+    )
+    # Properties are read before the join, which then carries a few bits instead of texts.
+    filtered = {each.events: each for each in asked if each.filters}
+    read = {events: f"fits{i}" for i, events in enumerate(filtered)}
+    columns: dict[str, ir.Value] = {
+        read[key]: fits(wanted, each.name, each.filters) for key, each in filtered.items()
+    }
+    for name in dict.fromkeys(each.distinct for each in asked if each.distinct is not None):
+        given = read_property(wanted, name)
+        columns |= dict(zip(distinct_columns(name), (given.text, given.number, given.truth), strict=True))
+    wanted = wanted.select("unit", "time", "name", "value", **columns)
+    segments = segment_columns(request)
+    stayed = units.filter(units["first"] == units["last"])
+    stayed = stayed.select("unit", "first_time", *segments, variant=one_variant(stayed))
+    met = wanted.join(
+        stayed, [wanted.unit == stayed.unit, wanted.time >= _from_exposure(stayed, begin)]
+    ).select("unit", "variant", "first_time", *segments, "time", "name", "value", *columns)
+    return Facts(met, begin, read)
+
+
+def segment_columns(request: StoreRequest) -> list[str]:
+    """The columns of units with the values of the request's segments."""
+    return [f"s{i}" for i in range(len(request.segments))]
+
+
+def _from_exposure(table: ir.Table, hours: int) -> ir.TimestampValue:
+    """The moment so many hours after the first exposure, or before it."""
+    if not hours:
+        return table.first_time
+    distance = ibis.interval(hours=abs(hours))
+    return table.first_time + distance if hours > 0 else table.first_time - distance

@@ -1,0 +1,141 @@
+"""Segments: units split by what a property of theirs was when they were first exposed."""
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.facts import segment_columns
+from equipoise_service.analysis.properties import read_property
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.units import any_of
+
+NO_VALUE, OTHER, _VALUE = "none", "other", "="
+_LONGEST_VALUE = 200
+_LARGEST_NUMBER = 1e15
+
+
+def with_segments(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Adds the columns of the segments to units.
+
+    A unit has the value of its latest event of the segment's at or before its first exposure that has one;
+    with different values at that moment it has none. Beside the most frequent values the others are one.
+
+    Args:
+        units: Columns unit and first_time.
+        events: Columns place, unit_type, unit, name, properties, time.
+        request: Its segments.
+
+    Returns:
+        The units with, for each segment, `s0`, …: what `segment_value` reads.
+    """
+    if not request.segments:
+        return units
+    columns = segment_columns(request)
+    found = _last_values(units, events, request).rename(segment_unit="unit")
+    joined = units.left_join(found, units.unit == found.segment_unit)
+    labelled = joined.select(
+        *units.columns, **{column: ibis.coalesce(joined[column], NO_VALUE) for column in columns}
+    )
+    for column in columns:
+        labelled = _most_frequent(labelled, column, request.segment_values)
+    return labelled
+
+
+def segment_value(label: str) -> str | None:
+    """A value as text; None for units without one. `OTHER` stands for what is no value by itself.
+
+    Raises:
+        ValueError: It is the label of the units with other values.
+    """
+    if label == OTHER:
+        raise ValueError("other values together have no value")
+    return None if label == NO_VALUE else label.removeprefix(_VALUE)
+
+
+def fanned(table: ir.Table, segments: int) -> tuple[ir.Table, list[str]]:
+    """Makes each row one of all units and one of each segment's value, so that one pass serves them all.
+
+    Args:
+        table: Columns variant, and `s0`, ….
+        segments: How many segments there are.
+
+    Returns:
+        The table, and the columns that name an arm: variant, and where there are segments `segment` (0: all
+        units, from 1: of the segment of that number) and `segment_value` (its label; empty for all units).
+    """
+    if not segments:
+        return table, ["variant"]
+    numbers = ibis.range(segments + 1).unnest().name("segment").as_table()
+    crossed = table.cross_join(numbers)
+    label = ibis.cases(
+        *((crossed.segment == i + 1, crossed[f"s{i}"]) for i in range(segments)), else_=ibis.literal("")
+    )
+    return crossed.mutate(segment_value=label), ["variant", "segment", "segment_value"]
+
+
+def _last_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
+    wanted = events.filter(
+        events.place == request.place,
+        events.unit_type == request.unit_type,
+        events.name.isin(sorted({segment.event for segment in request.segments})),
+    )
+    columns = segment_columns(request)
+    wanted = wanted.select(
+        "unit",
+        "time",
+        **{
+            column: ibis.ifelse(
+                wanted.name == segment.event, _label(wanted, segment.property), ibis.null("string")
+            )
+            for column, segment in zip(columns, request.segments, strict=True)
+        },
+    )
+    met = wanted.join(
+        units.select("unit", "first_time"),
+        [wanted.unit == units.unit, wanted.time <= units.first_time],
+    ).select("unit", "time", *columns)
+    met = met.filter(any_of([met[column].notnull() for column in columns]))
+    timed = met.mutate(
+        **{
+            f"{column}_time": ibis.ifelse(met[column].notnull(), met.time, ibis.null(met.time.type()))
+            .max()
+            .over(ibis.window(group_by=met.unit))
+            for column in columns
+        }
+    )
+    ends = timed.group_by("unit").agg(
+        **{
+            f"{column}_{end}": getattr(timed[column], end)(where=timed.time == timed[f"{column}_time"])
+            for column in columns
+            for end in ("min", "max")
+        }
+    )
+    return ends.select(
+        "unit",
+        **{
+            column: ibis.ifelse(
+                ends[f"{column}_min"] == ends[f"{column}_max"], ends[f"{column}_min"], ibis.null("string")
+            )
+            for column in columns
+        },
+    )
+
+
+def _label(events: ir.Table, name: str) -> ir.StringValue:
+    """A string, a boolean or a whole number as text; null where it is anything else."""
+    given = read_property(events, name)
+    near = ibis.ifelse(given.number.abs() < _LARGEST_NUMBER, given.number, ibis.null("float64"))
+    whole = ibis.ifelse(near.cast("int64").cast("float64") == near, near.cast("int64"), ibis.null("int64"))
+    truth = ibis.cases((given.truth, "true"), (~given.truth, "false"), else_=ibis.null("string"))
+    text = ibis.coalesce(given.text.substr(0, _LONGEST_VALUE), truth, whole.cast("string"))
+    return ibis.ifelse(text.notnull(), ibis.literal(_VALUE).concat(text), ibis.null("string"))
+
+
+def _most_frequent(units: ir.Table, column: str, most: int) -> ir.Table:
+    """Labels all but the most frequent values as others; of equally frequent ones the first are kept."""
+    counts = units.filter(units[column] != NO_VALUE).group_by(label=units[column]).agg(n=ibis._.count())
+    ranked = counts.mutate(rank=ibis.row_number().over(order_by=[ibis.desc("n"), "label"]))
+    others = ranked.filter(ranked.rank >= most).select(other="label")
+    joined = units.left_join(others, units[column] == others.other)
+    label = ibis.ifelse(joined.other.notnull(), ibis.literal(OTHER), joined[column])
+    kept = {name: joined[name] for name in units.columns if name != column}
+    return joined.select(**kept, **{column: label})

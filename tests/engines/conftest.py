@@ -1,0 +1,38 @@
+"""Fixtures of the real engines; `postgres_url` is in tests/conftest.py."""
+
+from collections.abc import Iterator
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from pyspark.sql import SparkSession
+from tests.engines.spark import cluster
+
+
+@pytest.fixture
+def clickhouse() -> Iterator[Client]:
+    """ClickHouse's engine in this process, through the client that talks to a server otherwise."""
+    client = clickhouse_connect.get_client(interface="chdb")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session on a cluster of a master and two workers."""
+    directory = tmp_path_factory.mktemp("spark")
+    with cluster(directory) as master:
+        session = (
+            SparkSession.builder.master(master)
+            .config("spark.ui.enabled", "false")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.executor.memory", "512m")
+            .config("spark.executor.cores", "1")
+            .config("spark.sql.shuffle.partitions", "4")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.warehouse.dir", str(directory / "warehouse"))
+            .getOrCreate()
+        )
+        yield session
+        session.stop()

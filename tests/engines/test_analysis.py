@@ -1,0 +1,88 @@
+"""One data set, every kind of metric, on the real engines: the numbers that exact arithmetic gives."""
+
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from clickhouse_connect.driver.client import Client
+from psycopg.conninfo import conninfo_to_dict
+from pyspark.sql import SparkSession
+from tests.service.analysis.metric_reference import PLACE, assert_same, reference
+from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, crowd, named, tables
+
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.plans.documents import PlannedMetric
+
+# py4j leaves its sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+FACTS = crowd(7)
+
+
+@pytest.fixture
+def on_duckdb() -> Iterator[Any]:
+    connection = duckdb.connect()
+    for name, table in tables(*FACTS).items():
+        connection.register("incoming", table)
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
+    yield ibis.duckdb.from_connection(connection)
+    connection.close()
+
+
+@pytest.fixture
+def on_postgres(postgres_url: str) -> Iterator[Any]:
+    types = {pa.string(): "TEXT", pa.float64(): "DOUBLE PRECISION", pa.int32(): "INTEGER"}
+    with psycopg.connect(postgres_url) as connection:
+        for name, table in tables(*FACTS).items():
+            columns = ", ".join(f"{f.name} {types.get(f.type, 'TIMESTAMP')}" for f in table.schema)
+            connection.execute(f"CREATE TABLE {name} ({columns})".encode())
+            with connection.cursor().copy(f"COPY {name} FROM STDIN".encode()) as copy:
+                for row in table.to_pylist():
+                    copy.write_row(list(row.values()))
+    given = conninfo_to_dict(postgres_url)
+    backend = ibis.postgres.connect(
+        host=given["host"], port=int(given["port"]), user=given["user"], database=given["dbname"]
+    )
+    yield backend
+    backend.disconnect()
+
+
+@pytest.fixture
+def on_clickhouse(clickhouse: Client) -> Any:
+    types = {pa.string(): "String", pa.float64(): "Float64", pa.int32(): "Int32"}
+    for name, table in tables(*FACTS).items():
+        columns = ", ".join(
+            f"{f.name} {'Nullable(' if f.name in ('value', 'properties') else ''}"
+            f"{types.get(f.type, 'DateTime64(6)')}{')' if f.name in ('value', 'properties') else ''}"
+            for f in table.schema
+        )
+        clickhouse.command(f"CREATE OR REPLACE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY unit")
+        clickhouse.insert_arrow(name, table)
+    return ibis.clickhouse.from_connection(clickhouse)
+
+
+@pytest.fixture
+def on_spark(spark: SparkSession, tmp_path: Path) -> Any:
+    for name, table in tables(*FACTS).items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        spark.read.parquet(str(tmp_path / f"{name}.parquet")).createOrReplaceTempView(name)
+    return ibis.pyspark.connect(spark)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_every_metric(engine: str, request: pytest.FixtureRequest) -> None:
+    backend = request.getfixturevalue(f"on_{engine}")
+    definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    statistics = analyse_store(backend, asked)
+    for definition in definitions:
+        assert_same(statistics, definition, reference(definition, *FACTS, AS_OF))
