@@ -3,13 +3,15 @@
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.service.conftest import experiment
 from tests.service.running import running_service
 
-from equipoise import Client
+from equipoise import Client, _delivery, _items, _worker, identifiers
 
 KEY = "new-landing-page"
 
@@ -58,3 +60,36 @@ def test_the_service_keeps_what_a_client_dropped(tmp_path: Path) -> None:
             client.track("", "user-1")
         found = service.facts("SELECT place, reason, count FROM dropped")
     assert found == [("default/production", "invalid", 4)]
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_the_service_takes_what_a_client_with_a_wrong_clock_sends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Further off than a time may lie ahead: the batch says what its sender's clock says."""
+
+    class Shown(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    true = time.time_ns
+    shown = lambda: true() + hours * 3_600_000_000_000  # noqa: E731
+    for module in (_items, _worker):
+        monkeypatch.setattr(module, "time_ns", shown)
+    monkeypatch.setattr(_delivery, "datetime", Shown)
+    monkeypatch.setattr(identifiers, "_generator", identifiers._Generator())
+    with running_service(tmp_path) as service:
+        service.start_experiment(experiment())
+        monkeypatch.setattr(time, "time_ns", shown)
+        with Client(service.url, service.key) as client:
+            assert client.wait_ready(20)
+            client.variant(KEY, "user-1")
+            client.track("seen", "user-1")
+            report = client.flush(20)
+            assert (report.accepted, report.refused) == (2, 0)
+        monkeypatch.undo()
+        for table in ("exposures", "events"):
+            ((stored,),) = service.facts(f"SELECT time FROM {table}")
+            away = datetime.now(UTC).replace(tzinfo=None) - stored
+            assert abs(away) < timedelta(minutes=2)
