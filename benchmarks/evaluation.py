@@ -3,17 +3,15 @@
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
 
 from benchmarks.paired import paired, row
 from benchmarks.peers.evaluation_equipoise import document
 from benchmarks.peers.scene import FLAG, HERE
-from equipoise import assign_many, evaluate
+from equipoise import evaluate
 from equipoise._conditions import Compiled, read
 from equipoise.configuration import parse
 
 UNITS = 100_000
-MANY = 1_000_000
 ROUNDS = 9
 
 
@@ -23,7 +21,6 @@ def main() -> None:
     units = [f"user-{number}" for number in range(UNITS)]
     _one(units)
     _condition(units)
-    _many()
 
 
 def _one(units: list[str]) -> None:
@@ -48,24 +45,6 @@ def _condition(units: list[str]) -> None:
     limit = 0.1
     measured, _, ratios = paired(lambda: _micros(asking, len(units)), lambda: limit, ROUNDS)
     row("an attribute among three, alone (limit 0.1 μs)", f"{measured:.2f} μs", f"{limit:.2f} μs", ratios)
-
-
-def _many() -> None:
-    everyone = document()
-    del everyone["flags"][FLAG]["rules"][0]["audience"]
-    _bulk("assign_many of a million, speed over the hash (0.6)", everyone, None)
-    _bulk("the same with an audience and attributes", document(), [{"country": HERE}] * MANY)
-
-
-def _bulk(name: str, source: dict[str, Any], attributes: list[dict[str, Any]] | None) -> None:
-    """Speed of one call over that of the loop."""
-    configuration, units = parse(source), [f"user-{number}" for number in range(MANY)]
-
-    def bulk() -> None:
-        assign_many(configuration, FLAG, units, None, attributes)
-
-    measured, floor, ratios = _paired(bulk, lambda: _hash(units), MANY)
-    row(name, f"{measured:.2f} μs", f"{floor:.2f} μs", [1 / ratio for ratio in ratios])
 
 
 def _hash(units: list[str]) -> None:

@@ -104,6 +104,7 @@ class Arm:
                 else:
                     recent[unit] = slot
         entered = len(recent) - before
+        exposures.used.add(self)
         exposures.room -= entered
         if exposures.room <= 0:
             exposures.turn()
@@ -144,6 +145,7 @@ class Exposures:
         lock: held while something is entered or forgotten.
         room: how many units may be entered until the generations are turned.
         slot: numbers the time between two calls of `tidy`.
+        used: the arms whose recent generation has been entered; of thousands there may be few.
         tidy_at: the monotonic time at which `tidy` should be called.
     """
 
@@ -154,6 +156,8 @@ class Exposures:
         self.lock = threading.RLock()  # a signal handler may expose while its own thread holds it
         self.room = self._generation_size = max(1, capacity // 2)
         self.slot = _NO_SLOT + 1
+        self.used: set[Arm] = set()
+        self._used_before: set[Arm] = set()
         self.tidy_at = monotonic() + lifetime / _TIDIES_A_LIFETIME
         self._lifetime = lifetime
         self._arms: dict[tuple[str, str, int, str], Arm] = {}
@@ -182,8 +186,9 @@ class Exposures:
         """Make the recent generations the older ones."""
         with self.lock:
             self.room = self._generation_size
-            for arm in list(self._arms.values()):
+            for arm in self.used | self._used_before:
                 arm.turn()
+            self.used, self._used_before = set(), self.used
 
     def tidy(self) -> None:
         """Forget what was remembered a whole lifetime ago, or up to a twelfth longer."""

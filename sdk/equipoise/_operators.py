@@ -70,7 +70,7 @@ def among(condition: Condition) -> tuple[str, frozenset[str]] | None:
     if name is None or name == UNIT or operator not in ("equals", "in"):
         return None
     values = condition["value"] if operator == "in" else [condition["value"]]
-    return (name, frozenset(values)) if all(isinstance(each, str) for each in values) else None
+    return (name, frozenset(values)) if set(map(type, values)) == {str} else None
 
 
 def ids(name: str, members: frozenset[str]) -> Holds:
