@@ -23,7 +23,7 @@ EXAMPLES = "400" if os.environ.get("EQUIPOISE_TEST_FULL") else "15"
 # The run's own key could be revoked in the middle of it.
 REVOKE = r"/v1/keys/\{id\}/revoke"
 # These answer for as long as somebody listens.
-STREAMS = r"/v1/config/stream|/ofrep/v1/changes"
+STREAMS = r"/v1/config/stream|/ofrep/v1/changes|/v1/events/tail"
 
 
 @pytest.mark.slow
