@@ -59,14 +59,17 @@ def analyse_source(source: SourceIn, store: EventStore, request: StoreRequest, l
     Raises:
         Conflict: The source cannot be read as it is defined, is too slow, or too much would be brought over.
     """
-    brought = None if source.exposures is not None else first_exposures(store, request, limits.exposures)
+    brought, overridden = None, 0
+    if source.exposures is None:
+        brought, overridden = first_exposures(store, request, limits.exposures)
     with reading(source, limits.seconds) as warehouse:
         events = source_events(warehouse, source, request.place)
         if brought is not None:
             exposures = bring(warehouse, brought)
         else:
-            exposures = _own_exposures(warehouse, source, request)
-        return analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+            exposures, overridden = _own_exposures(warehouse, source, request)
+        found = analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+        return replace(found, overridden=overridden)
 
 
 @contextmanager
@@ -101,45 +104,60 @@ def source_exposures(warehouse: Warehouse, source: SourceIn, place: str, revisio
     return exposure_table(rows, source.exposures, place, revision)
 
 
-def first_exposures(store: EventStore, request: StoreRequest, most: int) -> pa.Table:
+def first_exposures(store: EventStore, request: StoreRequest, most: int) -> tuple[pa.Table, int]:
     """The first exposure of each unit to each variant that it met, without the units that are left out.
+
+    Returns:
+        The exposures, and how many units are left out.
 
     Raises:
         Conflict: There are more of them than may be brought over.
     """
     with store.ibis() as backend:
-        exposures = backend.table("exposures")
-        shown = exposures.filter(
-            exposures.place == request.place,
-            exposures.experiment == request.experiment,
-            exposures.revision == request.revision,
-            exposures.unit_type == request.unit_type,
-        )
+        shown = _shown(backend.table("exposures"), request)
+        left_out = ibis.memtable(_left_out(request))
+        overridden = _count(backend, shown.semi_join(left_out, "unit")) if request.left_out else 0
         if request.left_out:
-            shown = shown.anti_join(_units(request.left_out), "unit")
+            shown = shown.anti_join(left_out, "unit")
         first = shown.group_by("place", "unit_type", "unit", "experiment", "variant", "revision").agg(
             time=shown.time.min(), received_at=shown.received_at.max()
         )
         found = backend.to_pyarrow(first.limit(most + 1))
     if found.num_rows > most:
         raise Conflict(
-            f"{request.experiment} has more than {most:,} first exposures, too many to bring to a source. Put "
-            "its exposures where the facts are and name them in the source's exposures, or raise "
+            f"{request.experiment} has more than {most:,} first exposures, too many to bring to a source. "
+            "Put its exposures where the facts are and name them in the source's exposures, or raise "
             "EQUIPOISE_SOURCE_EXPOSURES.",
             type="source-failed",
         )
-    return found.select(_BROUGHT.names).cast(_BROUGHT)
+    return found.select(_BROUGHT.names).cast(_BROUGHT), overridden
 
 
-def _own_exposures(warehouse: Warehouse, source: SourceIn, request: StoreRequest) -> ir.Table:
+def _shown(exposures: ir.Table, request: StoreRequest) -> ir.Table:
+    joined = request.identity
+    types = {request.unit_type} if joined is None else {request.unit_type, joined.anonymous, joined.known}
+    return exposures.filter(
+        exposures.place == request.place,
+        exposures.experiment == request.experiment,
+        exposures.revision == request.revision,
+        exposures.unit_type.isin(sorted(types)),
+    )
+
+
+def _own_exposures(warehouse: Warehouse, source: SourceIn, request: StoreRequest) -> tuple[ir.Table, int]:
     exposures = source_exposures(warehouse, source, request.place, request.revision)
     if exposures is None:
         raise RuntimeError("asked for the exposures of a source that has none")
     if not request.left_out:
-        return exposures
-    left_out = bring(warehouse, pa.table({"unit": pa.array(request.left_out, pa.string())}))
-    return exposures.anti_join(left_out, "unit")
+        return exposures, 0
+    left_out = bring(warehouse, _left_out(request))
+    overridden = _count(warehouse.backend, _shown(exposures, request).semi_join(left_out, "unit"))
+    return exposures.anti_join(left_out, "unit"), overridden
 
 
-def _units(units: tuple[str, ...]) -> Any:
-    return ibis.memtable(pa.table({"unit": pa.array(units, pa.string())}))
+def _left_out(request: StoreRequest) -> pa.Table:
+    return pa.table({"unit": pa.array(request.left_out, pa.string())})
+
+
+def _count(backend: Any, exposures: ir.Table) -> int:
+    return int(backend.to_pyarrow(exposures.unit.nunique()).as_py())

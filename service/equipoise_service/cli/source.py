@@ -18,8 +18,8 @@ def _group() -> None:
     """Test sources."""
 
 
-@source.command()
-def test(
+@source.command("test")
+def check(
     key_of_source: Annotated[str, typer.Argument(metavar="KEY", help="The source's key.")],
     url: Url = DEFAULT_URL,
     key: Key = None,

@@ -76,7 +76,7 @@ def list_versions(
 )
 def change(
     key: MetricKey,
-    payload: MetricPatch,  # type: ignore[valid-type] # a model all the same
+    payload: MetricPatch,
     principal: Writer,
     session: WriteSession,
     response: Response,

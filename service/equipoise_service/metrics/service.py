@@ -92,8 +92,8 @@ def archive(session: Session, metric: StoredMetric, *, in_use: bool) -> None:
     users = repository.uses(session, metric.project_id, [metric.key])[metric.key]
     if users and not in_use:
         raise Conflict(
-            f"The metric {metric.key} is used by the experiments {', '.join(users[:20])}. They would keep what "
-            "they pinned; say in_use=true to archive it all the same.",
+            f"The metric {metric.key} is used by the experiments {', '.join(users[:20])}. They would keep "
+            "what they pinned; say in_use=true to archive it all the same.",
             type="in-use",
             used_by=users,
         )

@@ -1,4 +1,4 @@
-"""What a metric's definition meets in the events: how many, of what values, on which days, and what is odd."""
+"""What a metric meets in the events: how many, of what values, on which days, and what is odd."""
 
 import difflib
 import math
@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.conditions import fits
-from equipoise_service.analysis.statistics import ArmValues
+from equipoise_service.analysis.statistics import ArmValues, QuantileValues, StepCounts
 from equipoise_service.metrics.schemas import Aggregation, MetricType
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.previews.schemas import Day, Distribution, PreviewWarning
@@ -77,13 +77,17 @@ def look(backend: Any, events: ir.Table, metric: PinnedMetric) -> Found:
 
 def summary(values: ArmValues) -> tuple[float | None, float | None]:
     """The metric's value over all units, and the standard deviation of the units' values."""
+    if isinstance(values, StepCounts):
+        values = values.completed
+    if isinstance(values, QuantileValues):
+        return (None if values.found is None else values.found.value), None
     if isinstance(values, Counts):
         share = values.successes / values.n if values.n else None
         return share, None if share is None else math.sqrt(share * (1 - share))
     if isinstance(values, Moments) and values.n:
-        mean = values.means[0]
+        mean = values.mean[0]
         if "d" in values.columns:
-            under = values.means[values.columns.index("d")]
+            under = values.mean[values.columns.index("d")]
             return (mean / under if under else None), None
         return mean, math.sqrt(values.comoments[0][0] / (values.n - 1)) if values.n > 1 else None
     return None, None
@@ -100,8 +104,8 @@ def _said(metric: PinnedMetric, found: Found) -> Iterator[tuple[str, str]]:
     elif not found.events:
         yield (
             "filters-match-nothing",
-            f"none of the {found.named:,} events {metric.event} meets all filters; a filter is false where the "
-            "property is missing or of another type",
+            f"none of the {found.named:,} events {metric.event} meets all filters; a filter is false where "
+            "the property is missing or of another type",
         )
     elif _needs_values(metric) and found.with_value < found.events:
         missing = found.events - found.with_value
@@ -112,11 +116,10 @@ def _said(metric: PinnedMetric, found: Found) -> Iterator[tuple[str, str]]:
             "aggregation `count` counts events instead",
         )
     for name in found.empty:
-        message = "this event" if name in found.names else "such an event"
-        yield (
-            "no-such-event",
-            f"no event {name} counts: {_no_such_event(name, found.names)}, or {message} meets no filter",
-        )
+        if name in found.names:
+            yield "filters-match-nothing", f"none of the events {name} meets its filters"
+        elif name != metric.event:
+            yield "no-such-event", _no_such_event(name, found.names)
     if metric.winsorize is None and found.distribution is not None and _has_outliers(found.distribution):
         yield (
             "large-values",
@@ -126,15 +129,11 @@ def _said(metric: PinnedMetric, found: Found) -> Iterator[tuple[str, str]]:
 
 
 def _no_such_event(name: str, names: list[str]) -> str:
+    if not names:
+        return "there are no events at all"
     near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"there is no event {name} in this time; did you mean {near[0]}?"
-    listed = ", ".join(names[:10])
-    return (
-        f"there is no event {name} in this time; there are {listed}"
-        if names
-        else "there are no events at all"
-    )
+    more = f"did you mean {near[0]}?" if near else f"there are {', '.join(names[:10])}"
+    return f"there is no event {name} in this time; {more}"
 
 
 def _needs_values(metric: PinnedMetric) -> bool:
@@ -170,7 +169,7 @@ def _distribution(row: dict[str, Any]) -> Distribution | None:
 
 
 def _empty_parts(backend: Any, events: ir.Table, metric: PinnedMetric) -> list[str]:
-    parts = [metric.denominator, *getattr(metric, "steps", ())]
+    parts = [metric.denominator, *metric.steps]
     named = [part for part in parts if part is not None]
     if not named:
         return []

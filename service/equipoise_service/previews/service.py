@@ -1,7 +1,7 @@
 """Previews are computed by the analysis itself: as if all units had been exposed at the beginning."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic

@@ -1,4 +1,4 @@
-"""The facts of a plan, wherever they lie: each source is analysed by itself, and the statistics are put together."""
+"""The facts of a plan, wherever they lie: each source is analysed, and the statistics are put together."""
 
 from collections.abc import Mapping
 from dataclasses import replace

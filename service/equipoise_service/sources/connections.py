@@ -1,7 +1,7 @@
 """Connections to the engines of sources.
 
-The address, credentials and all, is the value of `EQUIPOISE_SOURCE_<NAME>_URL` of the service. It is read when
-it is needed, kept nowhere, and taken out of every message.
+The address, credentials and all, is the value of the service's `EQUIPOISE_SOURCE_<NAME>_URL`. It is read
+when it is needed, kept nowhere, and taken out of every message.
 """
 
 import os
@@ -151,7 +151,7 @@ def redacted(error: Exception, url: str) -> str:
 
 
 def query_table(warehouse: Warehouse, query: str) -> ir.Table:
-    """The rows of a query. Ibis asks some engines for its columns through a view, which a reader cannot make."""
+    """The rows of a query. Ibis would ask for its columns through a view, which a reader cannot make."""
     backend = warehouse.backend
     # DuckDB 2 and read-only sessions: the columns are asked for here, without anything being made.
     if backend.name == "duckdb":
@@ -188,7 +188,8 @@ def bring(warehouse: Warehouse, rows: pa.Table) -> ir.Table:
 
 def _postgres_types(con: Any, query: str) -> dict[str, str]:
     with con.transaction(), con.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM ({query}\n) AS described LIMIT 0")
+        # The query was checked, and the session is read-only.
+        cursor.execute(f"SELECT * FROM ({query}\n) AS described LIMIT 0")  # noqa: S608
         found = [(each.name, each.type_code) for each in cursor.description]
         names = {
             code: cursor.execute("SELECT format_type(%s, NULL)", [code]).fetchone()[0]

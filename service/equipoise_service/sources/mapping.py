@@ -14,15 +14,20 @@ from equipoise_service.sources.schemas import Events, Exposures
 
 _INSTANT = dt.Timestamp(timezone="UTC")
 _LOCAL = dt.Timestamp()
+# The store's own, to the microsecond: tables that are united must agree.
+_STORED = dt.Timestamp(scale=6)
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _LOCAL), _INSTANT))
-def _instant(zone: str, local: Any) -> Any:  # type: ignore[empty-body]
+_builtin: Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]] = ibis.udf.scalar.builtin
+
+
+@_builtin(name="timezone", signature=((dt.string, _LOCAL), _INSTANT))
+def _instant(zone: str, local: Any) -> Any:
     """The moment at which clocks in a zone show a time (DuckDB, PostgreSQL)."""
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, _INSTANT), _LOCAL))
-def _local(zone: str, instant: Any) -> Any:  # type: ignore[empty-body]
+@_builtin(name="timezone", signature=((dt.string, _INSTANT), _LOCAL))
+def _local(zone: str, instant: Any) -> Any:
     """What clocks in a zone show at a moment (DuckDB, PostgreSQL)."""
 
 
@@ -40,7 +45,7 @@ def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> i
     *place, name = str(rows.table).split(".")
     try:
         return warehouse.backend.table(name, database=tuple(place) or None)
-    except ibis.common.exceptions.IbisError:
+    except ibis.common.exceptions.TableNotFound:
         raise SourceFault(
             f"there is no table {rows.table}, or the connection's user may not read it",
             "no-table",
@@ -131,7 +136,7 @@ def exposure_table(table: ir.Table, exposures: Exposures, place: str, revision: 
 
 def _common(table: ir.Table, rows: Events | Exposures, place: str) -> dict[str, ir.Value]:
     columns = rows.columns
-    time = _utc(table[columns.time], rows.time_zone, _engine(table))
+    time = _utc(table[columns.time], rows.time_zone, _engine(table)).cast(_STORED)
     return {
         "place": ibis.literal(place),
         "unit_type": (

@@ -108,14 +108,15 @@ def _warnings(table: ir.Table, rows: Events | Exposures, found: RowsFound, point
         yield _warning(
             "incomplete-rows",
             f"{pointer}/columns",
-            f"{found.incomplete:,} rows lack a unit, a time or a name, and are left out; mend what writes them",
+            f"{found.incomplete:,} rows lack a unit, a time or a name, and are left out; mend what writes "
+            "them",
         )
     if found.duplicates:
         yield _warning(
             "duplicate-rows",
             pointer,
-            f"{found.duplicates:,} rows repeat another one in every mapped column, and each counts; where they "
-            "are the same fact, give a query with SELECT DISTINCT",
+            f"{found.duplicates:,} rows repeat another one in every mapped column, and each counts; where "
+            "they are the same fact, give a query with SELECT DISTINCT",
         )
     if isinstance(rows, Events) and rows.columns.value is not None and not found.values:
         yield _warning("no-values", f"{pointer}/columns/value", "no event has a value; sums will be zero")

@@ -7,6 +7,7 @@ thing, and every statement has a deadline.
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.expressions.core import Expr
 
 _READS = (exp.Select, exp.SetOperation)
 _DOES_MORE = (
@@ -35,14 +36,18 @@ _DOES_MORE = (
 # Functions that do more than read what lies in the database: they change the session, read files or other
 # servers, hold locks, or end other people's sessions.
 _FUNCTIONS = frozenset(
-    "set_config nextval setval query_to_xml database_to_xml schema_to_xml executable remote remotesecure "
-    "cluster clusterallreplicas url urlcluster file filecluster s3 s3cluster gcs hdfs jdbc odbc mysql "
-    "postgresql mongodb redis sqlite iceberg deltalake hudi azureblobstorage input dictionary sleep "
-    "sleepeachrow load_file benchmark getenv query query_table glob read_text read_blob read_csv "
-    "read_csv_auto read_json read_json_auto read_ndjson read_parquet parquet_scan sniff_csv "
-    "sqlite_scan postgres_scan mysql_scan xp_cmdshell openrowset opendatasource java_method reflect "
-    "try_reflect http_get http_post".split()
-)
+    {
+        "set_config", "nextval", "setval", "query_to_xml", "database_to_xml", "schema_to_xml",
+        "executable", "remote", "remotesecure", "cluster", "clusterallreplicas", "url", "urlcluster",
+        "file", "filecluster", "s3", "s3cluster", "gcs", "hdfs", "jdbc", "odbc", "mysql", "postgresql",
+        "mongodb", "redis", "sqlite", "iceberg", "deltalake", "hudi", "azureblobstorage", "input",
+        "dictionary", "sleep", "sleepeachrow", "load_file", "benchmark", "getenv", "query", "query_table",
+        "glob", "read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_json_auto",
+        "read_ndjson", "read_parquet", "parquet_scan", "sniff_csv", "sqlite_scan", "postgres_scan",
+        "mysql_scan", "xp_cmdshell", "openrowset", "opendatasource", "java_method", "reflect",
+        "try_reflect", "http_get", "http_post",
+    }
+)  # fmt: skip
 _PREFIXES = ("pg_", "lo_", "dblink", "system$")
 
 
@@ -69,10 +74,12 @@ def check_query(query: str, dialect: str) -> str | None:
         return "the query nests too deeply; make a view of it in the warehouse"
 
 
-def _said(statement: exp.Expression) -> str | None:
+def _said(statement: Expr) -> str | None:
     if not isinstance(statement.unnest(), _READS):
         return f"a source reads: write a single SELECT, not a {statement.key.upper()}"
     for node in statement.walk():
+        if node.args.get("settings"):
+            return "a source reads: take SETTINGS out of the query; limits are set with the connection"
         if isinstance(node, _DOES_MORE):
             return f"a source reads: the query holds {_called(node)}, which does more, or depends on more"
         name = _function(node)
@@ -81,14 +88,14 @@ def _said(statement: exp.Expression) -> str | None:
     return None
 
 
-def _function(node: exp.Expression) -> str:
+def _function(node: Expr) -> str:
     """The name of a function in lower case; empty for what is none."""
     if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
         return str(node.this).lower()
     return node.sql_name().lower() if isinstance(node, exp.Func) else ""
 
 
-def _called(node: exp.Expression) -> str:
+def _called(node: Expr) -> str:
     return "FOR UPDATE" if isinstance(node, exp.Lock) else node.key.upper()
 
 

@@ -12,8 +12,8 @@ import psycopg
 
 TABLES = (
     "CREATE SCHEMA shop",
-    "CREATE TABLE shop.orders (user_id VARCHAR(200), local_at TIMESTAMP, at_zone TIMESTAMP WITH TIME ZONE, day DATE,"
-    " amount DECIMAL(18, 2), what VARCHAR(200), details VARCHAR(2000), paid BOOLEAN)",
+    "CREATE TABLE shop.orders (user_id VARCHAR(200), local_at TIMESTAMP, at_zone TIMESTAMP WITH TIME ZONE,"
+    " day DATE, amount DECIMAL(18, 2), what VARCHAR(200), details VARCHAR(2000), paid BOOLEAN)",
     "CREATE TABLE shop.met (user_id VARCHAR(200), met_at TIMESTAMP WITH TIME ZONE, test VARCHAR(200),"
     " arm VARCHAR(200), iteration INTEGER)",
 )

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _documents(path: Path) -> Iterator[Any]:
     if len(text) > MOST_BYTES:
         raise Failure(f"{path} has more than {MOST_BYTES:,} characters.")
     try:
-        for each in yaml.load_all(text, Loader=_Loader):  # noqa: S506 - a safe loader that knows no times
+        for each in _loaded(text):
             if isinstance(each, list):
                 yield from each
             elif each is not None:
@@ -71,6 +72,15 @@ def _documents(path: Path) -> Iterator[Any]:
         raise Failure(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}.") from None
     except RecursionError:
         raise Failure(f"{path} nests too deeply.") from None
+
+
+def _loaded(text: str) -> Iterator[Any]:
+    """The documents of a text. JSON is read as such: YAML takes its escapes of large characters apart."""
+    if text.lstrip()[:1] in ("[", "{"):
+        with suppress(json.JSONDecodeError):
+            yield json.loads(text)
+            return
+    yield from yaml.load_all(text, Loader=_Loader)  # a safe loader that knows no times
 
 
 def _text(path: Path) -> str:
@@ -84,7 +94,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse aliases: ten lines of them can stand for a billion values."""
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
                 None, None, "aliases are not taken; write it out", event.start_mark
             )
@@ -102,6 +112,6 @@ def _of_kind(given: Any, where: str) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
         raise Failure(f"{where}: a document is a mapping with kind ({kinds}), key, and so on.")
     kind = given.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise Failure(f"{where}: kind is {kind!r}; it is one of {kinds}.")
     return kind, {name: value for name, value in given.items() if name != "kind"}
