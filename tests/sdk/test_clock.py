@@ -129,6 +129,8 @@ def test_an_exposure_is_remembered_by_the_time_that_passes(service: FakeService,
         assert client.wait_ready(10)
         for ahead in (0.0, 3 * _exposures.LIFETIME_SECONDS, -3 * _exposures.LIFETIME_SECONDS):
             clock.ahead = ahead
+            client._worker.exposures.tidy()
+            client._worker.exposures.tidy()
             client.variant(FLAG, "user-1")
             assert client.flush(10).pending == 0
     assert len(service.stored("exposures")) == 1
