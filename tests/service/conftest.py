@@ -25,6 +25,7 @@ ON_BOTH = frozenset(
         "accounts/test_keys.py",
         "experiments/test_lifecycle.py",
         "flags/test_changing.py",
+        "http/test_text.py",
         "layers/test_layers.py",
         "rollouts/test_rollouts.py",
         "segments/test_ids.py",
