@@ -33,14 +33,21 @@ class Writer:
 
     Args:
         commit: Stores batches and says what became of each; called from the writer's thread only.
+        between: Called there after each commit, when its batches are answered, with the number of items
+            that wait for the next one: the moment for work that holds commits up.
         gather_seconds: How long the first batch of a group waits for others.
         queue_size: Most items that wait.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[Batch]], Sequence[Receipt]], gather_seconds: float, queue_size: int
+        self,
+        commit: Callable[[Sequence[Batch]], Sequence[Receipt]],
+        between: Callable[[int], None],
+        gather_seconds: float,
+        queue_size: int,
     ) -> None:
         self._commit = commit
+        self._between = between
         self._gather_seconds = gather_seconds
         self._queue_size = queue_size
         self._changed = threading.Condition()
@@ -89,6 +96,7 @@ class Writer:
         try:
             while group := self._next_group():
                 self._handle(group)
+                self._tend()
         finally:
             # Reached only at the end, or by a defect of this class: whoever waits must hear of it.
             with self._changed:
@@ -128,6 +136,13 @@ class Writer:
             _answer(group, [failure] * len(group))
         else:
             _answer(group, receipts)
+
+    def _tend(self) -> None:
+        try:
+            self._between(self._queued)
+        except Exception:
+            self._failed_at = time.monotonic()
+            _log.exception("the event store could not do its work between two commits")
 
 
 def _answer(group: Sequence[_Submission], results: Sequence[Receipt | Unavailable]) -> None:
