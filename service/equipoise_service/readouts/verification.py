@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, fractions_of, leading_metric
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.comparisons import values_in
 from equipoise_service.readouts.schemas import Readout
 
@@ -56,7 +56,7 @@ def verify_readout(document: Any) -> list[Disagreement]:
         plan, statistics, provenance = readout.plan, _statistics(readout), _provenance(readout)
         expected = build_readout(plan, statistics, provenance, readout.looks)
         _expect_units(expected)
-        _expect_looks(expected, readout)
+        _expect_looks(expected, readout, statistics)
         _expect_lock(expected)
         # The digests are of what the document says, to the last bit, not of what was recomputed.
         expected["plan_digest"] = digest(document["plan"])
@@ -95,13 +95,19 @@ def _statistics(readout: Readout) -> Statistics:
     )
 
 
-def _expect_looks(expected: dict[str, Any], readout: Readout) -> None:
-    """What a look spent follows from the fractions of the looks up to it."""
+def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:
+    """What a look spent follows from the fractions of the looks up to it, and the last ones from the units."""
     lead = leading_metric(readout.plan) or ""
     for i, look in enumerate(readout.looks):
         fractions = fractions_of(readout.looks[: i + 1], lead)
         expected["looks"][i]["number"] = i + 1
         expected["looks"][i]["spent"] = alpha_spent(readout.plan, fractions, final=look.final)
+    horizon = readout.plan.horizon
+    if expected["progress"]["look"] is not None and horizon is not None and horizon.units is not None:
+        last = expected["looks"][-1]["fractions"]
+        for key, units in mature_units(readout.plan, statistics).items():
+            if key in last:
+                last[key] = units / horizon.units
 
 
 def _expect_lock(expected: dict[str, Any]) -> None:
@@ -138,7 +144,8 @@ def _provenance(readout: Readout) -> Provenance:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _differences(pointer: str, found: Any, expected: Any) -> list[Disagreement]:

@@ -1,12 +1,22 @@
 """Plans, statistics and readouts for the tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.plans.looks import Look, alpha_spent, next_look
+from equipoise_service.plans.schemas import Horizon, Looks, Method, Prior
+from equipoise_service.readouts.building import (
+    Provenance,
+    build_readout,
+    mature_units,
+    statistics_digest,
+)
+from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_stats import Counts, Moments
 
 CONVERTED = PlannedMetric(
@@ -30,6 +40,7 @@ PER_VIEW = PlannedMetric.model_validate(
     }
 )
 PROVENANCE = Provenance("new-landing-page", 1, datetime(2026, 3, 8, 12, 30, tzinfo=UTC))
+START = datetime(2026, 2, 22, 12, 30, tzinfo=UTC)
 WATERMARK = datetime(2026, 3, 8, 12, 29, 59, 250_000, tzinfo=UTC)
 
 
@@ -115,6 +126,75 @@ def measured_readout() -> dict[str, Any]:
         cuts={"capped": {"y": 250.0, "y_before": 200.0}},
     )
     return build_readout(plan(*metrics), found, PROVENANCE)
+
+
+def looked_readout() -> dict[str, Any]:
+    """The second look of a group-sequential plan with every role, changed once after its start."""
+    metrics = [
+        CONVERTED.model_copy(update={"mde": 0.1}),
+        LOAD_TIME.model_copy(update={"margin": 0.02}),
+        LOAD_TIME.model_copy(update={"key": "errors", "role": Role.DETERIORATION}),
+        LOAD_TIME.model_copy(update={"key": "logged", "role": Role.QUALITY}),
+    ]
+    planned = plan(
+        *metrics,
+        method=Method.GROUP_SEQUENTIAL,
+        horizon=Horizon(units=30_000, days=28),
+        looks=Looks(every_hours=168),
+        tuning_units=15_000,
+    )
+    values = [(10_000, 1_000, 812.5), (10_050, 1_150, 801.25)]
+    arms: list[dict[str, ArmValues]] = [
+        {
+            "converted": Counts(n, successes),
+            "load-time": moments(n, mean, 90_000.0),
+            "errors": moments(n, 1.0, 1.5),
+            "logged": moments(n, 5.0, 2.0),
+        }
+        for n, successes, mean in values
+    ]
+    found = statistics(control=arms[0], treatment=arms[1])
+    first = Look(
+        number=1,
+        taken_at="2026-03-01T12:00:00Z",
+        fractions={"converted": 0.3},
+        final=False,
+        spent=alpha_spent(planned, [0.3], final=False),
+        statistics_digest="sha256:" + "0" * 64,
+    )
+    second = next_look(
+        planned,
+        mature_units(planned, found),
+        [first],
+        statistics_digest=statistics_digest(planned, found),
+        taken_at=PROVENANCE.generated_at,
+        started_at=START,
+        ended=False,
+    )
+    deviation = Deviation(
+        at="2026-02-25T12:00:00Z",
+        by="0123456789abcdef",
+        reason="Half of the traffic went away.",
+        changed=["/horizon/units"],
+        digest=digest(planned.model_dump(mode="json")),
+    )
+    provenance = replace(
+        PROVENANCE,
+        started_at=START,
+        traffic=0.5,
+        locked=Locked(at="2026-02-22T12:30:00Z", digest="sha256:" + "1" * 64),
+        deviations=[deviation],
+        dropped={"queue_full": 3, "closed": 0},
+    )
+    return build_readout(planned, found, provenance, [first, second])
+
+
+def bayesian_readout() -> dict[str, Any]:
+    """A Bayesian plan at its end."""
+    prior = Prior(mean=0.0, standard_deviation=0.1)
+    return converted(
+        (1_000, 10_000), (1_150, 10_000), method=Method.BAYESIAN, prior=prior, horizon=Horizon(units=20_000)
+    )
 
 
 def rich_readout() -> dict[str, Any]:

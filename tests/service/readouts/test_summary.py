@@ -36,21 +36,24 @@ def summary(*metrics: PlannedMetric, **arms: Any) -> str:
 
 def test_a_winner() -> None:
     assert converted((1_000, 10_000), (1_150, 10_000))["summary"] == (
-        "Ship treatment. treatment raises converted by 15 % (11.50 % against 10.00 %; 95 % interval +6 % to +25 %, "
+        "Ship treatment. "
+        "treatment raises converted by 15 % (11.50 % against 10.00 %; 95 % interval +6 % to +25 %, "
         "p = 0.000614), which is better."
     )
 
 
 def test_a_loser() -> None:
     assert converted((1_150, 10_000), (1_000, 10_000))["summary"].startswith(
-        "Do not ship. converted is shown to be worse. treatment lowers converted by 13 % (10.00 % against 11.50 %;"
+        "Do not ship. converted is shown to be worse. "
+        "treatment lowers converted by 13 % (10.00 % against 11.50 %;"
     )
     assert converted((1_150, 10_000), (1_000, 10_000))["summary"].endswith("which is worse.")
 
 
 def test_no_detectable_difference_says_what_is_excluded() -> None:
     assert converted((17_468, 144_300), (17_268, 144_389), crossovers=1_895)["summary"] == (
-        "Do not ship. treatment and control do not differ detectably on converted (11.96 % against 12.11 %): the effect "
+        "Do not ship. "
+        "treatment and control do not differ detectably on converted (11.96 % against 12.11 %): the effect "
         "of treatment lies between −3.1 % and +0.8 % (95 % interval, p = 0.228), so larger effects either "
         "way are excluded. 1,895 units (0.65 % of all) met several variants and were left out."
     )
@@ -136,7 +139,8 @@ def test_other_metrics_and_guardrails_are_named_with_what_happened_to_them() -> 
     )
     # The first success metric leads, though a guardrail stands first in the plan.
     assert text.startswith(
-        "Do not ship. load-time is shown to be worse. treatment raises converted by 100 % (20.00 % against 10.00 %;"
+        "Do not ship. load-time is shown to be worse. "
+        "treatment raises converted by 100 % (20.00 % against 10.00 %;"
     )
     assert text.endswith("Worse: load-time (guardrail). No detectable difference: revenue.")
 
@@ -157,7 +161,8 @@ def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
         d={"converted": Counts(1_000, 210)},
     )
     assert text == (
-        "Ship d. On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70 %); "
+        "Ship d. "
+        "On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70 %); "
         "not detectably different from control: c."
     )
 

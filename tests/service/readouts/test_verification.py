@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.service.readouts.documents import measured_readout, rich_readout
+from tests.service.readouts.documents import bayesian_readout, looked_readout, measured_readout, rich_readout
 
 from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import NotAReadout, verify_readout
@@ -18,6 +18,16 @@ FREE = {("experiment",), ("revision",), ("generated_at",), ("watermark",)} | {
     ("started_at",),
     ("ended_at",),
     ("traffic",),
+    ("locked", "at"),
+    ("locked", "digest"),
+    ("deviations", 0, "at"),
+    ("deviations", 0, "by"),
+    ("deviations", 0, "reason"),
+    ("deviations", 0, "changed", 0),
+    ("looks", 0, "taken_at"),
+    ("looks", 1, "taken_at"),
+    # The statistics of an earlier look are in its own readout.
+    ("looks", 0, "statistics_digest"),
 }
 
 
@@ -68,7 +78,11 @@ def test_a_readout_agrees_with_itself_also_after_a_journey_through_json() -> Non
     assert verify_readout(json.loads(json.dumps(rich_readout()))) == []
 
 
-@pytest.mark.parametrize("readout", [rich_readout(), measured_readout()], ids=["rich", "measured"])
+@pytest.mark.parametrize(
+    "readout",
+    [rich_readout(), measured_readout(), looked_readout(), bayesian_readout()],
+    ids=["rich", "measured", "looked", "bayesian"],
+)
 @pytest.mark.parametrize("forged", [False, True])
 def test_every_edited_leaf_is_found(forged: bool, readout: dict[str, Any]) -> None:
     missed = [
