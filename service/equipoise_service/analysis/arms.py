@@ -33,7 +33,7 @@ def reduce_to_arms(units: ir.Table, values: ir.Table | None, request: StoreReque
         **{_mature(i): is_mature(units, measure, request) for i, measure in maturing.items()},
     )
     if values is not None:
-        values = mature_values(values, request).drop("first_time")
+        values = mature_values(values, request)
     return arm_statistics(counted, values, request.measures, len(segments))
 
 
