@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import fractions_of, spending_of
@@ -54,6 +54,25 @@ def planned(plan: Plan, metric: str, estimate: Found, moment: Moment) -> Compare
         prior = NormalBelief(plan.prior.mean, plan.prior.standard_deviation)
         return partial(_posterior_comparison, estimate, prior)
     return monitoring(plan, estimate)
+
+
+def remembered(compare: Compare) -> Compare:
+    """Answers each question once: several parts of a readout ask the same ones."""
+
+    @cache
+    def answer(alpha: float, alternative: Alternative, null: float, scale: Scale) -> Comparison:
+        return compare(alpha=alpha, alternative=alternative, null=null, scale=scale)
+
+    def ask(
+        *,
+        alpha: float = 0.05,
+        alternative: Alternative = "two-sided",
+        null: float = 0.0,
+        scale: Scale = "difference",
+    ) -> Comparison:
+        return answer(alpha, alternative, null, scale)
+
+    return ask
 
 
 def harm(plan: Plan, estimate: Found) -> Compare:

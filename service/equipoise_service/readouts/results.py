@@ -49,7 +49,7 @@ def results_of(
         daily_units: Units a day at full traffic; None where unknown.
     """
     compares = {
-        (key, i): inference.planned(plan, key, pair.found, moment)
+        (key, i): inference.remembered(inference.planned(plan, key, pair.found, moment))
         for key, found in pairs.items()
         for i, pair in enumerate(found)
     }
