@@ -1,6 +1,7 @@
 """The event store through its public door: real files, real concurrency."""
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 import threading
@@ -48,6 +49,8 @@ def test_what_is_acknowledged_is_stored_as_sent(store: EventStore) -> None:
     assert append(store, batch([exposed], [happened, event()])) == [Receipt(NOTHING, NOTHING)]
     (stored,) = rows(store, "exposures")
     received_at = stored.pop("received_at")
+    digest = hashlib.md5("ü 😀".encode(), usedforsecurity=False).digest()
+    assert stored.pop("unit_hash") == int.from_bytes(digest[:4], "big") >> 1
     assert before <= received_at <= datetime.now(UTC).replace(tzinfo=None)
     assert stored == {
         "place": PLACE,
@@ -348,3 +351,25 @@ def test_any_mix_in_any_order_is_stored_once(
             )
         assert stored == model
         assert set(model.values()) <= {1}
+
+
+def test_the_log_moves_into_the_file_between_commits_unless_many_items_wait(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise_service.events.stores.duckdb.engine.CHECKPOINT_BETWEEN", 50_000)
+    log = tmp_path / "events.duckdb.wal"
+    with open_store(event_commit_milliseconds=1) as store:
+        engine = store._engine
+        with monkeypatch.context() as busy:
+            busy.setattr(store._writer, "_between", lambda _: engine.between_commits(10_001))
+            append(store, batch([], [event() for _ in range(2000)]))
+            assert log.stat().st_size > 50_000
+        append(store, batch([], [event()]))
+        deadline = time.monotonic() + 20
+        while log.exists() and log.stat().st_size > 50_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        append(store, batch([], [event()]))
+        assert store.healthy()
+    with open_store() as store:
+        assert len(rows(store, "events")) == 2002
