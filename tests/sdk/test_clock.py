@@ -15,7 +15,6 @@ from equipoise import (
     Client,
     _backoff,
     _delivery,
-    _exposures,
     _lifecycle,
     _losses,
     _spool,
@@ -120,17 +119,3 @@ def test_a_clock_that_is_set_while_the_client_runs(service: FakeService, clock: 
     ids = [item["id"] for item in service.stored("events")]
     assert len(ids) == len(set(ids)) == 101
     assert ids == sorted(ids), "one process writes them in order, whatever its clock says"
-
-
-def test_an_exposure_is_remembered_by_the_time_that_passes(service: FakeService, clock: Clock) -> None:
-    """A lifetime that the clock jumped over did not pass, and one that passed is over."""
-    assert _exposures.LIFETIME_SECONDS >= HOUR
-    with Client(service.url, KEY) as client:
-        assert client.wait_ready(10)
-        for ahead in (0.0, 3 * _exposures.LIFETIME_SECONDS, -3 * _exposures.LIFETIME_SECONDS):
-            clock.ahead = ahead
-            client._worker.exposures.tidy()
-            client._worker.exposures.tidy()
-            client.variant(FLAG, "user-1")
-            assert client.flush(10).pending == 0
-    assert len(service.stored("exposures")) == 1
