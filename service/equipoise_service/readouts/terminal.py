@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.checks import Check
 from equipoise_service.readouts.numerals import count, decimals_for, number, p_value, percent
 from equipoise_service.readouts.schemas import (
@@ -19,8 +20,8 @@ from equipoise_service.readouts.schemas import (
     Readout,
 )
 from equipoise_service.readouts.summary import Outcome, outcome
-from equipoise_service.readouts.wording import CHECKS
-from equipoise_stats import CheckStatus
+from equipoise_service.readouts.wording import CHECKS, say
+from equipoise_stats import CheckStatus, DecisionOutcome
 
 _COLOURS = {
     Outcome.BETTER: "green",
@@ -28,6 +29,12 @@ _COLOURS = {
     Outcome.FLAT: "default",
     Outcome.WAITING: "yellow",
     Outcome.UNKNOWN: "yellow",
+}
+_ADVICE_COLOURS: Mapping[DecisionOutcome | None, str] = {
+    DecisionOutcome.SHIP: "bold green",
+    DecisionOutcome.DO_NOT_SHIP: "bold red",
+    DecisionOutcome.KEEP_RUNNING: "bold yellow",
+    DecisionOutcome.INVESTIGATE: "bold red",
 }
 _STATUS_COLOURS = {"ok": "green", "warning": "yellow", "failed": "bold red", "unavailable": "yellow"}
 
@@ -42,12 +49,40 @@ def draw(document: Mapping[str, Any], console: Console) -> None:
     readout = Readout.model_validate(document)
     revision = "" if readout.revision is None else f", revision {readout.revision}"
     title = Text.assemble((readout.experiment, "bold"), revision)
-    console.print(Panel(Text(readout.summary), title=title, title_align="left"), Group(*_parts(readout)))
+    console.print(Panel(_summary(readout), title=title, title_align="left"), Group(*_parts(readout)))
 
 
 def pretty_json(document: Mapping[str, Any]) -> str:
     """A readout as indented JSON, in the order of its members."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _summary(readout: Readout) -> Text:
+    """The summary, what is recommended in colour, and where the plan stands."""
+    said, advice = readout.summary, readout.recommendation.text
+    colour = _ADVICE_COLOURS.get(readout.recommendation.outcome, "bold")
+    text = Text(said)
+    if said.startswith(advice):
+        text = Text.assemble((advice, colour), said.removeprefix(advice))
+    changes = readout.recommendation.would_change
+    if said.startswith(advice) and changes:
+        text.append(f"\n{say('would_change', changes=' '.join(changes))}", "dim")
+    text.append(f"\n{_stand(readout)}", "dim")
+    return text
+
+
+def _stand(readout: Readout) -> str:
+    progress, horizon = readout.progress, readout.plan.horizon
+    fraction = percent(progress.fraction or 0, decimals=0)
+    spent = percent(readout.looks[-1].spent / readout.plan.alpha, decimals=1) if readout.looks else "0 %"
+    if progress.look is not None:
+        return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
+    if readout.plan.method is Method.GROUP_SEQUENTIAL:
+        looks = count(len(readout.looks), "look", "looks")
+        return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
+    if horizon is not None and horizon.units is not None:
+        return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
+    return say("stand.whole" if readout.revision is None else "stand.open", units=f"{progress.units:,}")
 
 
 def _parts(readout: Readout) -> list[RenderableType]:
@@ -70,7 +105,15 @@ def _arms(readout: Readout) -> Table:
 
 def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: float) -> Table:
     level = f"{100 * (1 - alpha):g} %"
-    table = _table("", "Value", f"Difference ({level})", f"Lift ({level})", "p")
+    corrected = any(_is_corrected(comparison) for comparison in comparisons)
+    names = [
+        "Value",
+        f"Difference ({level})",
+        f"Lift ({level})",
+        "p",
+        *(["p corrected"] if corrected else []),
+    ]
+    table = _table("", *names)
     decimals = _decimals(comparisons)
     baseline = comparisons[0]
     table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline, decimals), "", "", "")
@@ -84,8 +127,20 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
             Text(_effect(difference.estimate, difference.interval, scale, unit, difference.status), colour),
             Text(_effect(lift.estimate, lift.interval, 100.0, " %", lift.status), colour),
             Text("–" if difference.p_value is None else p_value(difference.p_value), colour),
+            *([Text(_corrected(comparison), colour)] if corrected else []),
         )
     return table
+
+
+def _is_corrected(comparison: Comparison) -> bool:
+    """Whether the correction changes the p-value."""
+    corrected = comparison.corrected
+    return corrected is not None and corrected.p_value != comparison.difference.p_value
+
+
+def _corrected(comparison: Comparison) -> str:
+    corrected = comparison.corrected
+    return "–" if corrected is None or corrected.p_value is None else p_value(corrected.p_value)
 
 
 def _effect(

@@ -81,6 +81,13 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rows.many": "{rows} rows lacked a unit, a variant or a time and were left out.",
         "deviations.one": "The plan was changed once after the start.",
         "deviations.many": "The plan was changed {count} times after the start.",
+        # Where the plan stands.
+        "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
+        "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
+        "stand.horizon": "{units} of {planned} mature units.",
+        "stand.open": "{units} mature units; the plan has no end.",
+        "stand.whole": "All units of the file, analysed once.",
+        "would_change": "What would change it: {changes}",
         # The recommendation.
         "outcome.ship": "Ship {variant}.",
         "outcome.do_not_ship": "Do not ship.",
