@@ -173,9 +173,8 @@ def _told(url: str, key: str, path: str) -> Iterator[tuple[str, dict[str, Any]]]
 
     headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
     try:
-        # The scheme was checked: it is http or https.
-        asked = Request(url + path, headers=headers)  # noqa: S310
-        with urlopen(asked, timeout=_SILENCE_SECONDS) as answer:  # noqa: S310
+        asked = Request(url + path, headers=headers)  # noqa: S310 - the scheme was checked
+        with urlopen(asked, timeout=_SILENCE_SECONDS) as answer:  # noqa: S310 - as above
             name = ""
             for line in answer:
                 field, _, value = line.decode().rstrip("\r\n").partition(": ")
