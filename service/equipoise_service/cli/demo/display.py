@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, true_value
+from equipoise_service.readouts.numerals import number
 from equipoise_service.readouts.schemas import Comparison, Difference, Lift, Readout
 from equipoise_service.readouts.terminal import draw
-from equipoise_service.readouts.numerals import number
 
 _TITLE_WIDTH = 12
 

@@ -58,7 +58,9 @@ def run_demo(users: int, keep: Path | None) -> None:
 def _experiment(console: Console, service: ServiceProcess, key: str, users: int) -> Any:
     """From registering the experiment to its readout."""
     api = Transport(service.url, key)
-    _call(api, "POST", "/v1/experiments", definition())
+    # All users come at once, so the plan is one analysis when they are there.
+    plan = {"method": "fixed-horizon", "horizon": {"units": users}}
+    _call(api, "POST", "/v1/experiments", {**definition(), "plan": plan})
     _call(api, "POST", f"/v1/experiments/{EXPERIMENT}/start")
     display.step(console, "Experiment", f"{EXPERIMENT} registered and started, over HTTP")
     began = monotonic()
