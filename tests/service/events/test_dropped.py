@@ -1,11 +1,9 @@
 """What senders say that they dropped: kept as totals, once, whatever comes twice or late."""
 
-import asyncio
 from collections import defaultdict
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +15,7 @@ from tests.service.events.test_store import append
 from equipoise.identifiers import uuid7
 from equipoise_service.events.stores.duckdb import file as duckdb_file
 from equipoise_service.events.stores.store import EventStore
+from equipoise_service.settings import Settings
 
 ONE, TWO = "0195513e-5c00-7000-8000-00000000000a", "0195513e-5c00-7000-8000-00000000000b"
 
@@ -80,21 +79,28 @@ def test_a_restart_keeps_them(open_store: OpenStore) -> None:
         assert list(totals(store).values()) == [4]
 
 
-def test_a_file_of_the_first_release_gets_the_table(
-    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+def test_a_file_of_the_first_release_gets_the_tables_of_this_one(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(duckdb_file, "STEPS", duckdb_file.STEPS[:1])
-        patch.setattr("equipoise_service.events.stores.duckdb.engine._latest_receipt", lambda _: datetime.min)
-        patch.setattr("equipoise_service.events.stores.duckdb.commits._store_the_rest", lambda *_: None)
-        with open_store() as store:
-            asyncio.run(store.append(read(body([], [event()])).batch))
-            with store.ibis() as backend, pytest.raises(duckdb.CatalogException):
-                backend.raw_sql("SELECT * FROM dropped")
+        file = duckdb_file.DuckdbFile(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))
+        id = uuid7()
+        file.connection.execute(
+            "INSERT INTO events VALUES"
+            " ('default/production', ?, now()::TIMESTAMP, now()::TIMESTAMP, 'user', 'u', 'purchase',"
+            " NULL, NULL)",
+            [id],
+        )
+        file.close()
     with open_store() as store:
         append(store, report(ONE, queue_full=3))
         assert list(totals(store).values()) == [3]
-        assert len(rows(store, "events")) == 1
+        (receipt,) = append(store, read(body([], [event(id=id, unit="other"), event()])).batch)
+        assert receipt.conflicting_events == {0}
+        assert len(rows(store, "events")) == 2
+        assert len(rows(store, "rejected")) == 1
+        assert rows(store, "intake")[0]["refused"] == 1
 
 
 @pytest.mark.parametrize(
