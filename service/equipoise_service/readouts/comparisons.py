@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from equipoise_service.analysis.statistics import ArmValues, NotFinite
+from equipoise_service.analysis.statistics import ArmValues, NotFinite, QuantileValues, StepCounts
 from equipoise_service.readouts.inference import Corrected
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
@@ -11,17 +11,20 @@ from equipoise_service.readouts.schemas import (
     ComparisonStatistics,
     Detail,
     Difference,
+    FunnelStatistics,
     Impact,
     Lift,
     MeanStatistics,
     MomentsStatistics,
     Posterior,
     ProportionStatistics,
+    QuantileStatistics,
     Warning,
     WithoutCovariates,
 )
 from equipoise_service.readouts.schemas import Corrected as CorrectedOut
 from equipoise_stats import (
+    ArmQuantile,
     ArmSummary,
     Compare,
     Counts,
@@ -36,6 +39,7 @@ from equipoise_stats import (
     guarded_mean_difference,
     mean_difference,
     proportion_difference,
+    quantile_difference,
     ratio_difference,
     winsorized,
 )
@@ -192,11 +196,17 @@ def _is_cut(name: str) -> bool:
 
 
 def _estimates(
-    values: Counts | Moments, others: Counts | Moments, cuts: Cuts
+    values: Counts | StepCounts | QuantileValues | Moments,
+    others: Counts | StepCounts | QuantileValues | Moments,
+    cuts: Cuts,
 ) -> tuple[Estimate | NoEstimate, Estimate | NoEstimate | None]:
     """The estimate, and the one without adjustment where there is an adjustment."""
     if isinstance(values, Counts) and isinstance(others, Counts):
         return proportion_difference(treatment=values, control=others), None
+    if isinstance(values, StepCounts) and isinstance(others, StepCounts):
+        return proportion_difference(treatment=values.completed, control=others.completed), None
+    if isinstance(values, QuantileValues) and isinstance(others, QuantileValues):
+        return _quantiles(values, others), None
     if not (isinstance(values, Moments) and isinstance(others, Moments)):
         raise ValueError("the two arms of a comparison have statistics of different kinds")
     if values.columns != others.columns or values.columns[0] != "y":
@@ -210,6 +220,19 @@ def _estimates(
         treatment=values, control=others, covariates=covariates, column="y", denominator=under
     )
     return _cut(adjusted, cuts), _cut(plain, cuts)
+
+
+def _quantiles(treatment: QuantileValues, control: QuantileValues) -> Estimate | NoEstimate:
+    if treatment.found is not None and control.found is not None:
+        return quantile_difference(treatment=treatment.found, control=control.found)
+    empty = "treatment" if treatment.found is None else "control"
+    return NoEstimate(
+        "quantile",
+        Status.TOO_FEW_UNITS,
+        f"The {empty} arm has no values, so it has no quantile.",
+        ArmSummary(treatment.n, treatment.found.value if treatment.found else None),
+        ArmSummary(control.n, control.found.value if control.found else None),
+    )
 
 
 def _plain(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
@@ -277,6 +300,12 @@ def values_in(statistics: ArmStatistics) -> ArmValues:
     Raises:
         ValueError: The numbers are impossible.
     """
+    if isinstance(statistics, FunnelStatistics):
+        if statistics.steps[-1] != statistics.successes:
+            raise ValueError("the last step of a funnel was not reached by as many units as completed it")
+        return StepCounts(statistics.n, tuple(statistics.steps))
+    if isinstance(statistics, QuantileStatistics):
+        return _quantile_in(statistics)
     if isinstance(statistics, ProportionStatistics):
         return Counts(statistics.n, statistics.successes)
     if isinstance(statistics, MomentsStatistics):
@@ -293,6 +322,15 @@ def values_in(statistics: ArmStatistics) -> ArmValues:
 def statistics_out(side: Side) -> ArmStatistics:
     """What a readout holds of one arm."""
     values, immature = side.values, side.immature
+    if isinstance(values, StepCounts):
+        return FunnelStatistics(
+            n=values.n,
+            immature=immature,
+            successes=values.completed.successes,
+            steps=list(values.reached),
+        )
+    if isinstance(values, QuantileValues):
+        return _quantile_out(values, immature)
     if isinstance(values, Counts):
         return ProportionStatistics(n=values.n, immature=immature, successes=values.successes)
     if values.columns != ("y",):
@@ -313,3 +351,29 @@ def statistics_out(side: Side) -> ArmStatistics:
 
 def _bounds(effect: Effect) -> list[float] | None:
     return None if effect.interval is None else [effect.interval.lower, effect.interval.upper]
+
+
+def _quantile_in(statistics: QuantileStatistics) -> QuantileValues:
+    value, means, comoments = statistics.value, statistics.means, statistics.comoments
+    if value is None or means is None or comoments is None:
+        return QuantileValues(statistics.n, statistics.quantile, None)
+    counts = Moments(
+        statistics.acting, ("below", "events"), tuple(means), tuple(tuple(row) for row in comoments)
+    )
+    found = ArmQuantile(statistics.quantile, counts, value, statistics.lower, statistics.upper)
+    return QuantileValues(statistics.n, statistics.quantile, found)
+
+
+def _quantile_out(values: QuantileValues, immature: int) -> QuantileStatistics:
+    found = values.found
+    return QuantileStatistics(
+        n=values.n,
+        immature=immature,
+        quantile=values.q,
+        value=found.value if found else None,
+        lower=found.lower if found else None,
+        upper=found.upper if found else None,
+        acting=found.counts.n if found else 0,
+        means=list(found.counts.mean) if found else None,
+        comoments=[list(row) for row in found.counts.comoments] if found else None,
+    )

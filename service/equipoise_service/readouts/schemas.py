@@ -74,6 +74,34 @@ class ProportionStatistics(BaseModel):
         return self.successes / self.n if self.n else None
 
 
+class FunnelStatistics(ProportionStatistics):
+    """Sufficient statistics of a funnel in one arm: a proportion of units that reached the last step."""
+
+    steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)] = Field(
+        description="How many of the units reached each step; the last number is `successes`."
+    )
+
+
+class QuantileStatistics(BaseModel):
+    """Sufficient statistics of a quantile in one arm; the numbers are null where there are no values."""
+
+    model_config = _CONFIG
+
+    n: int = Field(ge=0, description="Units of the arm that are mature.")
+    immature: Immature
+    quantile: Number = Field(description="Which quantile.")
+    value: Number | None = Field(description="The value of rank ⌈qN⌉ among the arm's N.")
+    lower: Number | None = Field(description="Lower end of its 95 % interval of ranks; null: there is none.")
+    upper: Number | None = Field(description="Upper end of that interval; null: there is none.")
+    acting: int = Field(ge=0, description="Units with values.")
+    means: Bounds | None = Field(
+        description="Means over these units of two numbers: values at or below the quantile, and values."
+    )
+    comoments: Annotated[list[Bounds], Field(min_length=2, max_length=2)] | None = Field(
+        description="Sums of products of deviations of these two from their means."
+    )
+
+
 class MeanStatistics(BaseModel):
     """Sufficient statistics of a mean in one arm; the numbers are null where values are too large to add."""
 
@@ -123,7 +151,9 @@ class MomentsStatistics(BaseModel):
         return self.means[0] / under if under > 0 else None
 
 
-ArmStatistics = ProportionStatistics | MeanStatistics | MomentsStatistics
+ArmStatistics = (
+    FunnelStatistics | ProportionStatistics | MeanStatistics | MomentsStatistics | QuantileStatistics
+)
 
 
 class ComparisonStatistics(BaseModel):

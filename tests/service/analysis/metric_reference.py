@@ -3,15 +3,15 @@
 import json
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from equipoise_service.analysis.statistics import Statistics
-from equipoise_stats import Counts, Moments
+from equipoise_service.analysis.statistics import QuantileValues, Statistics, StepCounts
+from equipoise_stats import Counts, Moments, arm_quantile
 
 PLACE = "default/production"
 START = datetime(2026, 3, 1)
@@ -92,12 +92,30 @@ def aggregate(how: str, events: list[Event]) -> Fraction:
     return sum(values, Fraction()) if how == "sum" else max(values)
 
 
+def steps_reached(definition: dict[str, Any], events: list[Event], begin: datetime, end: datetime) -> int:
+    """How many steps of a funnel one unit came through: found by trying, event after event in time."""
+    steps = [definition, *definition["steps"]]
+    entered = last = None
+    for number, step in enumerate(steps):
+        theirs = sorted(each.time for each in counted(step, events, begin, end))
+        if number:
+            theirs = [time for time in theirs if time > last]
+            if "within_hours" in definition:
+                theirs = [t for t in theirs if t < entered + timedelta(hours=definition["within_hours"])]
+        if not theirs:
+            return number
+        last = theirs[0]
+        entered = entered or last
+    return len(steps)
+
+
 @dataclass
 class Arm:
-    """The rows of the mature units, a number a column, and how many units are not mature."""
+    """The mature units' rows (a number a column) and values of events, and how many units are not mature."""
 
     rows: list[dict[str, Fraction]]
     immature: int
+    events: list[list[float]] = field(default_factory=list)
 
 
 def reference(
@@ -121,6 +139,8 @@ def reference(
             arm.immature += 1
             continue
         arm.rows.append(row(definition, theirs, first, begin, end or datetime.max))
+        valued = counted(definition, theirs, begin, end or datetime.max)
+        arm.events.append([each.value for each in valued if each.value is not None])
     return arms
 
 
@@ -140,6 +160,9 @@ def row(
     definition: dict[str, Any], events: list[Event], first: datetime, begin: datetime, end: datetime
 ) -> dict[str, Fraction]:
     """One unit's numbers."""
+    if definition["type"] == "funnel":
+        reached = steps_reached(definition, events, begin, end)
+        return {f"s{i}": Fraction(i < reached) for i in range(1 + len(definition["steps"]))}
     hows = {"proportion": "any", "retention": "any", "count_distinct": definition.get("property", "")}
     how = hows.get(definition["type"], definition.get("aggregation", "sum"))
     spans = {"": (begin, end)}
@@ -192,10 +215,41 @@ def assert_same(statistics: Statistics, definition: dict[str, Any], expected: di
         found = statistics.arms[variant]
         assert found.immature[key] == arm.immature
         assert found.units == arm.immature + len(arm.rows)
-        assert_moments(found.values[key], arm.rows)
+        if definition["type"] == "quantile":
+            assert_quantile(found.values[key], definition, arm)
+        else:
+            assert_moments(found.values[key], arm.rows)
+
+
+def assert_quantile(found: Any, definition: dict[str, Any], arm: Arm) -> None:
+    """The same as numpy finds in the arm's values, all of them in one array."""
+    values = arm.events if definition["level"] == "event" else [[float(row["y"])] for row in arm.rows]
+    assert isinstance(found, QuantileValues)
+    assert (found.n, found.q) == (len(arm.rows), definition["quantile"])
+    owners = [i for i, theirs in enumerate(values) for _ in theirs]
+    if not owners:
+        assert found.found is None
+        return
+    flat = [value for theirs in values for value in theirs]
+    expected = arm_quantile(flat, q=definition["quantile"], units=owners)
+    assert found.found is not None
+    ends = [(each.lower, each.value, each.upper) for each in (found.found, expected)]
+    for one, other in zip(*ends, strict=True):
+        assert one == other if other is None else one == pytest.approx(other, rel=1e-12, abs=1e-12)
+    for u, v in (("below", "below"), ("below", "events"), ("events", "events")):
+        both = [
+            each.counts.comoments[each.counts.index(u)][each.counts.index(v)]
+            for each in (found.found, expected)
+        ]
+        assert both[0] == pytest.approx(both[1], rel=1e-9, abs=1e-9)
+    assert found.found.counts.mean == pytest.approx(expected.counts.mean)
 
 
 def assert_moments(found: Any, rows: list[dict[str, Fraction]]) -> None:
+    if isinstance(found, StepCounts):
+        sums = [sum(row[f"s{i}"] for row in rows) for i in range(len(found.reached))]
+        assert (found.n, list(found.reached)) == (len(rows), sums)
+        return
     if isinstance(found, Counts):
         assert found == Counts(len(rows), int(sum(row["y"] for row in rows)))
         return
