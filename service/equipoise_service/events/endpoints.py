@@ -83,7 +83,10 @@ _EXAMPLE_LINES = """\
 "units": {"user": "user-1", "account": "acme"}, "name": "purchase", "value": 49.9}
 """
 _BODY = payloads.request_body(BatchIn, _EXAMPLE_IN)
-_BODY["content"][lines.MEDIA_TYPE] = {"schema": {"type": "string"}, "example": _EXAMPLE_LINES}
+_BODY["content"][lines.MEDIA_TYPE] = {
+    # No `example`: tools that send examples do not know this media type.
+    "schema": {"type": "string", "description": f"One item a line, such as:\n\n{_EXAMPLE_LINES}"}
+}
 _ANSWER = payloads.response(
     BatchOut, "What became of each item, in order; of lines, in one list.", _EXAMPLE_OUT
 )
