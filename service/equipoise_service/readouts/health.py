@@ -16,7 +16,7 @@ from equipoise_service.readouts.checks import (
     SampleRatio,
 )
 from equipoise_service.readouts.numerals import count, p_value, percent
-from equipoise_service.readouts.wording import CHECKS
+from equipoise_service.readouts.wording import CHECKS, say
 from equipoise_stats import (
     AllocationEpoch,
     CheckStatus,
@@ -115,8 +115,7 @@ def _sample_ratio(units: Mapping[str, int], plan: Plan, complete: bool) -> Sampl
         # Asked every day, one test in a thousand would become one experiment in a hundred.
         status, reason = (
             CheckStatus.WARNING,
-            "The shares differ more than a single test at the end allows. Before the end the check over "
-            "time decides.",
+            say("found.sample_ratio"),
         )
     number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
     return SampleRatio(**_about("sample_ratio", status, number, reason), p_value=found.p_value)
@@ -137,10 +136,7 @@ def _crossovers(crossovers: int, seen: int) -> Crossovers:
     status, reason = CheckStatus.OK, None
     if share is not None and share > CROSSOVER_WARNING_SHARE:
         status = CheckStatus.WARNING
-        reason = (
-            f"More than {100 * CROSSOVER_WARNING_SHARE:g} % of the units met several variants: something "
-            "assigns or identifies units inconsistently."
-        )
+        reason = say("found.crossovers", share=f"{100 * CROSSOVER_WARNING_SHARE:g} %")
     return Crossovers(**_about("crossovers", status, number, reason), units=crossovers, share=share)
 
 
@@ -148,7 +144,7 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
     if rows is None:
         return None
     status = CheckStatus.WARNING if rows else CheckStatus.OK
-    reason = "Rows without a unit, a variant or a time were left out." if rows else None
+    reason = say("found.incomplete_rows") if rows else None
     number = count(rows, "row", "rows")
     return IncompleteRows(**_about("incomplete_rows", status, number, reason), rows=rows)
 
@@ -163,10 +159,7 @@ def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
         status = CheckStatus.WARNING
         by_reason = ", ".join(f"{name} {lost:,}" for name, lost in counts.items() if lost)
         number = f"{number} ({by_reason})"
-        reason = (
-            "Senders of this environment gave up so many since the start, at most: units or their events can "
-            "be missing from the results."
-        )
+        reason = say("found.dropped_items")
     return DroppedItems(**_about("dropped_items", status, number, reason), items=items, reasons=dict(counts))
 
 
@@ -185,12 +178,12 @@ def _balance(compared: Sequence[Compared]) -> Balance | None:
         return None
     known = [p for p in p_values if p is not None]
     if not known:
-        reason = "No pre-period varies, or there are too few units."
+        reason = say("found.no_balance")
         about = _about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", reason)
         return Balance(**about, p_value=None)
     smallest = float(min(bonferroni(known)))
     failed = smallest <= CHECK_ALPHA
-    reason = "The arms differed before the experiment by more than chance." if failed else None
+    reason = say("found.balance") if failed else None
     status = CheckStatus.FAILED if failed else CheckStatus.OK
     number = f"p {p_value(smallest)}"
     return Balance(**_about("pre_exposure_balance", status, number, reason), p_value=smallest)
@@ -201,7 +194,7 @@ def _quality(compared: Sequence[Compared]) -> Metrics | None:
     if not asked:
         return None
     differing = _keys(each for each in asked if each.differs)
-    reason = "These metrics differ between arms, and no treatment should move them." if differing else None
+    reason = say("found.quality_metrics") if differing else None
     return _metrics("quality_metrics", CheckStatus.FAILED, differing, reason, "differ")
 
 
@@ -214,7 +207,7 @@ def _denominators(compared: Sequence[Compared]) -> Metrics | None:
     if not ratios:
         return None
     moved = _keys(each for each in ratios if _is_moved(each))
-    reason = "A treatment changes what these ratios are divided by." if moved else None
+    reason = say("found.moved_denominators") if moved else None
     return _metrics("moved_denominators", CheckStatus.WARNING, moved, reason, "moved")
 
 
@@ -237,7 +230,7 @@ def _maturity(plan: Plan, statistics: Statistics) -> Metrics | None:
         for metric in windowed
     }
     low = [key for key, number in immature.items() if units and 1 - number / units < LOW_MATURITY]
-    reason = "The windows of most units have not passed for these metrics." if low else None
+    reason = say("found.maturity") if low else None
     return _metrics("maturity", CheckStatus.WARNING, low, reason, "not mature")
 
 
@@ -250,7 +243,7 @@ def _skewness(compared: Sequence[Compared]) -> Metrics | None:
         for each in known
         if each.estimate is not None and skewness_guard(each.estimate).status is CheckStatus.WARNING
     )
-    reason = "These metrics are too skewed for arms of such unequal size." if skewed else None
+    reason = say("found.skewness") if skewed else None
     return _metrics("skewness", CheckStatus.WARNING, skewed, reason, "skewed")
 
 

@@ -81,6 +81,26 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rows.many": "{rows} rows lacked a unit, a variant or a time and were left out.",
         "deviations.one": "The plan was changed once after the start.",
         "deviations.many": "The plan was changed {count} times after the start.",
+        # What a check found.
+        "found.sample_ratio": (
+            "The shares differ more than a single test at the end allows. Before the end the check over "
+            "time decides."
+        ),
+        "found.crossovers": (
+            "More than {share} of the units met several variants: something assigns or identifies units "
+            "inconsistently."
+        ),
+        "found.incomplete_rows": "Rows without a unit, a variant or a time were left out.",
+        "found.dropped_items": (
+            "Senders of this environment gave up so many since the start, at most: units or their "
+            "events can be missing from the results."
+        ),
+        "found.no_balance": "No pre-period varies, or there are too few units.",
+        "found.balance": "The arms differed before the experiment by more than chance.",
+        "found.quality_metrics": "These metrics differ between arms, and no treatment should move them.",
+        "found.moved_denominators": "A treatment changes what these ratios are divided by.",
+        "found.maturity": "The windows of most units have not passed for these metrics.",
+        "found.skewness": "These metrics are too skewed for arms of such unequal size.",
         # Where the plan stands.
         "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
         "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
