@@ -178,8 +178,8 @@ def _balance(compared: Sequence[Compared]) -> Balance | None:
         return None
     known = [p for p in p_values if p is not None]
     if not known:
-        reason = say("found.no_balance")
-        about = _about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", reason)
+        unknown = say("found.no_balance")
+        about = _about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", unknown)
         return Balance(**about, p_value=None)
     smallest = float(min(bonferroni(known)))
     failed = smallest <= CHECK_ALPHA

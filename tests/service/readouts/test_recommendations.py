@@ -20,7 +20,7 @@ from tests.service.readouts.documents import (
     statistics,
 )
 
-from equipoise_service.analysis.statistics import ArmStatistics, Statistics
+from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Horizon, MarginScale, Method, Multiplicity
@@ -188,12 +188,11 @@ def test_without_a_success_metric_nothing_is_recommended() -> None:
 def test_the_family_is_all_success_metrics_and_treatments() -> None:
     other = CONVERTED.model_copy(update={"key": "bought"})
     successes = {"control": (1_000, 500), "a": (1_095, 560), "b": (1_060, 580)}
-    found = statistics(
-        **{
-            arm: {"converted": Counts(10_000, one), "bought": Counts(10_000, two)}
-            for arm, (one, two) in successes.items()
-        }
-    )
+    arms: dict[str, Any] = {
+        arm: {"converted": Counts(10_000, one), "bought": Counts(10_000, two)}
+        for arm, (one, two) in successes.items()
+    }
+    found = statistics(**arms)
     readouts = {
         each: build_readout(
             plan(CONVERTED, other, variants=("control", "a", "b"), multiplicity=each), found, PROVENANCE
@@ -243,7 +242,7 @@ def test_a_recommendation_agrees_with_the_intervals_beside_it(
     shares: tuple[int, int], speed: float, method: Method, crossovers: int
 ) -> None:
     more: dict[str, Any] = {"prior": {"standard_deviation": 0.2}} if method is Method.BAYESIAN else {}
-    values = [
+    values: list[dict[str, ArmValues]] = [
         {"converted": Counts(10_000, successes), "load-time": moments(10_000, mean, 90_000.0)}
         for successes, mean in zip(shares, (800.0, speed), strict=True)
     ]
