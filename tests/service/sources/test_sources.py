@@ -11,6 +11,7 @@ from tests.service.conftest import Service
 from tests.service.sources.warehouses import Warehouse, source
 
 from equipoise_service.accounts.principals import Scope
+from equipoise_service.sources.connections import redacted
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 URL = "/v1/sources/warehouse"
@@ -254,3 +255,9 @@ def test_sources_are_made_by_admins(service: Service, warehouse: Warehouse) -> N
     assert client.post(f"{URL}/test", headers=service.key(Scope.READ)).status_code == 403
     assert client.get(URL, headers=service.key(project="other")).status_code == 404
     assert client.post(f"{URL}/test", headers=service.key(project="other")).status_code == 404
+
+
+def test_what_an_engine_says_loses_its_address_and_password() -> None:
+    url = "clickhouse://someone:p%40ss%20word@host.internal:8443/shop?token=t0ken"
+    said = f"cannot open {url}\nfor p@ss word (p%40ss%20word) at host with t0ken."
+    assert redacted(Exception(said), url) == "cannot open *** for *** (***) at host with ***"
