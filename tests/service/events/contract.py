@@ -180,6 +180,18 @@ def test_what_was_rejected_is_listed(open_store: Open) -> None:
     }
 
 
+def test_an_item_of_several_unit_types_is_one_item(open_store: Open) -> None:
+    id = uuid7()
+    item = [event(id), event(id, unit_type="device")]
+    with open_store() as store:
+        first, again = batch(events=item * 2, event_heads=[0, 0, 2, 2]), batch(events=item[:1])
+        assert append(store, first) == [Receipt(duplicate_events=frozenset({2, 3}))]
+        assert append(store, again) == [Receipt(conflicting_events=frozenset({0}))]
+        assert sorted(row["unit_type"] for row in rows(store, "events")) == ["device", "user"]
+        (counted,) = rows(store, "intake")
+    assert (counted["accepted"], counted["duplicate"], counted["refused"]) == (1, 1, 1)
+
+
 def test_the_greatest_total_dropped_stays(open_store: Open) -> None:
     client, place = uuid7(), "default/a"
     with open_store() as store:

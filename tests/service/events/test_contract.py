@@ -7,6 +7,7 @@ from tests.service.events.contract import (
     Open,
     test_a_workspace_keeps_what_lasts,
     test_a_workspace_that_fails_keeps_nothing,
+    test_an_item_of_several_unit_types_is_one_item,
     test_any_mix_is_stored_once,
     test_ids_of_every_kind_and_time,
     test_many_mixes_are_stored_once,
@@ -25,6 +26,7 @@ from equipoise_service.settings import Settings
 __all__ = [
     "test_a_workspace_keeps_what_lasts",
     "test_a_workspace_that_fails_keeps_nothing",
+    "test_an_item_of_several_unit_types_is_one_item",
     "test_any_mix_is_stored_once",
     "test_ids_of_every_kind_and_time",
     "test_many_mixes_are_stored_once",

@@ -362,7 +362,8 @@ def test_the_log_moves_into_the_file_between_commits_unless_many_items_wait(
         engine = store._engine
         with monkeypatch.context() as busy:
             busy.setattr(store._writer, "_between", lambda _: engine.between_commits(10_001))
-            append(store, batch([], [event() for _ in range(2000)]))
+            append(store, batch([], [event() for _ in range(1999)]))
+            append(store, batch([], [event()]))  # waits for what comes between
             assert log.stat().st_size > 50_000
         append(store, batch([], [event()]))
         deadline = time.monotonic() + 20
