@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from equipoise.identifiers import uuid7
 from equipoise_service.events.batches import CONFLICT, Batch, Receipt, Rejected
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
+from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStore
 
 # Opens the store of this test; again after it was closed, it is the same store.
@@ -388,3 +389,93 @@ def _keep_and_fail(store: EventStore) -> None:
     with store.workspace() as workspace:
         workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
         raise RuntimeError("in the middle")
+
+
+def test_a_unit_is_deleted_and_nobody_else(open_store: Open) -> None:
+    user, device = {"unit_type": "user"}, {"unit_type": "device"}
+    hard = "O'Hara\\%_ \U0001f600"
+    places = ("default/a", "default/b", "other/a")
+    with open_store() as store:
+        for place in places:
+            exposures = [
+                exposure(uuid7(), unit, **kind) for unit in (hard, "u", "U") for kind in (user, device)
+            ]
+            events = [event(uuid7(), unit, **kind) for unit in (hard, "u", "U") for kind in (user, device)]
+            append(store, batch(exposures, events, place=place))
+        deleted = store.delete_unit(StoredUnit(places[:2], "user", hard))
+        assert deleted == {"exposures": 2, "events": 2}
+        assert store.delete_unit(StoredUnit(places, "user", "nobody")) == {"exposures": 0, "events": 0}
+    with open_store() as store:
+        for table in ("exposures", "events"):
+            left = {(row["place"], row["unit_type"], row["unit"]) for row in rows(store, table)}
+            everything = {
+                (place, kind, unit)
+                for place in places
+                for kind in ("user", "device")
+                for unit in (hard, "u", "U")
+            }
+            assert everything - left == {(place, "user", hard) for place in places[:2]}
+        # What was deleted is no longer known: it is new when it comes again.
+        again = batch([exposure(uuid7(), hard)])
+        assert append(store, again) == [Receipt()]
+
+
+def test_refused_items_are_deleted_by_their_text(open_store: Open) -> None:
+    items = [f'{{"unit": "u{number}", "odd": "\'{number}\\\\"}}' for number in range(20)]
+    rejected = [Rejected("event", None, "/events/0", "wrong", item) for item in items]
+    with open_store() as store:
+        for place in ("default/a", "default/b"):
+            append(store, batch(rejected=rejected, place=place))
+        assert store.delete_rejected(["default/a"], items[:15]) == 15
+        assert store.delete_rejected(["default/a"], []) == 0
+        assert sorted(row["item"] for row in rows(store, "rejected", "default/a")) == sorted(items[15:])
+        assert len(rows(store, "rejected", "default/b")) == 20
+
+
+def test_what_is_old_goes_step_by_step(open_store: Open) -> None:
+    def of_month(month: int, number: int) -> tuple[str, datetime]:
+        time = datetime(2025, month, 1 + number, tzinfo=UTC)
+        return str(UUID(int=(int(time.timestamp() * 1000) << 80) | (7 << 76) | number)), time
+
+    made = [of_month(month, number) for month in (1, 2, 3) for number in range(10)]
+    made += [(str(uuid4()), time) for _, time in made]
+    exposures = [
+        ExposureIn(id=id, time=time, unit="u", experiment=experiment, variant="control", revision=1)
+        for experiment in ("ended", "runs")
+        for id, time in ((str(uuid5(NAMESPACE_OID, experiment + id)), time) for id, time in made[:30])
+    ]
+    events = [event(id, time=time) for id, time in made]
+    until = datetime(2025, 2, 6)
+    with open_store() as store:
+        for place in ("default/a", "default/b"):
+            append(
+                store, batch(exposures, events, place=place, rejected=[Rejected("line", None, "", "r", "7")])
+            )
+        steps = 0
+        old_events = Old("events", {"default/a": until})
+        while store.delete_old(old_events, 7):
+            steps += 1
+        left = [row["time"] for row in rows(store, "events", "default/a")]
+        assert sorted(left) == sorted(
+            time.replace(tzinfo=None) for _, time in made if time.replace(tzinfo=None) >= until
+        )
+        assert steps < 30
+        old = Old("exposures", {"default/a": until, "default/b": until}, {"default/a": ["runs", "other"]})
+        while store.delete_old(old, 1000):
+            pass
+        assert len(rows(store, "exposures", "default/a")) == 30 + 15
+        assert len(rows(store, "exposures", "default/b")) == 15 + 15
+        later = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+        assert store.delete_old(Old("rejected", {"default/a": later - timedelta(days=2)}), 10) == 0
+        assert store.delete_old(Old("rejected", {"default/a": later}), 10) == 1
+        assert store.delete_old(Old("rejected", {}), 10) == 0
+        # In the middle of a month of which the other place keeps everything, nothing else went.
+        assert len(rows(store, "events", "default/b")) == 60
+        # Where nothing of a month stays, more than rows may go at once; new rows have their place again.
+        everything = Old("events", {"default/a": datetime(2030, 1, 1), "default/b": datetime(2030, 1, 1)})
+        while store.delete_old(everything, 1000):
+            pass
+        assert rows(store, "events") == []
+        assert append(store, batch(events=events)) == [Receipt()]
+    with open_store() as store:
+        assert append(store, batch(events=events)) == [Receipt(duplicate_events=frozenset(range(60)))]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.service.events.contract import (
     Open,
+    test_a_unit_is_deleted_and_nobody_else,
     test_a_workspace_keeps_what_lasts,
     test_a_workspace_that_fails_keeps_nothing,
     test_an_item_of_several_unit_types_is_one_item,
@@ -13,10 +14,12 @@ from tests.service.events.contract import (
     test_many_mixes_are_stored_once,
     test_offsets_are_brought_to_utc,
     test_received_at_grows_with_every_commit,
+    test_refused_items_are_deleted_by_their_text,
     test_rows_have_the_hash_of_their_unit,
     test_the_first_received_stays_when_only_the_time_differs,
     test_the_greatest_total_dropped_stays,
     test_values_come_back_as_they_went_in,
+    test_what_is_old_goes_step_by_step,
     test_what_was_rejected_is_listed,
 )
 
@@ -24,6 +27,7 @@ from equipoise_service.events.stores.store import open_event_store
 from equipoise_service.settings import Settings
 
 __all__ = [
+    "test_a_unit_is_deleted_and_nobody_else",
     "test_a_workspace_keeps_what_lasts",
     "test_a_workspace_that_fails_keeps_nothing",
     "test_an_item_of_several_unit_types_is_one_item",
@@ -32,10 +36,12 @@ __all__ = [
     "test_many_mixes_are_stored_once",
     "test_offsets_are_brought_to_utc",
     "test_received_at_grows_with_every_commit",
+    "test_refused_items_are_deleted_by_their_text",
     "test_rows_have_the_hash_of_their_unit",
     "test_the_first_received_stays_when_only_the_time_differs",
     "test_the_greatest_total_dropped_stays",
     "test_values_come_back_as_they_went_in",
+    "test_what_is_old_goes_step_by_step",
     "test_what_was_rejected_is_listed",
 ]
 

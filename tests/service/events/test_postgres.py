@@ -19,6 +19,7 @@ from tests.service.events.contract import append, batch, event, exposure, rows
 from equipoise.identifiers import uuid7
 from equipoise_service.errors import Unavailable
 from equipoise_service.events.batches import Receipt
+from equipoise_service.events.stores.deletions import Old
 from equipoise_service.events.stores.postgres import partitions
 from equipoise_service.events.stores.store import EventStore, EventStoreError, open_event_store
 from equipoise_service.settings import Settings
@@ -335,3 +336,23 @@ def test_a_missing_driver_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EventStoreError, match=rf"equipoise-service\[{extra}\]"):
         opened(url)
+
+
+def test_a_month_of_which_nothing_stays_goes_as_a_whole(postgres_url: str) -> None:
+    """A dropped partition leaves nothing behind to be cleaned up; one with something else in it stays."""
+    times = [datetime(2025, month, day, tzinfo=UTC) for month in (1, 2) for day in (1, 20)]
+    ids = [str(UUID(int=(int(each.timestamp() * 1000) << 80) | (7 << 76))) for each in times]
+    sent = [event(id, time=each) for id, each in zip(ids, times, strict=True)]
+    names = "SELECT relname FROM pg_class WHERE relname ~ '^events_20250.$' AND relkind = 'r' ORDER BY 1"
+    with opened(postgres_url) as store:
+        append(store, batch(events=sent))
+        assert execute(postgres_url, names) == [("events_202501",), ("events_202502",)]
+        old = Old("events", {"default/a": datetime(2025, 2, 10)})
+        assert (store.delete_old(old, 100), store.delete_old(old, 100)) == (3, 0)
+        assert execute(postgres_url, names) == [("events_202502",)]
+        assert [row["time"].month for row in rows(store, "events")] == [2]
+        with store.ibis() as backend:
+            backend.table("events").count().execute()
+            # Who reads keeps it from being dropped, not its rows from being deleted.
+            assert store.delete_old(Old("events", {"default/a": datetime(2025, 3, 1)}), 100) == 1
+        assert execute(postgres_url, names) == [("events_202502",)]

@@ -1,11 +1,13 @@
 """The event store, whatever engine keeps it: exposures and events go in once, and are read through Ibis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.workspace import Workspace
 from equipoise_service.events.writer import Writer
 from equipoise_service.settings import Settings
@@ -47,6 +49,21 @@ class Engine(Protocol):
 
     def workspace(self) -> AbstractContextManager[Workspace]:
         """Work with the tables and keep some; what lasts is there when the context ended without an error."""
+
+    def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
+        """Delete a unit's exposures and events; how many of each table."""
+
+    def delete_rejected(self, places: Sequence[str], items: Sequence[str]) -> int:
+        """Delete the refused items of some places whose text is exactly one of these; how many."""
+
+    def delete_old(self, old: Old, most: int) -> int:
+        """Delete some of what is old, in a step that holds no commit up; how many, 0 when none is left.
+
+        About `most` rows, or more where the engine can drop many at once.
+        """
+
+    def copy_to(self, directory: Path) -> Path | None:
+        """Copy everything, as it is at one moment, into a file; None where the engine has its own tools."""
 
     def close(self) -> None:
         """Let go of everything; nothing is called afterwards."""
@@ -109,6 +126,25 @@ class EventStore:
         What lasts is there for others when the context ended without an error, whole or not at all.
         """
         return self._engine.workspace()
+
+    def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
+        """Delete a unit's exposures and events; how many of each table.
+
+        Tables that were kept of them are forgotten by who calls this.
+        """
+        return self._engine.delete_unit(unit)
+
+    def delete_rejected(self, places: Sequence[str], items: Sequence[str]) -> int:
+        """Delete the refused items of some places whose text is exactly one of these; how many."""
+        return self._engine.delete_rejected(places, items) if items else 0
+
+    def delete_old(self, old: Old, most: int) -> int:
+        """Delete some of what is old, in a step that holds no commit up; how many, 0 when none is left."""
+        return self._engine.delete_old(old, most) if old.before else 0
+
+    def copy_to(self, directory: Path) -> Path | None:
+        """Copy everything, as it is at one moment, into a file; None where the engine has its own tools."""
+        return self._engine.copy_to(directory)
 
     def healthy(self) -> bool:
         """Whether it can take batches: the writer runs and no commit failed in the last seconds."""

@@ -1,8 +1,9 @@
 """Exposures and events in ClickHouse, written by any number of processes, read through Ibis."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
@@ -10,16 +11,19 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.clickhouse import deletions
 from equipoise_service.events.stores.clickhouse.commits import commit
 from equipoise_service.events.stores.clickhouse.schema import upgrade
 from equipoise_service.events.stores.clickhouse.workspace import ClickhouseWorkspace
+from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStoreError
 
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
 
 # Times are without a zone, and mean UTC, whatever zone the server is in.
-SETTINGS = {"session_timezone": "UTC"}
+# A readout of thirty metrics is one query with more steps than the server optimises by default.
+SETTINGS = {"session_timezone": "UTC", "query_plan_max_optimizations_to_apply": 1_000_000}
 _WRITE_SECONDS = 30
 _READ_SECONDS = 3600
 
@@ -68,6 +72,25 @@ class ClickhouseEngine:
                 workspace.finish()
             finally:
                 workspace.clean()
+
+    def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
+        """Delete a unit's rows."""
+        with closing(self._connect(_READ_SECONDS)) as client:
+            return deletions.delete_unit(client, unit)
+
+    def delete_rejected(self, places: Sequence[str], items: Sequence[str]) -> int:
+        """Delete the refused items of exactly these texts."""
+        with closing(self._connect(_READ_SECONDS)) as client:
+            return deletions.delete_rejected(client, places, items)
+
+    def delete_old(self, old: Old, most: int) -> int:  # noqa: ARG002 - the server takes its own steps
+        """Delete what is old."""
+        with closing(self._connect(_READ_SECONDS)) as client:
+            return deletions.delete_old(client, old)
+
+    def copy_to(self, directory: Path) -> Path | None:  # noqa: ARG002 - as the protocol has it
+        """Nothing: ClickHouse has tools for that."""
+        return None
 
     def close(self) -> None:
         """Close the client."""

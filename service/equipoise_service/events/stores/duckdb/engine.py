@@ -1,8 +1,8 @@
 """Exposures and events in one DuckDB file, written by one thread, read through Ibis."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.deletions import Old, StoredUnit
+from equipoise_service.events.stores.duckdb import deletions
 from equipoise_service.events.stores.duckdb.commits import commit
-from equipoise_service.events.stores.duckdb.file import DuckdbFile
+from equipoise_service.events.stores.duckdb.file import DuckdbFile, copy
 from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
 from equipoise_service.settings import Settings
 
@@ -91,6 +93,28 @@ class DuckdbEngine:
             cursor.commit()
         finally:
             cursor.close()
+
+    def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
+        """Delete a unit's rows."""
+        with closing(self._file.connection.cursor()) as cursor:
+            return deletions.delete_unit(cursor, unit)
+
+    def delete_rejected(self, places: Sequence[str], items: Sequence[str]) -> int:
+        """Delete the refused items of exactly these texts."""
+        with closing(self._file.connection.cursor()) as cursor:
+            return deletions.delete_rejected(cursor, places, items)
+
+    def delete_old(self, old: Old, most: int) -> int:
+        """Delete some of what is old."""
+        with closing(self._file.connection.cursor()) as cursor:
+            return deletions.delete_old(cursor, old, most)
+
+    def copy_to(self, directory: Path) -> Path | None:
+        """Copy the tables as they are at one moment into a new file; commits go on meanwhile."""
+        path = directory / self._file.path.name
+        with closing(self._file.connection.cursor()) as cursor:
+            copy(cursor, path)
+        return path
 
     def close(self) -> None:
         """Move the write-ahead log into the file and let go of it."""

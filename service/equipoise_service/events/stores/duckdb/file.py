@@ -2,6 +2,7 @@
 
 import re
 import threading
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,6 +124,22 @@ class DuckdbFile:
             connection.close()
             raise
         return connection
+
+
+def copy(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write the tables as they are at one moment into a file that is not there yet.
+
+    It holds what the tables hold and nothing else: no byte of what was deleted.
+    """
+    (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    copied = f"copy_{uuid.uuid4().hex}"
+    quoted = str(path).replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS {copied}")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{name}" TO {copied}')
+    finally:
+        # Closes the file, with everything in it.
+        connection.execute(f"DETACH {copied}")
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,7 +14,8 @@ from psycopg.pq import TransactionStatus
 
 from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.columns import Offer, events_offer, exposures_offer
-from equipoise_service.events.stores.postgres import commits, partitions
+from equipoise_service.events.stores.deletions import Old, StoredUnit
+from equipoise_service.events.stores.postgres import commits, deletions, partitions
 from equipoise_service.events.stores.postgres.partitions import Partition
 from equipoise_service.events.stores.postgres.schema import SCHEMA, upgrade
 from equipoise_service.events.stores.postgres.workspace import PostgresWorkspace
@@ -114,6 +116,32 @@ class PostgresEngine:
             finally:
                 with suppress(psycopg.Error):
                     connection.rollback()
+
+    def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
+        """Delete a unit's rows."""
+        with self._deleting() as connection:
+            return deletions.delete_unit(connection, unit)
+
+    def delete_rejected(self, places: Sequence[str], items: Sequence[str]) -> int:
+        """Delete the refused items of exactly these texts."""
+        with self._deleting() as connection:
+            return deletions.delete_rejected(connection, places, items)
+
+    def delete_old(self, old: Old, most: int) -> int:
+        """Delete some of what is old: a partition where nothing in it stays, else so many rows."""
+        with self._deleting() as connection:
+            return deletions.delete_old(connection, old, most)
+
+    def copy_to(self, directory: Path) -> Path | None:  # noqa: ARG002 - as the protocol has it
+        """Nothing: PostgreSQL has tools for that."""
+        return None
+
+    @contextmanager
+    def _deleting(self) -> Iterator[Connection]:
+        with self._connect() as connection:
+            _set(connection, statement_timeout=_READ_TIMEOUT, TimeZone="UTC")
+            connection.commit()
+            yield connection
 
     def close(self) -> None:
         """Close the connection."""
