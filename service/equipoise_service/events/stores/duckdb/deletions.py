@@ -1,4 +1,4 @@
-"""Deleting from the DuckDB file. Rows leave their table at once, their bytes the file when it is rewritten."""
+"""Deleting from the DuckDB file. Rows leave a table at once, their bytes the file when it is rewritten."""
 
 from collections.abc import Sequence
 from typing import Any
