@@ -8,11 +8,13 @@ from clickhouse_connect.driver.client import Client
 from pyspark.sql import SparkSession
 from tests.engines.spark import cluster
 
+from equipoise_service.events.stores.clickhouse.engine import SETTINGS
+
 
 @pytest.fixture
 def clickhouse() -> Iterator[Client]:
     """ClickHouse's engine in this process, through the client that talks to a server otherwise."""
-    client = clickhouse_connect.get_client(interface="chdb")
+    client = clickhouse_connect.get_client(interface="chdb", settings=SETTINGS)
     yield client
     client.close()
 

@@ -1,6 +1,7 @@
 """One data set, every kind of metric, on the real engines: the numbers that exact arithmetic gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,24 @@ from pyspark.sql import SparkSession
 from tests.service.analysis.metric_reference import PLACE, assert_same, reference
 from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, crowd, named, tables
 
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.plans.documents import PlannedMetric
 
 # py4j leaves its sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # pyspark 4.0 calls pandas as it was before version 3.
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
+]
 
 FACTS = crowd(7)
+FEW: list[dict[str, Any]] = [
+    {"type": "mean", "pre_period_days": 2},
+    {"type": "proportion", "window_hours": 24},
+    {"type": "quantile", "quantile": 0.5, "level": "event"},
+    {"type": "funnel", "steps": [{"event": "see"}]},
+]
 
 
 @pytest.fixture
@@ -86,3 +97,50 @@ def test_every_metric(engine: str, request: pytest.FixtureRequest) -> None:
     statistics = analyse_store(backend, asked)
     for definition in definitions:
         assert_same(statistics, definition, reference(definition, *FACTS, AS_OF))
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_segments_bots_and_identity(engine: str, request: pytest.FixtureRequest) -> None:
+    backend = request.getfixturevalue(f"on_{engine}")
+    definitions = [named(each, i) for i, each in enumerate(FEW)]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    asked = StoreRequest(
+        PLACE,
+        "exp",
+        2,
+        "user",
+        measures,
+        AS_OF.replace(tzinfo=UTC),
+        segments=(Segment("country", "see", "country"), Segment("new", "buy", "new")),
+        segment_values=2,
+        bots=Bots(most_events=4),
+        identity=Identity("device", "user", "see", "country"),
+    )
+    statistics = analyse_store(backend, asked)
+    expected = analyse_store(request.getfixturevalue("on_duckdb"), asked)
+    assert (statistics.joined, statistics.bots) == (expected.joined, expected.bots)
+    assert_equal(statistics.arms, expected.arms)
+    for key, parts in expected.segments.items():
+        found = {part.label: part for part in statistics.segments[key]}
+        assert found.keys() == {part.label for part in parts}
+        for part in parts:
+            assert found[part.label].crossovers == part.crossovers
+            assert_equal(found[part.label].arms, part.arms)
+
+
+def assert_equal(found: Any, expected: Any) -> None:
+    """Statistics agree to 1e-9."""
+    if isinstance(expected, Mapping):
+        assert found.keys() == expected.keys()
+        for key in expected:
+            assert_equal(found[key], expected[key])
+    elif is_dataclass(expected):
+        assert type(found) is type(expected)
+        for each in fields(expected):
+            assert_equal(getattr(found, each.name), getattr(expected, each.name))
+    elif isinstance(expected, tuple):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_equal(one, other)
+    else:
+        assert found == (pytest.approx(expected, rel=1e-9, abs=1e-9) if expected is not None else None)

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.arms import arm_statistics, reduce_to_arms
+from equipoise_service.analysis.arms import arm_statistics
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import with_segments
-from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.analysis.units import bots, first_exposures, one_variant
 from equipoise_service.analysis.value_columns import value_column
 from equipoise_service.metrics.measures import Measure
@@ -35,21 +34,6 @@ def analysed_units(exposures: ir.Table, events: ir.Table, request: StoreRequest)
     if request.bots is not None:
         units = units.anti_join(bots(events, request), "unit")
     return with_segments(units, events, request)
-
-
-def store_statistics(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
-    """The statistics of one revision of an experiment.
-
-    Args:
-        units: What `analysed_units` gives.
-        events: Columns place, unit_type, unit, name, value, properties, time.
-        request: Which experiment, and what is measured.
-
-    Returns:
-        What `arms.arm_statistics` returns.
-    """
-    measured = any(measure.is_aggregate or measure.is_funnel for measure in request.measures)
-    return reduce_to_arms(units, unit_values(units, events, request) if measured else None, request)
 
 
 def row_statistics(rows: ir.Table, measures: Sequence[Measure]) -> ir.Table:

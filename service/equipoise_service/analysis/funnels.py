@@ -66,7 +66,7 @@ def _reached(facts: Facts, index: int, measure: Measure) -> ir.Table:
         table = table.mutate(**{f"reached{i}": moment.min().over(ibis.window(group_by=table.unit))})
     return table.group_by("unit").agg(
         **{
-            name: ibis.ifelse(table[f"reached{i}"].notnull(), 1.0, 0.0).max()
+            name: ibis.ifelse(table[f"reached{i}"].notnull(), 1, 0).max().cast("float64")
             for i, name in enumerate(value_columns(index, measure))
         }
     )

@@ -14,10 +14,21 @@ _LARGEST_NUMBER = 1e15
 
 
 def with_segments(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
-    """Adds the columns of the segments to units.
+    """Adds the columns of the segments to units: what `labelled` gives, but for what is seldom.
+
+    Args:
+        units: Columns unit and first_time.
+        events: Columns place, unit_type, unit, name, properties, time.
+        request: Its segments.
+    """
+    return most_frequent(labelled(units, events, request), request)
+
+
+def labelled(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Adds the label of each segment to units.
 
     A unit has the value of its latest event of the segment's at or before its first exposure that has one;
-    with different values at that moment it has none. Beside the most frequent values the others are one.
+    with different values at that moment it has none.
 
     Args:
         units: Columns unit and first_time.
@@ -32,12 +43,21 @@ def with_segments(units: ir.Table, events: ir.Table, request: StoreRequest) -> i
     columns = segment_columns(request)
     found = _last_values(units, events, request).rename(segment_unit="unit")
     joined = units.left_join(found, units.unit == found.segment_unit)
-    labelled = joined.select(
+    return joined.select(
         *units.columns, **{column: ibis.coalesce(joined[column], NO_VALUE) for column in columns}
     )
-    for column in columns:
-        labelled = _most_frequent(labelled, column, request.segment_values)
-    return labelled
+
+
+def most_frequent(units: ir.Table, request: StoreRequest) -> ir.Table:
+    """Keeps the most frequent values of each segment; the others are one, `OTHER`.
+
+    Args:
+        units: One row a unit, with the labels of `labelled`.
+        request: Its segments, and how many values of one are kept.
+    """
+    for column in segment_columns(request):
+        units = _most_frequent(units, column, request.segment_values)
+    return units
 
 
 def segment_value(label: str) -> str | None:
@@ -89,10 +109,10 @@ def _last_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir
             for column, segment in zip(columns, request.segments, strict=True)
         },
     )
-    met = wanted.join(
-        units.select("unit", "first_time"),
-        [wanted.unit == units.unit, wanted.time <= units.first_time],
-    ).select("unit", "time", *columns)
+    shown = units.select("unit", "first_time")
+    met = wanted.join(shown, [wanted.unit == shown.unit, wanted.time <= shown.first_time]).select(
+        "unit", "time", *columns
+    )
     met = met.filter(any_of([met[column].notnull() for column in columns]))
     timed = met.mutate(
         **{

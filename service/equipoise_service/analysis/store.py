@@ -1,17 +1,18 @@
 """Analyses of the event store, or of tables like it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import ibis.expr.types as ir
 
 from equipoise_service.analysis import expression, quantiles
+from equipoise_service.analysis.arms import reduce_to_arms
 from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Joined, Statistics, read_arms, read_cuts, read_segments
 from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.analysis.units import bots, exposures_of, first_exposures, named_units
-from equipoise_service.metrics.schemas import Level
 from equipoise_stats import ArmQuantile
 
 
@@ -40,34 +41,56 @@ def analyse_tables(backend: Any, exposures: ir.Table, events: ir.Table, request:
         joined = Joined(**_rows(backend, joined_counts(exposures, events, request))[0])
         exposures, events = joined_facts(exposures, events, request)
     units = expression.analysed_units(exposures, events, request)
-    rows = _rows(backend, expression.store_statistics(units, events, request))
-    found = quantiles_of(backend, units, events, request)
-    arms, crossovers = read_arms(rows, request.measures, found)
-    return Statistics(
-        arms,
-        crossovers,
-        newest[0]["watermark"],
-        cuts=read_cuts(rows, request.measures),
-        segments=read_segments(rows, request, found),
-        overridden=_overridden(backend, exposures, request),
+    measured = any(measure.is_aggregate or measure.is_funnel for measure in request.measures)
+    values = unit_values(units, events, request) if measured else None
+    return replace(
+        statistics_of(backend, units, values, events, request),
+        watermark=newest[0]["watermark"],
+        overridden=overridden_units(backend, exposures, request),
         bots=_bots(backend, exposures, events, request),
         joined=joined,
     )
 
 
-def quantiles_of(
-    backend: Any, units: ir.Table, events: ir.Table, request: StoreRequest
-) -> Mapping[quantiles.Cell, ArmQuantile]:
-    """Finds the quantiles that a request asks for, in two passes over the values.
+def statistics_of(
+    backend: Any, units: ir.Table, values: ir.Table | None, events: ir.Table, request: StoreRequest
+) -> Statistics:
+    """Computes the statistics that units and their values give.
 
     Args:
         backend: The Ibis backend that the tables belong to.
         units: What `expression.analysed_units` gives.
+        values: What `unit_values.unit_values` gives; None where no metric has any.
         events: Columns place, unit_type, unit, name, value, properties, time.
         request: What is measured.
+
+    Returns:
+        The statistics, without what only exposures tell: the watermark and who was left out.
     """
-    of_units = any(measure.level is Level.UNIT for measure in request.measures)
-    values = unit_values(units, events, request) if of_units else None
+    rows = _rows(backend, reduce_to_arms(units, values, request))
+    found = _quantiles(backend, units, values, events, request)
+    arms, crossovers = read_arms(rows, request.measures, found)
+    return Statistics(
+        arms,
+        crossovers,
+        None,
+        cuts=read_cuts(rows, request.measures),
+        segments=read_segments(rows, request, found),
+    )
+
+
+def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest) -> int:
+    """How many units were exposed that are left out because people chose their variant."""
+    if not request.left_out:
+        return 0
+    left_out = exposures_of(exposures, request).semi_join(named_units(request), "unit")
+    return int(_rows(backend, left_out.agg(units=left_out.unit.nunique()))[0]["units"])
+
+
+def _quantiles(
+    backend: Any, units: ir.Table, values: ir.Table | None, events: ir.Table, request: StoreRequest
+) -> Mapping[quantiles.Cell, ArmQuantile]:
+    """The quantiles that are asked for, found in two passes over the values."""
     found: dict[quantiles.Cell, ArmQuantile] = {}
     for rows in (
         None if values is None else quantiles.unit_rows(units, values, request),
@@ -81,13 +104,6 @@ def quantiles_of(
             at = _rows(backend, quantiles.values_at(rows, request, ranks))
             found |= quantiles.read_values(at, counted)
     return found
-
-
-def _overridden(backend: Any, exposures: ir.Table, request: StoreRequest) -> int:
-    if not request.left_out:
-        return 0
-    left_out = exposures_of(exposures, request).semi_join(named_units(request), "unit")
-    return int(_rows(backend, left_out.agg(units=left_out.unit.nunique()))[0]["units"])
 
 
 def _bots(backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest) -> int | None:

@@ -71,7 +71,8 @@ def _aggregate(facts: Facts, table: ir.Table, name: str, asked: Ingredient) -> i
         kinds = [table[column].nunique(where=counted) for column in distinct_columns(asked.distinct)]
         return reduce(operator.add, kinds).cast("float64")
     if asked.aggregation is None:
-        return ibis.ifelse(counted, 1.0, 0.0).max()
+        # Whole numbers first: to DuckDB 1.0 is a decimal.
+        return ibis.ifelse(counted, 1, 0).max().cast("float64")
     if asked.aggregation is Aggregation.COUNT:
         return counted.sum().cast("float64")
     value = table.value
