@@ -96,7 +96,7 @@ def _statistics(readout: Readout) -> Statistics:
 
 
 def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:
-    """What a look spent follows from the fractions of the looks up to it, and the last ones from the units."""
+    """What a look spent follows from the fractions up to it, and the last fractions from the units."""
     lead = leading_metric(readout.plan) or ""
     for i, look in enumerate(readout.looks):
         fractions = fractions_of(readout.looks[: i + 1], lead)
