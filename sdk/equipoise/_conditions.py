@@ -95,7 +95,7 @@ class Compiled:
             return self._segment(key, above)
         if "not" in condition:
             holds, size, depth = self._compile(condition["not"], f"{place}.not", above)
-            return _negation(holds), size, depth
+            return negation(holds), size, depth
         kind = "all" if "all" in condition else "any"
         parts = [
             self._compile(each, f"{place}.{kind}[{index}]", above)
@@ -106,15 +106,15 @@ class Compiled:
             raise ConfigurationError(
                 place, f"the condition comes to more than {MAX_SIZE:,} single conditions"
             )
-        combine = _all if kind == "all" else _any
+        combine = conjunction if kind == "all" else disjunction
         return combine([part[0] for part in parts]), size, max((part[2] for part in parts), default=0)
 
 
-def _negation(holds: Holds) -> Holds:
+def negation(holds: Holds) -> Holds:
     return lambda unit, attributes: not holds(unit, attributes)
 
 
-def _all(parts: list[Holds]) -> Holds:
+def conjunction(parts: list[Holds]) -> Holds:
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:
@@ -130,7 +130,7 @@ def _all(parts: list[Holds]) -> Holds:
     return every
 
 
-def _any(parts: list[Holds]) -> Holds:
+def disjunction(parts: list[Holds]) -> Holds:
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:

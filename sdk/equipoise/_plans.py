@@ -6,14 +6,16 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from equipoise import _operators, _rules
-from equipoise._conditions import Compiled
-from equipoise._definitions import Experiment, Flag, Holdout
+from equipoise._definitions import Condition, Experiment, Flag, Holdout
 from equipoise._operators import Holds
 from equipoise._rules import Match, Served
 from equipoise.assignment import Assignment, Reason
 
 Plan = Callable[[str, Any], Served]
 """What a unit with these attributes gets from a flag. It raises for a unit that is unusable, nothing else."""
+
+CompileAudience = Callable[[Condition, str], Holds]
+"""Returns the function of a rule's audience, from it and its place in the document."""
 
 encode: Final = str.encode
 number: Final = int.from_bytes
@@ -43,7 +45,7 @@ def compile_flags(
     flags: Mapping[str, Flag],
     experiments: Mapping[str, Experiment],
     holdouts: Mapping[str, Holdout],
-    segments: Compiled,
+    compile_audience: CompileAudience,
 ) -> tuple[Mapping[str, Plan], Mapping[str, OneDraw]]:
     """Return the plans, and the draws of flags that are no more than one.
 
@@ -56,7 +58,7 @@ def compile_flags(
     plans: dict[str, Plan] = {}
     draws: dict[str, OneDraw] = {}
     for flag in _prerequisites_first(flags):
-        plans[flag.key] = _plan(flag, experiments, holdouts, segments, plans, draws)
+        plans[flag.key] = _plan(flag, experiments, holdouts, compile_audience, plans, draws)
     objects = {flag.key: _copying(plans[flag.key]) for flag in flags.values() if flag.type == "object"}
     return plans | objects, draws
 
@@ -80,7 +82,7 @@ def _plan(
     flag: Flag,
     experiments: Mapping[str, Experiment],
     holdouts: Mapping[str, Holdout],
-    segments: Compiled,
+    compile_audience: CompileAudience,
     plans: Mapping[str, Plan],
     draws: dict[str, OneDraw],
 ) -> Plan:
@@ -91,7 +93,7 @@ def _plan(
         (
             None
             if rule.audience is None
-            else segments.compile(rule.audience, f"flags.{flag.key}.rules[{index}].audience"),
+            else compile_audience(rule.audience, f"flags.{flag.key}.rules[{index}].audience"),
             rule,
         )
         for index, rule in enumerate(flag.rules)

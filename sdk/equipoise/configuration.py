@@ -88,7 +88,7 @@ class Configuration:
         experiments: Mapping[str, Experiment],
     ) -> None:
         _references.check(flags, experiments, holdouts)
-        plans, draws = compile_flags(flags, experiments, holdouts, Compiled(segments))
+        plans, draws = compile_flags(flags, experiments, holdouts, Compiled(segments).compile)
         for name, value in (
             ("project", project),
             ("environment", environment),

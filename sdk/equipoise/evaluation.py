@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import repeat
+from operator import length_hint
 from typing import Any
 
 from equipoise.assignment import Assignment, Reason
@@ -47,7 +48,7 @@ def assign_many(
     flag_key: str,
     units: Iterable[str],
     default: Any = None,
-    attributes: Iterable[Mapping[str, Any] | None] | None = None,
+    attributes: Mapping[str, Any] | Iterable[Mapping[str, Any] | None] | None = None,
 ) -> list[Assignment[Any]]:
     """Return what each of many units gets from the flag `flag_key`, in their order: `evaluate`, in bulk.
 
@@ -59,7 +60,8 @@ def assign_many(
         flag_key: as for `evaluate`.
         units: the units' ids.
         default: as for `evaluate`.
-        attributes: those of each unit, in the order of the units; None where there are none.
+        attributes: those that all units share (a condition on them is asked once, not once a unit); or those
+            of each unit, in the order of the units; None where there are none.
 
     Raises:
         ValueError: there are more units than attributes, or fewer.
@@ -79,11 +81,19 @@ def assign_many(
         >>> sum(assignment.variant == "new" for assignment in assignments)
         2518
     """
-    pairs = zip(units, repeat(None)) if attributes is None else zip(units, attributes, strict=True)
+    pairs: Iterable[tuple[str, Mapping[str, Any] | None]]
+    if attributes is None or isinstance(attributes, Mapping):
+        shared, pairs = attributes, zip(units, repeat(attributes))
+    else:
+        shared, pairs = None, zip(units, attributes, strict=True)
     try:
         plan = configuration.plans[flag_key]
     except (KeyError, TypeError):  # TypeError: a key that cannot be hashed
         return [unanswerable(flag_key, default) for _ in pairs]
+    if shared and length_hint(units, 2) > 1:
+        from equipoise import _shared  # here, so that `import equipoise` stays light
+
+        plan = _shared.plan(configuration, flag_key, shared)
     assignments = []
     for unit, its_attributes in pairs:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sdk.documents import documents, json_attributes
 from tests.vectors import generate_evaluation, specification
 
 from equipoise import BUCKETS, Assignment, Reason, _plans, assign_many, bucket, bucketing, evaluate, explain
@@ -220,6 +221,47 @@ def test_many_get_what_each_gets(flag: Any) -> None:
     assert assign_many(CONFIGURATION, flag, units, 5) == [
         evaluate(CONFIGURATION, flag, unit, 5) for unit in units
     ]
+
+
+@given(configuration=documents().map(parse), attributes=json_attributes())
+def test_many_units_with_the_same_attributes_get_what_each_gets(
+    configuration: Configuration, attributes: dict[str, Any]
+) -> None:
+    units = [*(f"user-{n}" for n in range(12)), "", "DE", "x"]
+    for flag in configuration.flags:
+        assert assign_many(configuration, flag, units, 5, attributes) == [
+            evaluate(configuration, flag, unit, 5, attributes) for unit in units
+        ]
+
+
+def test_attributes_that_many_units_share_are_looked_at_once() -> None:
+    class Counted(dict[str, Any]):
+        looks = 0
+
+        def get(self, name: str, default: Any = None) -> Any:
+            self.looks += 1
+            return super().get(name, default)
+
+    document = copy.deepcopy(VECTORS["configuration"])
+    adult = {"attribute": "age", "operator": "at_least", "value": 18}
+    short = {"attribute": "$unit", "operator": "matches", "value": "^user-..?$"}
+    german = {"attribute": "country", "operator": "equals", "value": "DE"}
+    document["segments"] |= {
+        "adults": {"condition": adult},
+        "short-adults": {"condition": {"all": [short, {"segment": "adults"}]}},
+    }
+    flag = document["flags"]["landing-page"]
+    flag["rules"] = [
+        {"variant": flag["default"], "audience": {"any": [{"not": german}, {"segment": "short-adults"}]}},
+        {"variant": flag["default"], "audience": {"all": [adult, short, german]}},
+    ]
+    configuration = parse(document)
+    units = [f"user-{n}" for n in range(300)]
+    attributes = Counted(country="DE", age=20)
+    got = assign_many(configuration, "landing-page", units, None, attributes)
+    assert got == [evaluate(configuration, "landing-page", unit, None, dict(attributes)) for unit in units]
+    assert {each.reason for each in got} == {Reason.TARGETING_MATCH, Reason.DEFAULT}
+    assert attributes.looks == 4, "two conditions on attributes in each of the two rules"
 
 
 def test_many_units_share_assignments_but_not_objects() -> None:

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from equipoise.configuration import Configuration
-from equipoise.evaluation import evaluate
+from equipoise.evaluation import assign_many
 from equipoise.explanation import explain
 from equipoise_service.accounts.principals import SECURITY, Principals, Scope
 from equipoise_service.errors import InvalidPayload, NotFound
@@ -220,23 +220,20 @@ def _units(asked: AssignmentsIn, limit: int) -> list[str]:
 def _assignments(
     configuration: Configuration, flag: str, units: Sequence[str], attributes: Mapping[str, Any]
 ) -> bytes:
+    assigned = assign_many(configuration, flag, units, attributes=attributes)
     answer = AssignmentsOut(
         flag=flag,
         version=configuration.version,
-        assignments=[_assign(configuration, flag, unit, attributes) for unit in units],
+        assignments=[
+            AssignmentOut(
+                unit=unit,
+                experiment=each.experiment,
+                variant=each.variant,
+                value=each.value,
+                reason=each.reason,
+                revision=each.revision,
+            )
+            for unit, each in zip(units, assigned, strict=True)
+        ],
     )
     return msgspec.json.encode(answer)
-
-
-def _assign(
-    configuration: Configuration, flag: str, unit: str, attributes: Mapping[str, Any]
-) -> AssignmentOut:
-    assigned = evaluate(configuration, flag, unit, attributes=attributes)
-    return AssignmentOut(
-        unit=unit,
-        experiment=assigned.experiment,
-        variant=assigned.variant,
-        value=assigned.value,
-        reason=assigned.reason,
-        revision=assigned.revision,
-    )

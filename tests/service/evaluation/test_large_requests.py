@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -81,6 +82,25 @@ def test_larger_attributes_are_refused_with_their_place(
     assert len(answer.content) < 1_000
 
 
+def test_ten_thousand_units_cost_little_more_than_one(client: TestClient, payload: Any) -> None:
+    """Forty patterns on the longest text, to be met with by as many units as one request may have."""
+    patterns = [
+        {"attribute": "text", "operator": "matches", "value": f"a.*b.*{number}$"} for number in range(40)
+    ]
+    tenth = {"attribute": "$unit", "operator": "ends_with", "value": "7"}
+    audience = {"any": [tenth, *patterns]}
+    assert client.post("/v1/experiments", json=payload(audience=audience)).status_code == 201
+    assert client.post(f"/v1/experiments/{FLAG}/start").status_code == 200
+    begun = time.process_time()
+    answer = ask(client, ASSIGNMENTS, {"text": "ab" * 2_048}, 10_000)
+    spent = time.process_time() - begun
+    assert answer.status_code == 200
+    placed = {each["unit"] for each in answer.json()["assignments"] if each["reason"] == "SPLIT"}
+    assert placed == {f"user-{number}" for number in range(10_000) if number % 10 == 7}
+    # Asked anew for each unit, the patterns took over five minutes.
+    assert spent < 10
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_service_answers_others_while_it_evaluates_a_large_request(
     flag: TestClient, route: str, monkeypatch: pytest.MonkeyPatch
@@ -95,7 +115,7 @@ def test_the_service_answers_others_while_it_evaluates_a_large_request(
 
         return evaluated
 
-    monkeypatch.setattr(endpoints, "evaluate", slow(equipoise.evaluate))
+    monkeypatch.setattr(endpoints, "assign_many", slow(equipoise.assign_many))
     monkeypatch.setattr(endpoints, "explain", slow(equipoise.explain))
     monkeypatch.setattr(answers, "evaluate", slow(equipoise.evaluate))
     attributes = {} if route == ASSIGNMENTS else {"text": "a" * 4_096}
