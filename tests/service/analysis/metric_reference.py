@@ -95,7 +95,7 @@ def aggregate(how: str, events: list[Event]) -> Fraction:
 def steps_reached(definition: dict[str, Any], events: list[Event], begin: datetime, end: datetime) -> int:
     """How many steps of a funnel one unit came through: found by trying, event after event in time."""
     steps = [definition, *definition["steps"]]
-    entered = last = None
+    entered = last = datetime.min
     for number, step in enumerate(steps):
         theirs = sorted(each.time for each in counted(step, events, begin, end))
         if number:
@@ -105,7 +105,7 @@ def steps_reached(definition: dict[str, Any], events: list[Event], begin: dateti
         if not theirs:
             return number
         last = theirs[0]
-        entered = entered or last
+        entered = entered if number else last
     return len(steps)
 
 

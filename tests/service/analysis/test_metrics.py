@@ -72,7 +72,7 @@ TYPES = {"time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "value":
 
 def tables(exposures: list[Exposure], events: list[Event]) -> dict[str, pa.Table]:
     """The event store's tables of facts."""
-    kinds = {"exposures": (Exposure, exposures), "events": (Event, events)}
+    kinds: dict[str, tuple[type, list[Any]]] = {"exposures": (Exposure, exposures), "events": (Event, events)}
     return {
         name: pa.table(
             {
