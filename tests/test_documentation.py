@@ -23,6 +23,7 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
     shown = {name.lower(): default.strip("`") for name, default in rows}
     defaults = {name: str(field.default) for name, field in Settings.model_fields.items()}
     defaults["database_url"] = defaults["event_store_url"] = defaults["cors_origins"] = "empty"
+    defaults["unit_key"] = defaults["backup_dir"] = "empty"
     defaults["access_log"] = "false"
     assert shown == defaults
 

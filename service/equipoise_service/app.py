@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
             app.state.changes = opened.changes
             app.state.configurations = opened.configurations
             app.state.principals = opened.principals
+            app.state.erased_units = opened.erased_units
             ended = asyncio.Event()
             watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds, ended))
             yield

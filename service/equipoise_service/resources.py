@@ -13,6 +13,8 @@ from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.evaluation.publication import Publisher
 from equipoise_service.events.stores.store import EventStore, open_event_store
+from equipoise_service.privacy.erased import ErasedUnits
+from equipoise_service.privacy.keeping import settle_keeping
 from equipoise_service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ class Resources:
     changes: Changes
     configurations: Configurations
     principals: Principals
+    erased_units: ErasedUnits
 
     def refresh(self) -> None:
         """Take up what changed in the metadata database."""
@@ -36,6 +39,7 @@ class Resources:
             self.configurations.refresh()
         finally:
             self.principals.refresh()
+            self.erased_units.refresh()
 
 
 @contextmanager
@@ -47,14 +51,24 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     Raises:
         EventStoreError: The event store cannot be used, or another service has it open.
         SchemaTooNew: A newer release migrated the metadata database.
+        UnitKeyChanged: The stored unit ids were hashed with another key.
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
     with open_event_store(settings) as event_store, _published(settings) as (database, publisher):
+        settle_keeping(database, event_store.has_facts, settings.unit_key)
         # Until then every other process that shares the metadata has looked for changes, too.
         delay = 2 * settings.refresh_seconds if settings.is_shared else 0.0
         changes = Changes(settings.stream_subscribers, delay)
         configurations = Configurations(database, changes)
-        resources = Resources(database, publisher, event_store, changes, configurations, Principals(database))
+        resources = Resources(
+            database,
+            publisher,
+            event_store,
+            changes,
+            configurations,
+            Principals(database),
+            ErasedUnits(database),
+        )
         database.after_commit.append(resources.refresh)
         _show_first_key(database)
         resources.refresh()

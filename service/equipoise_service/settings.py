@@ -22,7 +22,7 @@ _SOURCE_ADDRESS = re.compile(r"EQUIPOISE_SOURCE_[A-Z][A-Z0-9_]*_URL")
 # What a browser sends in the header Origin, to be compared letter by letter.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
-
+_UNIT_KEY_LENGTH = 32
 _POSTGRES = ("postgresql://", "postgresql+psycopg://")
 
 
@@ -113,6 +113,22 @@ class Settings(BaseSettings):
         0, description="Threads of the embedded event store; 0 takes one a core."
     )
 
+    unit_key: str = Field(
+        "",
+        repr=False,  # whoever has it can tell whether a unit is among those stored
+        description="Secret of at least 32 characters: unit ids are stored as keyed hashes made with it. "
+        "Empty: as they come. It cannot change while there are facts.",
+    )
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        0, description="Days that exposures and events are kept; 0 keeps them for ever."
+    )
+    rejected_retention_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        90, description="Days that refused items are kept; 0 keeps them for ever."
+    )
+    backup_dir: str = Field(
+        "", description="Directory that backups are made in. Empty: `backups` in the data directory."
+    )
+
     source_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         300.0, description="Longest time, in seconds, that reading a source for one readout or test may take."
     )
@@ -151,6 +167,13 @@ class Settings(BaseSettings):
             raise ValueError("the URL needs the name of a database: SCHEME://USER@HOST/DATABASE")
         return value
 
+    @field_validator("unit_key")
+    @classmethod
+    def _long_key(cls, value: str) -> str:
+        if value and len(value) < _UNIT_KEY_LENGTH:
+            raise ValueError(f"the key needs at least {_UNIT_KEY_LENGTH} characters, made at random")
+        return value
+
     @field_validator("cors_origins")
     @classmethod
     def _known_origins(cls, value: str) -> str:
@@ -167,6 +190,11 @@ class Settings(BaseSettings):
     def is_shared(self) -> bool:
         """Whether other processes may serve from the same metadata."""
         return self.database_url.startswith(_POSTGRES)
+
+    @property
+    def backup_path(self) -> Path:
+        """The directory that backups are made in."""
+        return Path(self.backup_dir) if self.backup_dir else self.data_dir / "backups"
 
     @property
     def event_store_path(self) -> Path:

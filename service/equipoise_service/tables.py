@@ -10,6 +10,7 @@ from equipoise_service.http.idempotency import IdempotentAnswer
 from equipoise_service.layers.models import Holding, Layer
 from equipoise_service.metrics.models import MetricUse, MetricVersion, StoredMetric
 from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
+from equipoise_service.privacy.models import Erasure, UnitKeeping
 from equipoise_service.rollouts.models import Rollout
 from equipoise_service.segments.models import Segment, SegmentIds
 from equipoise_service.sources.models import Source
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKey",
     "Change",
     "Environment",
+    "Erasure",
     "Experiment",
     "Flag",
     "FlagState",
@@ -41,4 +43,5 @@ __all__ = [
     "Source",
     "StoredMetric",
     "TakenLook",
+    "UnitKeeping",
 ]

@@ -6,8 +6,8 @@ import typer
 
 from equipoise_service.cli.analyze import analyze
 from equipoise_service.cli.audit import audit
-from equipoise_service.cli.demo import demo
 from equipoise_service.cli.definitions import apply, export
+from equipoise_service.cli.demo import demo
 from equipoise_service.cli.events import events
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
@@ -71,6 +71,7 @@ def _said(error: Exception) -> str | None:
     from equipoise_service.database import SchemaTooNew
     from equipoise_service.errors import ServiceError
     from equipoise_service.events.stores.store import EventStoreError
+    from equipoise_service.privacy.keeping import UnitKeyChanged
     from equipoise_service.settings import SettingsError
 
     if isinstance(error, DatabaseError):
@@ -81,7 +82,14 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
     if isinstance(
-        error, Failure | DriverMissing | SchemaTooNew | ServiceError | EventStoreError | SettingsError
+        error,
+        Failure
+        | DriverMissing
+        | SchemaTooNew
+        | ServiceError
+        | EventStoreError
+        | SettingsError
+        | UnitKeyChanged,
     ):
         return str(error)
     return None

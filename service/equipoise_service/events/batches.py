@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
+from equipoise_service.privacy.texts import MOST_CHARACTERS
 
 Kind = Literal["exposure", "event", "line"]
 """What an item was meant to be; a line that names neither kind is just a line."""
 
 CONFLICT = "An item of this id is stored already, with other content. Give every item an id of its own."
-MOST_ITEM_CHARACTERS = 4096
+MOST_ITEM_CHARACTERS = MOST_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)

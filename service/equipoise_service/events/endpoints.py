@@ -133,7 +133,8 @@ async def _store(request: Request, principal: Principal, share: Share) -> bytes:
     now = datetime.now(UTC)
     body = await received_body(request, share, settings.max_body_bytes)
     latest = latest_time(now, settings.event_future_seconds)
-    terms = Terms(configurations.of(principal.environment_id), now, latest)
+    erased = state.erased_units.of(principal.project_id)
+    terms = Terms(configurations.of(principal.environment_id), now, latest, erased)
     sender = Sender(principal.place, principal.public_id, settings.max_batch_items)
     is_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() == lines.MEDIA_TYPE
     read_whole, read_each = _READERS[is_lines]

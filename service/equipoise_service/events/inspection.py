@@ -15,6 +15,7 @@ from equipoise_service.events.tail import Shown, TailStream
 from equipoise_service.http.pages import Cursor, Limit, Page
 from equipoise_service.http.problems import problems
 from equipoise_service.keys import MAX_LENGTH, PATTERN
+from equipoise_service.privacy.unit_ids import unit_as_stored
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -105,4 +106,6 @@ async def tail(
     It begins with the last ten seconds, or after `Last-Event-ID`. Of very many items the newest are shown,
     and an event `skipped` says how many are not.
     """
-    return TailStream(request, principal, Shown(name, experiment, unit))
+    store: EventStore = request.app.state.event_store
+    stored = unit and unit_as_stored(unit, store.unit_key)
+    return TailStream(request, principal, Shown(name, experiment, stored))

@@ -11,7 +11,7 @@ from equipoise_service.events.batches import MOST_ITEM_CHARACTERS, Kind, Rejecte
 from equipoise_service.events.clocks import correct
 from equipoise_service.events.properties import properties_text
 from equipoise_service.events.refusals import Refusal
-from equipoise_service.events.rules import Terms, events_refusal, exposures_refusal
+from equipoise_service.events.rules import ERASED, Terms, events_refusal, exposures_refusal
 from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.http import payloads
 
@@ -87,7 +87,7 @@ class Judged:
                 self.exposure_positions.append(position)
                 return
             item = found
-        self.refused_exposures[position] = _rejected("exposure", raw, pointer, item)
+        self.refused_exposures[position] = self._rejected("exposure", raw, pointer, item)
 
     def take_event(self, raw: bytes | msgspec.Raw, position: int, pointer: str) -> None:
         """Judge an event; the arguments are those of `take_exposure`."""
@@ -101,24 +101,25 @@ class Judged:
                 self.event_positions.append(position)
                 return
             item = text
-        self.refused_events[position] = _rejected("event", raw, pointer, item)
+        self.refused_events[position] = self._rejected("event", raw, pointer, item)
 
     def refuse_line(self, raw: bytes, position: int, pointer: str, refusal: Refusal) -> None:
         """Refuse a line that is neither an exposure nor an event."""
-        self.refused_lines[position] = _rejected("line", raw, pointer, refusal)
+        self.refused_lines[position] = self._rejected("line", raw, pointer, refusal)
 
     def rejections(self) -> Sequence[Rejected]:
         """Everything that is refused."""
         refused = (self.refused_exposures, self.refused_events, self.refused_lines)
         return [each for some in refused for each in some.values()]
 
-
-def _rejected(kind: Kind, raw: bytes | msgspec.Raw, pointer: str, refusal: Refusal) -> Rejected:
-    """What is kept of an item that is not stored; every text of it can be stored anywhere."""
-    # No character takes more than four bytes.
-    content = bytes(memoryview(raw)[: 4 * MOST_ITEM_CHARACTERS])
-    text = content.decode(errors="replace").replace("\0", "\ufffd")[:MOST_ITEM_CHARACTERS]
-    return Rejected(kind, _readable_id(raw), pointer + refusal.field, refusal.reason, text)
+    def _rejected(self, kind: Kind, raw: bytes | msgspec.Raw, pointer: str, refusal: Refusal) -> Rejected:
+        """What is kept of an item that is not stored; every text of it can be stored anywhere."""
+        # No character takes more than four bytes.
+        content = bytes(memoryview(raw)[: 4 * MOST_ITEM_CHARACTERS])
+        text = content.decode(errors="replace").replace("\0", "\ufffd")[:MOST_ITEM_CHARACTERS]
+        if refusal is ERASED or self.terms.erased.named_in(text):
+            text = ""
+        return Rejected(kind, _readable_id(raw), pointer + refusal.field, refusal.reason, text)
 
 
 def decoded(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | Refusal:

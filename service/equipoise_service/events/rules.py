@@ -15,11 +15,15 @@ from equipoise_service import keys
 from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.refusals import Refusal
 from equipoise_service.events.schemas import EventIn, ExposureIn
-from equipoise_service.events.units import settle, units_refusal
+from equipoise_service.events.units import settle, units_of, units_refusal
+from equipoise_service.privacy.erased import NOBODY, Erased
 
 _NOT_A_KEY = "must be lower-case letters, digits, '.', '_' and '-'"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = re.compile(keys.PATTERN)
+
+ERASED = Refusal("/unit", "was erased after this happened; what happens from then on is stored again")
+"""Of an item that is refused for this reason, nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,13 @@ class Terms:
         configuration: The environment's present configuration.
         received_at: When their batch came.
         latest: The latest time that an item may have.
+        erased: The units of the project that were erased.
     """
 
     configuration: Configuration
     received_at: datetime
     latest: datetime
+    erased: Erased = NOBODY
 
 
 def latest_time(now: datetime, future_seconds: float) -> datetime:
@@ -83,7 +89,18 @@ def _common_refusal(items: Sequence[ExposureIn] | Sequence[EventIn], terms: Term
         units_refusal(items)
         or _text_refusal("/unit", (each.unit for each in items))
         or _text_refusal("/units", (unit for units in several for unit in units.values()))
+        or _erased_refusal(items, min(times), terms.erased)
     )
+
+
+def _erased_refusal(
+    items: Sequence[ExposureIn] | Sequence[EventIn], earliest: datetime, erased: Erased
+) -> Refusal | None:
+    # Hardly ever there is something so old: most batches are not looked at item by item.
+    if erased.until is None or earliest > erased.until:
+        return None
+    late = (erased.is_late(kind, unit, each.time) for each in items for kind, unit in units_of(each))
+    return ERASED if any(late) else None
 
 
 def _text_refusal(field: str, texts: Iterable[str]) -> Refusal | None:

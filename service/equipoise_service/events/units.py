@@ -29,7 +29,7 @@ def settle(exposures: Sequence[ExposureIn], configuration: Configuration) -> Ref
         experiment = configuration.experiments.get(each.experiment)
         if each.units is None or experiment is None:
             continue
-        units = dict(_units(each))
+        units = dict(units_of(each))
         if experiment.unit_type not in units:
             return Refusal(
                 "/units", f"the experiment randomises {experiment.unit_type!r}: name that unit, too"
@@ -57,7 +57,7 @@ def spread(
     texts: list[str | None] = []
     heads: list[int] = []
     for event, text in zip(events, properties, strict=True):
-        units = sorted(_units(event))
+        units = sorted(units_of(event))
         heads += [len(rows)] * len(units)
         texts += [text] * len(units)
         rows += [
@@ -67,7 +67,7 @@ def spread(
     return rows, texts, heads
 
 
-def _units(item: ExposureIn | EventIn) -> Iterator[tuple[str, str]]:
+def units_of(item: ExposureIn | EventIn) -> Iterator[tuple[str, str]]:
     """The units that an item names, by unit type, each once."""
     units = item.units or {}
     yield from units.items()

@@ -15,7 +15,9 @@ from equipoise_service.recomputation.service import audit_experiment
 router = APIRouter(prefix="/v1/experiments", tags=["readouts"], responses=problems(503))
 
 
-@router.get("/{key}/audit", summary="Recompute every logged variant", responses=problems(401, 403, 404, 422))
+@router.get(
+    "/{key}/audit", summary="Recompute every logged variant", responses=problems(401, 403, 404, 409, 422)
+)
 async def read_audit(
     key: Annotated[str, Path(max_length=MAX_LENGTH, description="The experiment's key.")],
     request: Request,

@@ -5,6 +5,7 @@ from typing import Any
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.database import Database
+from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
 from equipoise_service.recomputation.audit import Audit, Logged, Randomisation, audit, logged_variants
@@ -24,7 +25,14 @@ def audit_experiment(database: Database, store: EventStore, principal: Principal
 
     Raises:
         NotFound: There is no such experiment.
+        Conflict: The store holds keyed hashes of unit ids, from which no variant can be computed.
     """
+    if store.unit_key:
+        raise Conflict(
+            "Unit ids are stored as keyed hashes here, and a variant is computed from the id itself. Audit "
+            "where the ids are: `equipoise sql` prints the query that recomputes assignments.",
+            type="unit-ids-hashed",
+        )
     with database.read() as session:
         experiment = service.find(session, principal, key)
         run = repository.run_of(session, experiment.id or 0, principal.environment_id)

@@ -352,7 +352,7 @@ def test_a_month_of_which_nothing_stays_goes_as_a_whole(postgres_url: str) -> No
         assert execute(postgres_url, names) == [("events_202502",)]
         assert [row["time"].month for row in rows(store, "events")] == [2]
         with store.ibis() as backend:
-            backend.table("events").count().execute()
+            backend.table("events").count().to_pyarrow()
             # Who reads keeps it from being dropped, not its rows from being deleted.
             assert store.delete_old(Old("events", {"default/a": datetime(2025, 3, 1)}), 100) == 1
         assert execute(postgres_url, names) == [("events_202502",)]

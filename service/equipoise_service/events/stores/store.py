@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from equipoise_service.events.batches import Batch, Receipt
-from equipoise_service.events.stores.deletions import Old, StoredUnit
+from equipoise_service.events.stores.deletions import FACTS, Old, StoredUnit
+from equipoise_service.events.stores.hashing import hashed
 from equipoise_service.events.stores.workspace import Workspace
 from equipoise_service.events.writer import Writer
 from equipoise_service.settings import Settings
@@ -79,6 +80,7 @@ class EventStore:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
+        self._unit_key = settings.unit_key
         self._writer = Writer(
             engine.commit,
             engine.between_commits,
@@ -110,7 +112,12 @@ class EventStore:
         """
         if not batch.exposures and not batch.events and not batch.rejected and batch.dropped is None:
             return Receipt()
-        return await self._writer.submit(batch)
+        return await self._writer.submit(hashed(batch, self._unit_key) if self._unit_key else batch)
+
+    @property
+    def unit_key(self) -> str:
+        """What unit ids are hashed with before they are stored; empty where they are stored as they come."""
+        return self._unit_key
 
     def ibis(self) -> "AbstractContextManager[SQLBackend]":
         """Read the tables `exposures`, `events`, `dropped`, `rejected` and `intake` through Ibis.
@@ -145,6 +152,12 @@ class EventStore:
     def copy_to(self, directory: Path) -> Path | None:
         """Copy everything, as it is at one moment, into a file; None where the engine has its own tools."""
         return self._engine.copy_to(directory)
+
+    def has_facts(self) -> bool:
+        """Whether it holds any exposure or event."""
+        with self.ibis() as backend:
+            found = (backend.table(name).limit(1).count().to_pyarrow().as_py() for name in FACTS)
+            return any(found)
 
     def healthy(self) -> bool:
         """Whether it can take batches: the writer runs and no commit failed in the last seconds."""
