@@ -142,5 +142,7 @@ def assert_equal(found: Any, expected: Any) -> None:
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
             assert_equal(one, other)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
     else:
-        assert found == (pytest.approx(expected, rel=1e-9, abs=1e-9) if expected is not None else None)
+        assert found == expected
