@@ -1,7 +1,8 @@
 """Reading flags: the fast path, and the exposures that go with it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
 from equipoise import _sticking
 from equipoise.assignment import Assignment, Reason
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from equipoise._worker import Worker
     from equipoise.explanation import Explanation
     from equipoise.sticky import StickyStore
+
+_SLOW_SECONDS: Final = 0.01
+"""A sticky store that fails and took longer to do so is left alone for a while."""
+
+_REST: Final = 10
+"""How many times as long as it took to fail."""
+
+_LONGEST_REST_SECONDS: Final = 60.0
 
 Attributes = Mapping[str, Any]
 """What conditions are about: strings, numbers, booleans, or lists of them, by name."""
@@ -30,6 +39,7 @@ class Evaluator:
     _worker: "Worker | Offline"
     _snapshot: "Snapshot"
     _sticky: "StickyStore | None"
+    _sticky_rests_until: float = 0.0
 
     def assign(
         self, flag: str, unit: str, default: Any = None, attributes: Attributes | None = None
@@ -90,7 +100,7 @@ class Evaluator:
     def expose(self, assignment: Assignment[Any], unit: str, attributes: Attributes | None = None) -> None:
         """Log that the unit met its variant; for an assignment that came from `assign`.
 
-        An exposure is logged once per unit, variant and revision within an hour, as far as the latest ten
+        An exposure is logged once per unit, variant and revision within an hour, as far as the latest eight
         thousand are remembered. An assignment that no experiment made is ignored.
 
         Args:
@@ -169,9 +179,15 @@ class Evaluator:
         assignment = view.plans[flag](unit, attributes)
         if self._sticky is None or flag not in view.special:
             return assignment
+        begun = monotonic()
+        if begun < self._sticky_rests_until:
+            return assignment
         try:
             return _sticking.stick(self._sticky, view.configuration, assignment, unit, attributes)
         except Exception as error:
+            failed = monotonic()
+            if failed - begun > _SLOW_SECONDS:  # of one that is down each caller would wait for the time-out
+                self._sticky_rests_until = failed + min(_REST * (failed - begun), _LONGEST_REST_SECONDS)
             self._worker.notices.warning(
                 "sticky", "The sticky store failed; units are assigned as if there were none: %r", error
             )

@@ -22,6 +22,7 @@ Meet = Callable[["Arm", str], object]
 Generation = dict[str | None, int]
 """Units with the slot of time in which they were entered, beside a key that is no unit."""
 
+_exact: Final = str.__str__  # what is remembered is asked for its equality when another unit is looked up
 _NO_SLOT: Final = 0
 _TIDIES_A_LIFETIME: Final = 12
 
@@ -82,14 +83,17 @@ class Arm:
 
     def enter(self, unit: str) -> bool:
         """Remember the unit; return whether it was not remembered before. One of many callers gets True."""
-        exposures = self._exposures
-        with exposures.lock:
-            return self._enter((unit,)) == 1
+        unit = _exact(unit)
+        with self._exposures.lock:
+            # Looked up before: what `_enter` counts includes what a signal handler entered meanwhile.
+            new = unit not in self.recent and unit not in self._older
+            self._enter((unit,))
+            return new
 
     def settle(self) -> int:
         """Enter what is pending, with the lock held; return how many units were not remembered before."""
         pending, count = self.pending, len(self.pending)
-        units = pending[:count]
+        units = list(map(_exact, pending[:count]))
         del pending[:count]  # other threads note more meanwhile
         return self._enter(units)
 
@@ -163,6 +167,7 @@ class Exposures:
         self._arms: dict[tuple[str, str, int, str], Arm] = {}
         self._ends: deque[tuple[float, int]] = deque()  # of slots
         self._counted = 0
+        self._settling = False
 
     def arm(self, unit_type: str, experiment: str, revision: int, variant: str) -> Arm:
         """Return the arm of these, always the same one."""
@@ -173,7 +178,13 @@ class Exposures:
     def settle(self, arm: Arm) -> None:
         """Count the pending units of an arm that are new."""
         with self.lock:
-            self._counted += arm.settle()
+            if self._settling:  # a signal handler in the middle of it; the next time will do
+                return
+            self._settling = True
+            try:
+                self._counted += arm.settle()
+            finally:
+                self._settling = False
 
     def count(self) -> int:
         """Return how many exposures there were so far, where they are counted and no more."""

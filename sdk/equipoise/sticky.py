@@ -31,7 +31,10 @@ class Kept(NamedTuple):
 
 
 class StickyStore(Protocol):
-    """What a client needs of a store. Called from any thread; where it raises, the client does without it."""
+    """What a client needs of a store. Called from any thread; where it raises, the client does without it.
+
+    Of one that is slow to raise the client asks nothing more for a while, as each caller would wait.
+    """
 
     def get(self, experiment: str, unit: str) -> Kept | None:
         """Return the arm of a unit; None where none was put."""
@@ -82,7 +85,7 @@ class RedisStickyStore:
     `seconds` since it was last put or read.
 
     Args:
-        client: made by the application, with its own time limits: evaluation waits for it.
+        client: made by the application, with a short time limit and without retries: evaluation waits for it.
         prefix: what the names of all keys begin with.
         seconds: how long an arm is kept; ninety days.
     """

@@ -20,6 +20,7 @@ from equipoise import (
     _spool,
     _streaming,
     _worker,
+    identifiers,
 )
 
 EVENTS = "/v1/events"
@@ -57,6 +58,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         def now(cls, tz: tzinfo | None = None) -> Any:
             return clock.now(tz)
 
+    # What identifiers were made at another time must not hold back those of later tests.
+    monkeypatch.setattr(identifiers, "_generator", identifiers._Generator())
     monkeypatch.setattr(_backoff, "FIRST_SECONDS", 0.05)
     monkeypatch.setattr(_delivery, "datetime", Shown)
     names: dict[str, Any] = {"time_ns": clock.time_ns, "time": clock.time}

@@ -1,9 +1,13 @@
 """The memory of exposures: once, bounded, forgetting with time, one winner among threads."""
 
+import itertools
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ from tests.sdk.fake_service import FLAG, KEY, FakeService, document
 
 from equipoise import Client, _exposures
 from equipoise._exposures import Arm, Exposures
+from equipoise.testing import FakeClient
 
 
 def one_arm(exposures: Exposures) -> Arm:
@@ -168,10 +173,89 @@ def test_what_is_counted_later_is_counted_once() -> None:
             thread.join()
     finally:
         sys.setswitchinterval(switch)
-    waiting = [len(arm.pending) for arm in client._worker.exposures._arms.values()]
-    assert max(waiting) <= _exposures.MOST_PENDING + len(threads)
     assert client.counters.dropped == {"offline": len(units)}
     assert client.counters.logged == len(units)
+
+
+@contextmanager
+def interrupted(module: ModuleType, interrupt: Callable[[], object]) -> Iterator[None]:
+    """Call something before each line of a module that runs, as a signal handler may be."""
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        if event == "line":
+            interrupt()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_a_unit_that_comes_in_the_middle_of_another_hides_none() -> None:
+    exposures = Exposures(lambda *_: None, capacity=64)
+    arm = one_arm(exposures)
+    numbers = itertools.count()
+    refused = []
+
+    def enter() -> None:
+        unit = f"handler-{next(numbers)}"
+        if not arm.enter(unit):
+            refused.append(unit)
+
+    with interrupted(_exposures, enter):
+        refused += [f"user-{n}" for n in range(200) if not arm.enter(f"user-{n}")]
+    assert next(numbers) > 1_000
+    assert refused == []
+
+
+def test_a_unit_that_comes_while_others_are_counted_is_counted() -> None:
+    exposures = Exposures(None)
+    arm = one_arm(exposures)
+    numbers = itertools.count()
+
+    def meet() -> None:
+        arm.meet(f"handler-{next(numbers)}")
+        exposures.settle(arm)
+        arm.meet(f"handler-{next(numbers)}")
+
+    with interrupted(_exposures, meet):
+        for n in range(200):
+            arm.meet(f"user-{n}")
+            exposures.settle(arm)
+    assert exposures.count() == 200 + next(numbers)
+
+
+@pytest.mark.parametrize("made", [Client.from_config, FakeClient])
+def test_a_unit_that_cannot_be_compared_harms_no_other(made: Callable[[Any], Client]) -> None:
+    class Odd(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("odd")
+
+    client = made(document())
+    for unit, logged in ((Odd("user-1"), 1), ("user-1", 1), (Odd("user-1"), 1), ("user-2", 2)):
+        assert client.variant(FLAG, unit) == client.assign(FLAG, unit)
+        assert client.counters.logged == logged
+
+
+@pytest.mark.parametrize("split", [5_000, 10_000, 1])
+def test_little_waits_where_a_draw_between_two_arms_is_read(split: int) -> None:
+    """Where a flag has no more than that, reading it is written out and does not pass by `Arm.meet`."""
+    configuration = document(ranges=[["control", 0, split], ["treatment", split, 10_000]])
+    condition = {"attribute": "country", "operator": "equals", "value": "DE"}
+    configuration["flags"][FLAG]["rules"][0]["audience"] = condition
+    client = Client.from_config(configuration)
+    for n in range(1_000):
+        client.variant(FLAG, f"user-{n}", None, {"country": "DE"})
+        waiting = [len(arm.pending) for arm in client._worker.exposures._arms.values()]
+        assert max(waiting) <= _exposures.MOST_PENDING
+    assert client.counters.logged == 1_000
 
 
 def test_little_waits_to_be_counted() -> None:

@@ -12,6 +12,8 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.sdk.fake_service import FLAG, document
 
 from equipoise import Client, Reason, evaluate
@@ -162,12 +164,57 @@ def test_the_randomised_id_sticks(store: StickyStore) -> None:
 
 
 def test_a_store_that_fails_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
-    down = RedisStickyStore(redis.Redis(unix_socket_path="/nonexistent/redis.sock"))
+    down = RedisStickyStore(
+        redis.Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    )
     client = Client.from_config(sticky(), sticky=down)
     for unit in UNITS[:10]:
         assert client.variant(FLAG, unit) == evaluate(parse(sticky()), FLAG, unit)
     assert client.counters.logged == 10
     assert len([each for each in caplog.records if "sticky store failed" in each.getMessage()]) == 1
+
+
+class Failing(MemoryStickyStore):
+    """A store that is down or not; how long it takes to find that out."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.down = True
+        self.asked = 0
+
+    def get(self, experiment: str, unit: str) -> Kept | None:
+        self.asked += 1
+        if self.down:
+            time.sleep(self.seconds)
+            raise ConnectionError("down")
+        return super().get(experiment, unit)
+
+
+def test_a_store_that_is_slow_to_fail_is_left_alone_for_a_while() -> None:
+    store = Failing(0.02)
+    client = Client.from_config(sticky(), sticky=store)
+    begun, reads = time.monotonic(), 0
+    while time.monotonic() < begun + 1:
+        assert client.variant(FLAG, "user-1") == evaluate(parse(sticky()), FLAG, "user-1")
+        reads += 1
+    assert store.asked <= 6, "each 0.02 s or longer, and ten times that between"
+    assert reads > 10 * store.asked
+    store.down = False
+    store.put(FLAG, "user-1", Kept("treatment", 7))
+    while client.variant(FLAG, "user-1").revision != 7:
+        assert time.monotonic() < begun + 60, "it is asked again"
+
+
+def test_a_store_that_fails_at_once_for_one_unit_serves_the_others() -> None:
+    store = Failing(0.0)
+    client = Client.from_config(sticky(), sticky=store)
+    store.put(FLAG, "user-2", Kept("treatment", 7))
+    for _ in range(20):
+        store.down = True
+        client.variant(FLAG, "user-1")
+        store.down = False
+        assert client.variant(FLAG, "user-2").revision == 7
 
 
 def test_redis_keeps_for_a_limited_time(redis_socket: str) -> None:
