@@ -155,7 +155,9 @@ def _most_frequent(units: ir.Table, column: str, most: int) -> ir.Table:
     counts = units.filter(units[column] != NO_VALUE).group_by(label=units[column]).agg(n=ibis._.count())
     ranked = counts.mutate(rank=ibis.row_number().over(order_by=[ibis.desc("n"), "label"]))
     others = ranked.filter(ranked.rank >= most).select(other="label")
-    joined = units.left_join(others, units[column] == others.other)
+    # The others come from the same units: as itself, `units` would be taken for the right side of the join.
+    left = units.view()
+    joined = left.left_join(others, left[column] == others.other)
     label = ibis.ifelse(joined.other.notnull(), ibis.literal(OTHER), joined[column])
-    kept = {name: joined[name] for name in units.columns if name != column}
+    kept = {name: joined[name] for name in left.columns if name != column}
     return joined.select(**kept, **{column: label})

@@ -1,0 +1,179 @@
+"""The Ibis expressions of a refresh: a base and what is new make the units and values of a full analysis.
+
+A unit is *touched* when what is new may change its row in another way than by adding to it: it is exposed for
+the first time, or earlier than was known, or to another variant; or an event came whose metric is more than
+a sum. Everything of the touched units is read and worked out again by the steps of a full analysis. For the
+others the new events alone are worked out by the same steps, and added.
+
+Which units are touched is told by their hash (31 bits of MD5): comparing integers is far cheaper than
+comparing ids, and to take a few units more than necessary changes no number.
+"""
+
+from datetime import datetime, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.facts import segment_columns
+from equipoise_service.analysis.funnels import funnel_ingredients
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.unit_values import unit_values
+from equipoise_service.analysis.units import exposures_of, first_exposures
+from equipoise_service.analysis.value_columns import Ingredient, ingredients, value_columns
+from equipoise_service.metrics.measures import Measure
+from equipoise_service.metrics.schemas import Aggregation
+
+UNIT_COLUMNS = ("unit", "unit_hash", "first", "last", "first_time")
+"""What a base says of each unit; then `active`, whether the unit has facts, and the columns of values."""
+
+_ADDED = (None, Aggregation.COUNT, Aggregation.SUM)
+
+
+def can_be_kept(request: StoreRequest) -> bool:
+    """Whether new items change their own units' rows alone: bots and identity are found in all events."""
+    return request.bots is None and request.identity is None and any(map(_has_values, request.measures))
+
+
+def adds_up(request: StoreRequest) -> bool:
+    """Whether the values of a unit after new events follow from those before and those of the new events."""
+    return not funnel_ingredients(request.measures) and all(
+        each.aggregation in _ADDED and each.distinct is None
+        for each in ingredients(request.measures).values()
+    )
+
+
+def base_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
+    """One row a unit: the unit's columns, active, and those of values, null for a unit without facts.
+
+    Args:
+        units: What `exposed` gives, with the labels of the segments.
+        events: Columns place, unit_type, unit, name, value, properties, time.
+        request: What is measured.
+    """
+    values = unit_values(units, events, request).select("unit", *_columns(request))
+    values = values.rename(unit_of_values="unit")
+    joined = units.left_join(values, units.unit == values.unit_of_values)
+    return joined.select(*units.columns, *_columns(request), active=joined.unit_of_values.notnull())
+
+
+def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
+    """The units of a request's exposures: `UNIT_COLUMNS`.
+
+    Args:
+        exposures: Columns place, unit_type, unit, unit_hash, experiment, variant, revision, time.
+        request: Which experiment.
+    """
+    shown = exposures_of(exposures, request)
+    hashes = shown.group_by("unit").agg(unit_hash=shown.unit_hash.min()).rename(hashed_unit="unit")
+    units = first_exposures(exposures, request)
+    return units.join(hashes, units.unit == hashes.hashed_unit).select(*UNIT_COLUMNS)
+
+
+def changed_hashes(new: ir.Table, base: ir.Table) -> ir.Table:
+    """Column unit_hash: the units whose exposures are not what the base says.
+
+    Args:
+        new: Units that were exposed since: `UNIT_COLUMNS`.
+        base: The base.
+    """
+    known = base.semi_join(new, "unit_hash").select(
+        known="unit", known_first="first", known_last="last", known_time="first_time"
+    )
+    joined = new.left_join(known, new.unit == known.known)
+    differs = (
+        joined.known.isnull()
+        | (joined["first"] < joined.known_first)
+        | (joined["last"] > joined.known_last)
+        | (joined.first_time < joined.known_time)
+    )
+    return joined.filter(differs).select("unit_hash").distinct()
+
+
+def event_hashes(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Column unit_hash: the units with events that any metric is made of."""
+    return measured(events, request).select("unit_hash").distinct()
+
+
+def segment_hashes(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Column unit_hash: the units with events that segments are made of."""
+    names = sorted({segment.event for segment in request.segments})
+    return _named(events, request, names).select("unit_hash").distinct()
+
+
+def measured(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """The events that any metric is made of."""
+    return _named(events, request, sorted({each.name for each in _made(request)}))
+
+
+def within_reach(events: ir.Table, request: StoreRequest, earliest: datetime) -> ir.Table:
+    """The events that can count for units that were first exposed at a moment or later."""
+    begin = min(0, *(each.start for each in _made(request)))
+    return events.filter(events.time >= earliest + timedelta(hours=begin))
+
+
+def of_touched(rows: ir.Table, touched: ir.Table) -> ir.Table:
+    """The rows of the touched units."""
+    return rows.semi_join(touched, "unit_hash")
+
+
+def of_others(rows: ir.Table, touched: ir.Table) -> ir.Table:
+    """The rows of the other units."""
+    return rows.anti_join(touched, "unit_hash")
+
+
+def added_to(base: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
+    """Rows of a base with what new events add to their values.
+
+    Args:
+        base: Rows of a base, none of a touched unit, all of units with new events.
+        new: What `unit_values` gives for these units and the new events.
+        request: What is measured; it `adds_up`.
+    """
+    columns = {name: f"new_{name}" for name in _columns(request)}
+    named = new.select(new_unit="unit", **{to: name for name, to in columns.items()})
+    joined = base.left_join(named, base.unit == named.new_unit)
+    made = ingredients(request.measures)
+    sums = {name: _sum(joined[name], joined[to], made[name].aggregation) for name, to in columns.items()}
+    kept = [name for name in base.columns if name not in (*columns, "active")]
+    return joined.select(*kept, **sums, active=joined.active | joined.new_unit.notnull())
+
+
+def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
+    """The units of a base's rows, as a full analysis has them."""
+    return rows.select("unit", "first", "last", "first_time", *segment_columns(request))
+
+
+def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
+    """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
+    acting = rows.filter(rows.active)
+    named = ("unit", "first_time", *segment_columns(request), *_columns(request))
+    return acting.select(*named, variant=acting["first"])
+
+
+def read_columns(events: ir.Table) -> ir.Table:
+    """The columns of events that their values are worked out from."""
+    return events.select("place", "unit_type", "unit", "unit_hash", "name", "value", "properties", "time")
+
+
+def _has_values(measure: Measure) -> bool:
+    return measure.is_aggregate or measure.is_funnel
+
+
+def _made(request: StoreRequest) -> list[Ingredient]:
+    return [*ingredients(request.measures).values(), *funnel_ingredients(request.measures)]
+
+
+def _named(events: ir.Table, request: StoreRequest, names: list[str]) -> ir.Table:
+    return events.filter(
+        events.place == request.place, events.unit_type == request.unit_type, events.name.isin(names)
+    )
+
+
+def _columns(request: StoreRequest) -> list[str]:
+    return [name for i, measure in enumerate(request.measures) for name in value_columns(i, measure)]
+
+
+def _sum(before: ir.Value, new: ir.Value, aggregation: Aggregation | None) -> ir.Value:
+    if aggregation is None:
+        return ibis.greatest(ibis.coalesce(before, new), ibis.coalesce(new, before))
+    return ibis.coalesce(before + new, before, new)

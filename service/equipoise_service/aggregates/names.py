@@ -1,0 +1,59 @@
+"""The names of bases: what a kept table is of is read from its name, and a table that is there is whole."""
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from equipoise_service.analysis.requests import StoreRequest
+
+PREFIX = "base_"
+
+_EPOCH = datetime(1970, 1, 1)
+_NAME = re.compile(rf"{PREFIX}(?P<digest>[0-9a-f]{{20}})_(?P<microseconds>[0-9]{{16}})_[0-9a-f]{{8}}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Base:
+    """A kept table with the units and values of one request, from all that was received up to a moment.
+
+    Attributes:
+        until: The newest receipt that it holds, naive UTC.
+        digest: What it is of, see `digest_of`.
+        name: The table's name.
+    """
+
+    until: datetime
+    digest: str
+    name: str
+
+
+def new_base(request: StoreRequest, until: datetime) -> Base:
+    """A base that is not made yet. No two have the same name, whoever makes them at the same time."""
+    digest = digest_of(request)
+    microseconds = (until - _EPOCH) // timedelta(microseconds=1)
+    return Base(until, digest, f"{PREFIX}{digest}_{microseconds:016d}_{secrets.token_hex(4)}")
+
+
+def read_base(name: str) -> Base | None:
+    """The base of a name; None where the name is not one of a base."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    return Base(_EPOCH + timedelta(microseconds=int(found["microseconds"])), found["digest"], name)
+
+
+def digest_of(request: StoreRequest) -> str:
+    """What tells apart requests that cannot share a base: everything but the moment of the analysis."""
+    described = asdict(request)
+    del described["as_of"]
+    text = json.dumps(described, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _plain(value: object) -> object:
+    """Conditions of metrics are models; everything else that JSON does not know is an enumeration's text."""
+    dump = getattr(value, "model_dump", None)
+    return str(value) if dump is None else [type(value).__name__, dump(mode="json")]

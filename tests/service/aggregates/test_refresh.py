@@ -1,0 +1,155 @@
+"""A refresh gives the numbers of a full analysis, whatever comes, in whatever order."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.service.events.contract import append, batch
+
+from equipoise_service.aggregates.names import PREFIX, digest_of, new_base, read_base
+from equipoise_service.aggregates.service import Keeping, analyse, forget_all
+from equipoise_service.analysis.requests import Segment, StoreRequest
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.stores.store import EventStore, open_event_store
+from equipoise_service.metrics.conditions import Condition, Operator
+from equipoise_service.metrics.measures import Measure
+from equipoise_service.metrics.schemas import Aggregation, EventMeasure, Level, MetricType, Step
+from equipoise_service.settings import Settings
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+BIG = (Condition(operator=Operator.AT_LEAST, value=2.0),)
+# What new events add to, and what has to be worked out anew for a unit with new events.
+ADDED = (
+    Measure("bought", MetricType.PROPORTION, "buy"),
+    Measure("soon", MetricType.PROPORTION, "buy", window_hours=30, pre_period_days=1),
+    Measure("spent", MetricType.MEAN, "buy", pre_period_days=2),
+    Measure("visits", MetricType.MEAN, "view", Aggregation.COUNT, delay_hours=5, filters=BIG),
+    Measure("capped", MetricType.MEAN, "buy", winsorize=0.6),
+    Measure(
+        "each", MetricType.RATIO, "buy", denominator=EventMeasure(event="view", aggregation=Aggregation.COUNT)
+    ),
+    Measure("back", MetricType.RETENTION, "view", delay_hours=24, window_hours=72),
+    Measure("median", MetricType.QUANTILE, "buy", quantile=0.5, level=Level.UNIT),
+)
+OTHERS = (
+    Measure("latest", MetricType.MEAN, "buy", Aggregation.LAST),
+    Measure("largest", MetricType.MEAN, "buy", Aggregation.MAXIMUM),
+    Measure("kinds", MetricType.COUNT_DISTINCT, "view", distinct="plan"),
+    Measure("through", MetricType.FUNNEL, "view", steps=(Step(event="buy"),), within_hours=40),
+    Measure("of-events", MetricType.QUANTILE, "buy", quantile=0.75, level=Level.EVENT),
+    Measure("spent", MetricType.MEAN, "buy"),
+)
+REQUEST = StoreRequest("default/a", "exp", 1, "user", ADDED, START + timedelta(hours=90), left_out=("u5",))
+REQUESTS = {
+    "added": REQUEST,
+    "others": replace(REQUEST, measures=OTHERS),
+    "segments": replace(
+        REQUEST, measures=ADDED[:4], segments=(Segment("plan", "view", "plan"),), segment_values=2
+    ),
+}
+KEEPING = {"never folded": Keeping(0, math.inf), "always folded": Keeping(0, 0.0)}
+
+units = st.sampled_from([f"u{i}" for i in range(6)])
+hours = st.integers(0, 120)
+exposures = st.builds(
+    lambda unit, hour, variant, experiment: ExposureIn(
+        id=str(uuid4()),
+        time=START + timedelta(hours=hour),
+        unit=unit,
+        experiment=experiment,
+        variant=variant,
+        unit_type="user",
+        revision=1,
+    ),
+    units,
+    hours,
+    st.sampled_from(["control", "control", "treatment"]),
+    st.sampled_from(["exp", "exp", "exp", "other"]),
+)
+events = st.builds(
+    lambda unit, hour, name, value: EventIn(
+        id=str(uuid4()),
+        time=START + timedelta(hours=hour),
+        unit=unit,
+        name=name,
+        unit_type="user",
+        value=value,
+    ),
+    units,
+    hours,
+    st.sampled_from(["buy", "view", "else"]),
+    st.one_of(st.none(), st.integers(-4, 9).map(float)),
+)
+plans = st.sampled_from([None, '{"plan":"a"}', '{"plan":"b"}', '{"plan":"c"}', '{"plan":1}'])
+rounds = st.lists(
+    st.tuples(st.lists(exposures, max_size=4), st.lists(st.tuples(events, plans), max_size=8)),
+    min_size=2,
+    max_size=4,
+)
+
+
+@contextmanager
+def opened(store: Path) -> Iterator[EventStore]:
+    with open_event_store(
+        Settings(data_dir=store, event_commit_milliseconds=0, analysis_memory_mb=512, analysis_threads=1)
+    ) as opened_store:
+        yield opened_store
+
+
+def send(store: EventStore, shown: list[ExposureIn], happened: list[tuple[EventIn, str | None]]) -> None:
+    append(store, batch(shown, [each for each, _ in happened], properties=[text for _, text in happened]))
+
+
+def full(store: EventStore, request: StoreRequest) -> Any:
+    with store.ibis() as backend:
+        return analyse_store(backend, request)
+
+
+def assert_same(found: Any, expected: Any, where: str = "statistics") -> None:
+    if is_dataclass(expected):
+        assert type(found) is type(expected), where
+        for each in fields(expected):
+            assert_same(getattr(found, each.name), getattr(expected, each.name), f"{where}.{each.name}")
+    elif isinstance(expected, Mapping):
+        assert found.keys() == expected.keys(), where
+        for key in expected:
+            assert_same(found[key], expected[key], f"{where}[{key!r}]")
+    elif isinstance(expected, (tuple, list)):
+        assert len(found) == len(expected), where
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_same(one, other, f"{where}[{number}]")
+    elif isinstance(expected, float):
+        assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9), f"{where}: {found} for {expected}"
+    else:
+        assert found == expected, where
+
+
+@pytest.mark.parametrize("kept", KEEPING)
+@pytest.mark.parametrize("kind", REQUESTS)
+@settings(
+    max_examples=5,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(given_rounds=rounds)
+def test_a_refresh_gives_the_numbers_of_a_full_analysis(
+    kind: str, kept: str, given_rounds: list[tuple[list[ExposureIn], list[tuple[EventIn, str | None]]]]
+) -> None:
+    with TemporaryDirectory() as directory, opened(Path(directory)) as store:
+        for number, (shown, happened) in enumerate(given_rounds):
+            send(store, shown, happened)
+            # Units become mature between two looks without anything new.
+            for later in (0, 20):
+                request = replace(REQUESTS[kind], as_of=REQUEST.as_of + timedelta(hours=30 * number + later))
+                assert_same(analyse(store, request, KEEPING[kept]), full(store, request))
