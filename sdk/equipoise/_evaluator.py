@@ -112,8 +112,14 @@ class Evaluator:
         if not isinstance(assignment, Assignment):
             self._worker.refuse("invalid", f"expose: expected an Assignment, got {type(assignment).__name__}")
             return
-        experiment = assignment.experiment
+        experiment, variant, revision = assignment.experiment, assignment.variant, assignment.revision
         if assignment.reason is not Reason.SPLIT or experiment is None:
+            return
+        # Here, where it is the caller's own fault: the exposure is encoded later, in anybody's call.
+        if not (isinstance(experiment, str) and isinstance(variant, str) and type(revision) is int):
+            self._worker.refuse(
+                "invalid", f"expose: this is nothing that assign returns: {assignment!r:.200}"
+            )
             return
         view = self._snapshot.view
         known = view.configuration.experiments.get(experiment) if view else None
@@ -125,9 +131,6 @@ class Evaluator:
             self._worker.refuse(
                 "invalid", f"expose: there is no id (a non-empty string) of unit type {known.unit_type!r}"
             )
-            return
-        revision, variant = assignment.revision, assignment.variant
-        if revision is None or variant is None:
             return
         self._worker.exposures.arm(known.unit_type, experiment, revision, variant).meet(randomised)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sdk.fake_service import FLAG, KEY, FakeService, document
 
-from equipoise import Client, _exposures
+from equipoise import Assignment, Client, Reason, _exposures
 from equipoise._exposures import Arm, Exposures
 from equipoise.testing import FakeClient
 
@@ -242,6 +242,28 @@ def test_a_unit_that_cannot_be_compared_harms_no_other(made: Callable[[Any], Cli
     for unit, logged in ((Odd("user-1"), 1), ("user-1", 1), (Odd("user-1"), 1), ("user-2", 2)):
         assert client.variant(FLAG, unit) == client.assign(FLAG, unit)
         assert client.counters.logged == logged
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Assignment(FLAG, [], "control", "old", Reason.SPLIT, 1),  # type: ignore[arg-type]
+        Assignment(FLAG, FLAG, 7, "old", Reason.SPLIT, 1),  # type: ignore[arg-type]
+        Assignment(FLAG, FLAG, None, "old", Reason.SPLIT, 1),
+        Assignment(FLAG, FLAG, ["control"], "old", Reason.SPLIT, 1),  # type: ignore[arg-type]
+        Assignment(FLAG, FLAG, "control", "old", Reason.SPLIT, "1"),  # type: ignore[arg-type]
+        Assignment(FLAG, FLAG, "control", "old", Reason.SPLIT, True),
+    ],
+    ids=str,
+)
+def test_what_no_experiment_assigned_harms_nothing_else(service: FakeService, made: Assignment[Any]) -> None:
+    with Client(service.url, KEY) as client:
+        assert client.wait_ready(10)
+        client.expose(made, "user-1")
+        client.track("seen", "user-1")
+        client.variant(FLAG, "user-2")
+        assert client.flush(10).accepted == 2
+        assert client.counters.dropped == {"invalid": 1}
 
 
 @pytest.mark.parametrize("split", [5_000, 10_000, 1])
