@@ -20,6 +20,9 @@ from equipoise_service.events.tail import Tails
 from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.flags import endpoints as flags
 from equipoise_service.holdouts import endpoints as holdouts
+from equipoise_service.housekeeping import endpoints as housekeeping
+from equipoise_service.housekeeping.background import keep_house
+from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.failures import AnsweredFailures
@@ -66,11 +69,22 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
             app.state.erased_units = opened.erased_units
             ended = asyncio.Event()
             watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds, ended))
+            keeper = asyncio.create_task(
+                keep_house(
+                    opened.database,
+                    opened.event_store,
+                    settings,
+                    app.state.turn,
+                    readouts.one_at_a_time(app.state),
+                    ended,
+                )
+            )
             yield
             opened.changes.close()
             # Not cancelled: its thread would go on with a database that is closed.
             ended.set()
             await watcher
+            await keeper
 
     app = FastAPI(
         title="Equipoise",
@@ -83,6 +97,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     )
     app.state.settings = settings
     app.state.admission = Admission(settings.event_body_mb << 20)
+    app.state.turn = Turn()
     app.state.tails = Tails(settings.tail_subscribers)
     app.add_middleware(
         BoundedBodies,
@@ -111,6 +126,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         readouts,
         recomputation,
         accounts,
+        housekeeping,
     ):
         app.include_router(routes.router)
     _add_health(app)

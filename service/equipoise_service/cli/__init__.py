@@ -9,6 +9,7 @@ from equipoise_service.cli.audit import audit
 from equipoise_service.cli.definitions import apply, export
 from equipoise_service.cli.demo import demo
 from equipoise_service.cli.events import events
+from equipoise_service.cli.housekeeping import backup, erase, erasures, restore, retention
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
 from equipoise_service.cli.serve import migrate, serve
@@ -36,6 +37,11 @@ app.add_typer(sql, name="sql")
 app.command()(apply)
 app.command()(export)
 app.add_typer(source, name="source")
+app.command()(erase)
+app.command()(erasures)
+app.add_typer(retention, name="retention")
+app.command()(backup)
+app.command()(restore)
 
 
 @app.callback(invoke_without_command=True)

@@ -50,9 +50,9 @@ class Api:
         """One entity."""
         return self._ask("GET", path)
 
-    def post(self, path: str) -> dict[str, Any]:
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """What a question that is a POST is answered."""
-        return self._ask("POST", path).body
+        return self._ask("POST", path, body).body
 
     def create(self, path: str, body: dict[str, Any]) -> None:
         """Make an entity, once however often the request has to be sent."""

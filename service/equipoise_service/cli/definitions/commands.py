@@ -68,8 +68,23 @@ def export(
         list[str] | None, typer.Option(help="metric, source or segment; repeat for several; all without.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of YAML.")] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write exposures and events there, as Parquet, instead."),
+    ] = None,
 ) -> None:
-    """Write the service's metrics, sources and segments as `equipoise apply` reads them."""
+    """Write the service's metrics, sources and segments as `equipoise apply` reads them.
+
+    With --parquet: the exposures and events of the key's environment, a file a day. Run again, it writes what
+    is new.
+    """
+    if parquet is not None:
+        from equipoise_service.cli.lakehouse import export_parquet
+
+        if kind or as_json:
+            raise Failure("--kind and --json are for definitions, --parquet is for exposures and events.")
+        export_parquet(checked_url(url), checked_key(key, "admin"), parquet)
+        return
     from equipoise_service.cli.definitions.api import Api
     from equipoise_service.cli.definitions.files import written
     from equipoise_service.cli.definitions.kinds import KINDS
