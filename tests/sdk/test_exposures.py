@@ -1,12 +1,14 @@
 """The memory of exposures: once, bounded, forgetting with time, one winner among threads."""
 
 import itertools
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -228,6 +230,39 @@ def test_a_unit_that_comes_while_others_are_counted_is_counted() -> None:
             arm.meet(f"user-{n}")
             exposures.settle(arm)
     assert exposures.count() == 200 + next(numbers)
+
+
+@pytest.mark.parametrize("more", [{}, {"when_full": "block"}, {"spool": True}], ids=str)
+def test_a_signal_handler_exposes_while_its_thread_does(
+    service: FakeService, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """No exposure is lost or sent twice, and nothing waits for itself."""
+    settings = {**more, "spool": tmp_path} if "spool" in more else more
+    handled = itertools.count()
+    with Client(service.url, KEY, batch_size=200, **settings) as client:
+        assert client.wait_ready(10)
+
+        def handler(*_: object) -> None:
+            client.variant(FLAG, f"handler-{next(handled)}")
+            client.track("alarm", "user-1")
+
+        before = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        try:
+            for n in range(3_000):
+                client.variant(FLAG, f"user-{n}")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        report = client.flush(20)
+        alarms = next(handled)
+        assert alarms > 10
+        assert (report.pending, report.dropped) == (0, {})
+        assert client.counters.accepted == client.counters.logged == 3_000 + 2 * alarms
+    units = [each["unit"] for each in service.stored("exposures")]
+    assert sorted(units) == sorted(
+        [f"user-{n}" for n in range(3_000)] + [f"handler-{n}" for n in range(alarms)]
+    )
 
 
 @pytest.mark.parametrize("made", [Client.from_config, FakeClient])
