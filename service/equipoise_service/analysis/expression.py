@@ -19,6 +19,7 @@ from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import with_segments
 from equipoise_service.analysis.units import bots, first_exposures, one_variant
 from equipoise_service.analysis.value_columns import value_column
+from equipoise_service.events.queries import latest
 from equipoise_service.metrics.measures import Measure
 
 
@@ -61,4 +62,4 @@ def newest_receipt(exposures: ir.Table, events: ir.Table, place: str) -> ir.Tabl
     """One row, column `watermark`: when the newest fact of a place was received; null for no facts."""
     received = [table.filter(table.place == place).select("received_at") for table in (exposures, events)]
     both = ibis.union(*received)
-    return both.agg(watermark=both.received_at.max())
+    return both.agg(watermark=latest(both.received_at))

@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
-from equipoise_service.analysis.store import analyse_tables
+from equipoise_service.analysis.store import analyse_tables, named_units
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected
@@ -113,11 +112,13 @@ def first_exposures(store: EventStore, request: StoreRequest, most: int) -> tupl
     Raises:
         Conflict: There are more of them than may be brought over.
     """
-    with store.ibis() as backend:
+    overridden = 0
+    with store.workspace() as workspace:
+        backend = workspace.backend
         shown = _shown(backend.table("exposures"), request)
-        left_out = ibis.memtable(_left_out(request))
-        overridden = _count(backend, shown.semi_join(left_out, "unit")) if request.left_out else 0
         if request.left_out:
+            left_out = workspace.bring("left_out", named_units(request))
+            overridden = _count(backend, shown.semi_join(left_out, "unit"))
             shown = shown.anti_join(left_out, "unit")
         first = shown.group_by("place", "unit_type", "unit", "experiment", "variant", "revision").agg(
             time=shown.time.min(), received_at=shown.received_at.max()
@@ -150,13 +151,9 @@ def _own_exposures(warehouse: Warehouse, source: SourceIn, request: StoreRequest
         raise RuntimeError("asked for the exposures of a source that has none")
     if not request.left_out:
         return exposures, 0
-    left_out = bring(warehouse, _left_out(request))
+    left_out = bring(warehouse, named_units(request))
     overridden = _count(warehouse.backend, _shown(exposures, request).semi_join(left_out, "unit"))
     return exposures.anti_join(left_out, "unit"), overridden
-
-
-def _left_out(request: StoreRequest) -> pa.Table:
-    return pa.table({"unit": pa.array(request.left_out, pa.string())})
 
 
 def _count(backend: Any, exposures: ir.Table) -> int:

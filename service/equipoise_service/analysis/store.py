@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from equipoise_service.analysis import expression, quantiles
 from equipoise_service.analysis.arms import reduce_to_arms
@@ -12,21 +14,34 @@ from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Joined, Statistics, read_arms, read_cuts, read_segments
 from equipoise_service.analysis.unit_values import unit_values
-from equipoise_service.analysis.units import bots, exposures_of, first_exposures, named_units
+from equipoise_service.analysis.units import bots, exposures_of, first_exposures
 from equipoise_stats import ArmQuantile
 
 
-def analyse_store(backend: Any, request: StoreRequest) -> Statistics:
+def named_units(request: StoreRequest) -> pa.Table:
+    """Column unit: those that are left out by their id."""
+    return pa.table({"unit": pa.array(request.left_out, pa.string())})
+
+
+def analyse_store(backend: Any, request: StoreRequest, left_out: ir.Table | None = None) -> Statistics:
     """Computes the statistics of one revision of an experiment.
 
     Args:
         backend: An Ibis backend with the tables `exposures` and `events`, on one consistent snapshot.
         request: Which experiment, and what is measured.
+        left_out: `named_units` as a table of the backend, for engines whose snapshots take no tables; None:
+            Ibis brings them there where it is needed.
     """
-    return analyse_tables(backend, backend.table("exposures"), backend.table("events"), request)
+    return analyse_tables(backend, backend.table("exposures"), backend.table("events"), request, left_out)
 
 
-def analyse_tables(backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest) -> Statistics:
+def analyse_tables(
+    backend: Any,
+    exposures: ir.Table,
+    events: ir.Table,
+    request: StoreRequest,
+    left_out: ir.Table | None = None,
+) -> Statistics:
     """Computes the statistics of one revision of an experiment from tables with the store's columns.
 
     Args:
@@ -34,19 +49,25 @@ def analyse_tables(backend: Any, exposures: ir.Table, events: ir.Table, request:
         exposures: Columns place, unit_type, unit, experiment, variant, revision, time, received_at.
         events: Columns place, unit_type, unit, name, value, properties, time, received_at.
         request: Which experiment, and what is measured.
+        left_out: As for `analyse_store`.
     """
     newest = _rows(backend, expression.newest_receipt(exposures, events, request.place))
     joined = None
     if request.identity is not None:
         joined = Joined(**_rows(backend, joined_counts(exposures, events, request))[0])
         exposures, events = joined_facts(exposures, events, request)
+    overridden = 0
+    if request.left_out:
+        left_out = ibis.memtable(named_units(request)) if left_out is None else left_out
+        overridden = overridden_units(backend, exposures, request, left_out)
+        exposures = exposures.anti_join(left_out, "unit")
     units = expression.analysed_units(exposures, events, request)
     measured = any(measure.is_aggregate or measure.is_funnel for measure in request.measures)
     values = unit_values(units, events, request) if measured else None
     return replace(
         statistics_of(backend, units, values, events, request),
         watermark=newest[0]["watermark"],
-        overridden=overridden_units(backend, exposures, request),
+        overridden=overridden,
         bots=_bots(backend, exposures, events, request),
         joined=joined,
     )
@@ -79,12 +100,10 @@ def statistics_of(
     )
 
 
-def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest) -> int:
+def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, left_out: ir.Table) -> int:
     """How many units were exposed that are left out because people chose their variant."""
-    if not request.left_out:
-        return 0
-    left_out = exposures_of(exposures, request).semi_join(named_units(request), "unit")
-    return int(_rows(backend, left_out.agg(units=left_out.unit.nunique()))[0]["units"])
+    theirs = exposures_of(exposures, request).semi_join(left_out, "unit")
+    return int(_rows(backend, theirs.agg(units=theirs.unit.nunique()))[0]["units"])
 
 
 def _quantiles(

@@ -6,7 +6,6 @@ from operator import or_
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from equipoise_service.analysis.conditions import fits
 from equipoise_service.analysis.requests import StoreRequest
@@ -14,7 +13,7 @@ from equipoise_service.metrics.measures import Measure
 
 
 def first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
-    """The units of a revision, without those that are left out by their id.
+    """The units of a revision.
 
     Args:
         exposures: Columns place, unit_type, unit, experiment, variant, revision, time.
@@ -25,8 +24,6 @@ def first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
         first_time (when it met one first).
     """
     shown = exposures_of(exposures, request)
-    if request.left_out:
-        shown = shown.anti_join(named_units(request), "unit")
     return shown.group_by("unit").agg(
         first=shown.variant.min(), last=shown.variant.max(), first_time=shown.time.min()
     )
@@ -40,11 +37,6 @@ def exposures_of(exposures: ir.Table, request: StoreRequest) -> ir.Table:
         exposures.revision == request.revision,
         exposures.unit_type == request.unit_type,
     )
-
-
-def named_units(request: StoreRequest) -> ir.Table:
-    """Column unit: those that are left out by their id."""
-    return ibis.memtable(pa.table({"unit": pa.array(request.left_out, pa.string())}))
 
 
 def one_variant(units: ir.Table) -> ir.StringValue:

@@ -35,6 +35,12 @@ def asked(store: EventStore, ask: Callable[["SQLBackend"], T]) -> T:
         ) from None
 
 
+def latest(moments: "ir.TimestampColumn") -> "ir.TimestampScalar":
+    """The latest of some moments; null without any, also where the engine's column can hold no null."""
+    greatest: ir.TimestampScalar = moments.cast(moments.type().copy(nullable=True)).max()
+    return greatest
+
+
 def rows_of(table: "ir.Table") -> list[dict[str, Any]]:
     """The rows of a short table."""
     found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()

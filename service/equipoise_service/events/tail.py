@@ -21,7 +21,7 @@ from starlette.types import Scope as AsgiScope
 from equipoise_service.accounts.principals import Principal, Principals, Scope
 from equipoise_service.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated, Unavailable
 from equipoise_service.evaluation.changes import Changes
-from equipoise_service.events.queries import asked, rows_of
+from equipoise_service.events.queries import asked, latest, rows_of
 from equipoise_service.events.stores.store import EventStore
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _look(backend: "SQLBackend", place: str, shown: Shown, after: datetime) -> N
         table = backend.table(_TABLES[kind])
         new = table.filter((table.place == place) & (table.received_at > after))
         matching = _matching(new, shown)
-        total = new.agg(last=new.received_at.max(), count=new.count(where=matching))
+        total = new.agg(last=latest(new.received_at), count=new.count(where=matching))
         (row,) = rows_of(total)
         if row["last"] is None:
             continue

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from equipoise_service.aggregates.service import analyse
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import Limits, analyse_source
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
-from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.plans.documents import Plan
 from equipoise_service.sources.schemas import SourceIn
@@ -36,8 +36,7 @@ def analyse_plan(
         measures = tuple(each for each in request.measures if of_source[each.metric] == key)
         part = replace(request, measures=measures)
         if key is None:
-            with store.ibis() as backend:
-                found.append(analyse_store(backend, part))
+            found.append(analyse(store, part))
         else:
             found.append(analyse_source(sources[key], store, part, limits))
     return _together(found)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise.identifiers import uuid7
+from equipoise_service.aggregates.service import Keeping, analyse
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import first_exposures
 from equipoise_service.events.batches import CONFLICT, Batch, Receipt, Rejected
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStore
+from equipoise_service.events.tail import Shown, look
+from equipoise_service.metrics.measures import Measure
+from equipoise_service.metrics.schemas import MetricType
 
 # Opens the store of this test; again after it was closed, it is the same store.
 Open = Callable[[], AbstractContextManager[EventStore]]
@@ -389,6 +396,36 @@ def _keep_and_fail(store: EventStore) -> None:
     with store.workspace() as workspace:
         workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
         raise RuntimeError("in the middle")
+
+
+def test_an_empty_store_can_be_asked(open_store: Open) -> None:
+    with open_store() as store:
+        assert look(store, "default/a", Shown(), datetime(2026, 1, 1)).items == []
+        assert analyse(store, _request()).watermark is None
+
+
+def test_units_are_left_out_by_their_id(open_store: Open) -> None:
+    with open_store() as store:
+        named = [exposure(str(uuid4()), unit) for unit in ("u1", "u2", "it's", "\\")]
+        append(store, batch(named))
+        found = analyse(store, _request(left_out=("u2", "it's", "\\", "nobody")))
+        assert (found.arms["treatment"].units, found.overridden) == (1, 3)
+        _, overridden = first_exposures(store, _request(left_out=("u2",)), 10)
+        assert overridden == 1
+
+
+def test_many_may_refresh_at_once(open_store: Open) -> None:
+    bought = Measure("bought", MetricType.PROPORTION, "purchase")
+    asked = _request(measures=(bought,))
+    with open_store() as store, ThreadPoolExecutor(3) as pool:
+        for number in range(1, 4):
+            append(store, batch([exposure(str(uuid4()), f"u{number}")]))
+            together = pool.map(lambda _: analyse(store, asked, Keeping(0, 0.0)), range(3))
+            assert [each.arms["treatment"].units for each in together] == [number] * 3
+
+
+def _request(**changes: Any) -> StoreRequest:
+    return replace(StoreRequest("default/a", "page", 2, "user", (), TIME), **changes)
 
 
 def test_a_unit_is_deleted_and_nobody_else(open_store: Open) -> None:

@@ -374,3 +374,14 @@ def test_the_log_moves_into_the_file_between_commits_unless_many_items_wait(
         assert store.healthy()
     with open_store() as store:
         assert len(rows(store, "events")) == 2002
+
+
+def test_the_log_waits_for_whoever_keeps_a_table(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise_service.events.stores.duckdb.engine.CHECKPOINT_BETWEEN", 0)
+    with open_store(event_commit_milliseconds=1) as store, store.workspace() as workspace:
+        workspace.keep("lasting", workspace.backend.table("events"), lasting=True)
+        for _ in range(2):  # the second one waits for what comes after the first
+            append(store, batch([], [event()]))
+        assert store.healthy()

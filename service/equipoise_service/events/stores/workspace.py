@@ -35,4 +35,4 @@ class Workspace(Protocol):
         """The names of the lasting tables that begin so."""
 
     def forget(self, name: str) -> None:
-        """Drop a lasting table."""
+        """Drop a lasting table, at once or when the context ends; what somebody else uses may stay."""

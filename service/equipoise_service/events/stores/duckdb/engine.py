@@ -63,6 +63,9 @@ class DuckdbEngine:
             return
         try:
             self._file.connection.execute("CHECKPOINT")
+        except duckdb.TransactionException:
+            # Somebody keeps a table at this moment; after one of the next commits nobody does.
+            return
         except (duckdb.FatalException, duckdb.ConnectionException):
             self._file.reopen()
             raise
@@ -89,8 +92,10 @@ class DuckdbEngine:
         try:
             cursor.begin()
             cursor.execute("SELECT version FROM schema_version").fetchall()
-            yield DuckdbWorkspace(cursor)
+            workspace = DuckdbWorkspace(cursor)
+            yield workspace
             cursor.commit()
+            workspace.clean()
         finally:
             cursor.close()
 

@@ -27,6 +27,7 @@ class DuckdbWorkspace:
         import ibis
 
         self._cursor = cursor
+        self._forgotten: list[str] = []
         self.backend: Backend = ibis.duckdb.from_connection(cursor)
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
@@ -44,8 +45,18 @@ class DuckdbWorkspace:
     def kept(self, prefix: str) -> list[str]:
         """The names of the lasting tables that begin so."""
         query = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, ?) AND NOT temporary"
-        return [name for (name,) in self._cursor.execute(query, [prefix]).fetchall()]
+        found = self._cursor.execute(query, [prefix]).fetchall()
+        return [name for (name,) in found if name not in self._forgotten]
 
     def forget(self, name: str) -> None:
-        """Drop a lasting table."""
-        self._cursor.execute(f'DROP TABLE IF EXISTS "{name}"').fetchall()
+        """Drop a lasting table when the context has ended without an error."""
+        self._forgotten.append(name)
+
+    def clean(self) -> None:
+        """Drop what was forgotten: each by itself, as two who drop a table at once would fail both."""
+        for name in self._forgotten:
+            try:
+                self._cursor.execute(f'DROP TABLE IF EXISTS "{name}"').fetchall()
+            except duckdb.TransactionException:
+                # Another one drops it at this moment.
+                continue

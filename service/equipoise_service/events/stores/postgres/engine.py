@@ -111,8 +111,10 @@ class PostgresEngine:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             _set(connection, statement_timeout=_READ_TIMEOUT, TimeZone="UTC")
             try:
-                yield PostgresWorkspace(connection)
+                workspace = PostgresWorkspace(connection)
+                yield workspace
                 connection.commit()
+                workspace.clean()
             finally:
                 with suppress(psycopg.Error):
                     connection.rollback()

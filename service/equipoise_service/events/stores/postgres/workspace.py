@@ -32,6 +32,7 @@ class PostgresWorkspace:
         import ibis
 
         self._connection = connection
+        self._forgotten: list[str] = []
         self.backend: Backend = ibis.postgres.from_connection(connection)
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
@@ -67,15 +68,20 @@ class PostgresWorkspace:
             "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s)",
             [SCHEMA, prefix],
         )
-        return [str(name) for (name,) in rows]
+        return [str(name) for (name,) in rows if name not in self._forgotten]
 
     def forget(self, name: str) -> None:
-        """Drop a lasting table; one that somebody reads is left for another time."""
-        table = sql.Identifier(SCHEMA, name)
-        try:
-            with self._connection.transaction():
-                self._connection.execute("SET LOCAL lock_timeout = '100ms'")
-                self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        except psycopg.errors.LockNotAvailable:
-            # It is tried again with every table that is kept.
-            return
+        """Drop a lasting table when the context has ended; one that somebody reads is left for later."""
+        self._forgotten.append(name)
+
+    def clean(self) -> None:
+        """Drop what was forgotten: now, as two who have read a table would wait for each other to drop it."""
+        for name in self._forgotten:
+            table = sql.Identifier(SCHEMA, name)
+            try:
+                with self._connection.transaction():
+                    self._connection.execute("SET LOCAL lock_timeout = '100ms'")
+                    self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            except psycopg.errors.LockNotAvailable:
+                # It is tried again with every table that is kept.
+                continue
