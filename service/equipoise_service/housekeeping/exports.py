@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from equipoise_service.errors import NotFound
-from equipoise_service.events.queries import asked
+from equipoise_service.events.queries import asked, latest
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.housekeeping.schemas import ExportedDay, ExportedDays, ExportedTable
 
@@ -84,7 +84,7 @@ def _day(backend: "SQLBackend", place: str, table: str, day: date) -> "ir.Table"
 def _write(rows: "ir.Table", table: ExportedTable, path: Path) -> None:
     from pyarrow import parquet
 
-    total = rows.agg(rows=rows.count(), until=rows.received_at.max()).to_pyarrow().to_pylist()[0]
+    total = rows.agg(rows=rows.count(), until=latest(rows.received_at)).to_pyarrow().to_pylist()[0]
     if not total["rows"]:
         raise NotFound("There is nothing of that day. The list of days says what there is.")
     schema = SCHEMAS[table]

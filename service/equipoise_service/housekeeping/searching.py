@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from equipoise_service.aggregates.names import PREFIX
 from equipoise_service.events.stores.deletions import FACTS, StoredUnit
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.privacy.texts import longest_word, names
+from equipoise_service.privacy.texts import MOST_CHARACTERS, longest_word, names
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -37,8 +37,10 @@ def rejected_items(store: EventStore, places: Sequence[str], unit: str, stored_u
     with store.ibis() as backend:
         rejected = backend.table("rejected")
         table = rejected.filter(rejected.place.isin(list(places)))
-        # What every way to write the id has in common; the texts that hold it are read.
-        table = table.filter(table.item.contains(longest_word(unit)) | table.item.contains(stored_unit))
+        # What every way to write the id has in common; the texts that may hold it are read.
+        word = longest_word(unit)
+        cut = table.item.length() >= MOST_CHARACTERS
+        table = table.filter(cut | table.item.contains(word) | table.item.contains(stored_unit))
         more = True
         while more:
             rows, more = _page(table, after)

@@ -1,7 +1,6 @@
 """Housekeeping as people do it: the commands, against a real service that takes events meanwhile."""
 
 import json
-import shutil
 import threading
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from tests.service.conftest import experiment
 from tests.service.running import RunningService, command, running_service
 
 from equipoise.identifiers import uuid7
-from equipoise_service.housekeeping.manifests import MANIFEST
 
 NOW = datetime.now(UTC)
 
@@ -109,40 +107,6 @@ def test_a_backup_while_events_come_is_restored_to_the_same_numbers(tmp_path: Pa
         assert len(service.request("GET", "/v1/experiments").json()["items"]) == 1
         # It goes on from there.
         assert send(service, exposures=[exposure("u5000")]) == 1
-
-
-def test_half_a_backup_and_a_changed_one_are_refused(tmp_path: Path) -> None:
-    with running_service(tmp_path) as service:
-        send(service, events=[event("u1")])
-        backup = Path(
-            json.loads(run("backup", "--json", directory=tmp_path, environ=of(service))[0])["directory"]
-        )
-    target = tmp_path / "target"
-    environ = {"EQUIPOISE_DATA_DIR": str(target)}
-    half = tmp_path / ".partial-equipoise"
-    half.mkdir()
-    shutil.copy(backup / "events.duckdb", half)
-    assert "no manifest.json" in run("restore", str(half), directory=tmp_path, environ=environ, status=2)[1]
-    for name in ("events.duckdb", "metadata.db"):
-        changed = tmp_path / f"changed-{name}"
-        shutil.copytree(backup, changed)
-        content = bytearray((changed / name).read_bytes())
-        content[len(content) // 2] ^= 1
-        (changed / name).write_bytes(content)
-        assert (
-            "digest differs" in run("restore", str(changed), directory=tmp_path, environ=environ, status=2)[1]
-        )
-        (changed / name).unlink()
-        assert "is missing" in run("restore", str(changed), directory=tmp_path, environ=environ, status=2)[1]
-    newer = tmp_path / "newer"
-    shutil.copytree(backup, newer)
-    (newer / MANIFEST).write_text((newer / MANIFEST).read_text().replace("backup/1", "backup/2"))
-    assert "backup/2" in run("restore", str(newer), directory=tmp_path, environ=environ, status=2)[1]
-    # None of these left anything behind.
-    assert not target.exists()
-    assert not [each for each in tmp_path.iterdir() if "restoring" in each.name]
-    run("restore", str(backup), directory=tmp_path, environ=environ)
-    assert sorted(each.name for each in target.iterdir()) == ["events.duckdb", "metadata.db"]
 
 
 def test_an_export_has_what_the_store_has_and_goes_on(tmp_path: Path) -> None:
