@@ -1,6 +1,7 @@
 """Facts as Parquet, a day at a time, in bounded memory."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ SCHEMAS = {
 """The columns of the files, on every engine; `place` and `date` are in their paths."""
 
 _ROWS_AT_ONCE = 250_000
+_ID_LENGTH = 36
+_TAIL_LENGTH = 3
+_TAILS = 16**_TAIL_LENGTH
 
 
 def exported_days(store: EventStore, place: str, table: ExportedTable) -> ExportedDays:
@@ -88,19 +92,26 @@ def _write(rows: "ir.Table", table: ExportedTable, path: Path) -> None:
     if not total["rows"]:
         raise NotFound("There is nothing of that day. The list of days says what there is.")
     schema = SCHEMAS[table]
-    parts = -(-total["rows"] // _ROWS_AT_ONCE)
-    # Neither a unit with very many rows nor a moment with very many units is one part alone.
-    spread = rows.unit_hash.cast("int64") + rows.time.minute() * 60 + rows.time.second()
+    rows = rows.mutate(id=rows.id.cast("string"))
+    tail = rows.id.substr(_ID_LENGTH - _TAIL_LENGTH, _TAIL_LENGTH)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         written = 0
-        for part in range(parts):
-            chosen = rows.filter(spread % parts == part).mutate(id=rows.id.cast("string"))
+        for begin, end in _tails(-(-total["rows"] // _ROWS_AT_ONCE)):
+            chosen = rows.filter((tail >= begin) & (tail < end))
             found = chosen.select(schema.names).to_pyarrow()
             written += found.num_rows
             writer.write_table(pa.table([_column(found[each.name], each.type) for each in schema], schema))
         writer.add_key_value_metadata(
             {"equipoise.rows": str(written), "equipoise.until": _aware(total["until"]).isoformat()}
         )
+
+
+def _tails(parts: int) -> list[tuple[str, str]]:
+    """Where parts of about the same size begin and end, by the last digits of ids, which are random."""
+    parts = min(parts, _TAILS)
+    bounds = [f"{part * _TAILS // parts:0{_TAIL_LENGTH}x}" for part in range(parts)]
+    # Past the greatest digits.
+    return list(pairwise([*bounds, "g"]))
 
 
 def _column(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import md5
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -15,16 +16,19 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from equipoise.identifiers import uuid7
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import first_exposures
+from equipoise_service.errors import NotFound
 from equipoise_service.events.batches import CONFLICT, Batch, Receipt, Rejected
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.tail import Shown, look
+from equipoise_service.housekeeping import exports
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 
@@ -350,6 +354,19 @@ def test_the_first_received_stays_when_only_the_time_differs(open_store: Open) -
     assert row["time"] == TIME.replace(tzinfo=None)
 
 
+def test_a_revision_that_nobody_said_makes_no_conflict(open_store: Open) -> None:
+    one, other, third = (str(uuid4()) for _ in range(3))
+    assumed = {"assumed_revisions": frozenset({0, 2})}
+    with open_store() as store:
+        sent = [exposure(one), exposure(other), exposure(third)]
+        append(store, batch(events=[event(str(uuid4()))]), batch(sent))
+        again = [exposure(one, revision=3), exposure(other, revision=3), exposure(third, "v", revision=3)]
+        (_, receipt) = append(store, batch([exposure(str(uuid4()))]), batch(again, **assumed))
+        assert receipt.duplicate_exposures == {0}
+        assert receipt.conflicting_exposures == {1, 2}
+        assert {row["revision"] for row in rows(store, "exposures") if row["id"] == one} == {2}
+
+
 def test_rows_have_the_hash_of_their_unit(open_store: Open) -> None:
     units = ["u", "user-1", "zoë", "", "\U0001f600" * 10]
     with open_store() as store:
@@ -516,3 +533,41 @@ def test_what_is_old_goes_step_by_step(open_store: Open) -> None:
         assert append(store, batch(events=events)) == [Receipt()]
     with open_store() as store:
         assert append(store, batch(events=events)) == [Receipt(duplicate_events=frozenset(range(60)))]
+
+
+def test_a_day_is_exported_as_it_is_stored(
+    open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_ROWS_AT_ONCE", 30)
+    place, midnight = "default/a", datetime(2026, 3, 2, tzinfo=UTC)
+    # Around midnight, and many of one unit: no part may hold them all.
+    times = [midnight + timedelta(microseconds=step * 7_000_001 - 1) for step in range(-20, 200)]
+    events = [event(uuid7(), time=time, value=1.5) for time in times]
+    exposures = [exposure(uuid7(), f"u{number}") for number in range(100)]
+    with open_store() as store:
+        append(store, batch(exposures, events, place, [f'{{"a":"{n} ü"}}' for n in range(len(events))]))
+        append(store, batch(events=[event(uuid7(), "elsewhere", time=midnight)], place="default/b"))
+        days = exports.exported_days(store, place, "events")
+        assert [(day.date, day.rows) for day in days.days] == [
+            (date(2026, 3, 1), 21),
+            (date(2026, 3, 2), 199),
+        ]
+        path = tmp_path / "day.parquet"
+        for table, day, count in (("events", days.days[1].date, 199), ("exposures", TIME.date(), 100)):
+            exports.write_day(store, place, table, day, path)  # type: ignore[arg-type]
+            file = parquet.ParquetFile(path)
+            assert file.schema_arrow.remove_metadata() == exports.SCHEMAS[table]
+            groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+            assert sum(groups) == count
+            assert max(groups) < 60
+            stored = [row for row in rows(store, table, place) if row["time"].date() == day]
+            found = file.read().to_pylist()
+            for row in found:
+                row |= {name: row[name].replace(tzinfo=None) for name in ("time", "received_at")}
+            names = exports.SCHEMAS[table].names
+            assert sorted(map(repr, found)) == sorted(
+                repr({name: row[name] for name in names}) for row in stored
+            )
+        assert file.metadata.metadata[b"equipoise.rows"] == b"100"
+        with pytest.raises(NotFound):
+            exports.write_day(store, place, "events", date(2026, 3, 3), path)
