@@ -52,6 +52,8 @@ class Batch:
             `/exposures/` and its position.
         event_pointers: For each event, the JSON pointer to its item in the body; empty when it is `/events/`
             and its position.
+        assumed_revisions: Positions of the exposures that did not say their revision and got the present one.
+            Sent again after a restart of the experiment they would get another one, and are the same still.
     """
 
     place: str
@@ -65,6 +67,7 @@ class Batch:
     event_heads: Sequence[int] = ()
     exposure_pointers: Sequence[str] = ()
     event_pointers: Sequence[str] = ()
+    assumed_revisions: frozenset[int] = frozenset()
 
     def exposure_pointer(self, position: int) -> str:
         """The JSON pointer, in the body, to an exposure's item."""

@@ -106,7 +106,7 @@ def read_each(body: bytes, sender: Sender, terms: Terms) -> Reading:
 
 def reading(judged: Judged, size: int, sender: Sender, dropped: DroppedIn | None, *, lines: bool) -> Reading:
     """What a body of some size holds, all of which was judged."""
-    _complete(judged.exposures, judged.terms)
+    assumed = _complete(judged.exposures, judged.terms)
     events, properties, heads = spread(judged.events, judged.properties)
     rejections = judged.rejections()
     exposure_pointers: Sequence[str] = ()
@@ -130,6 +130,7 @@ def reading(judged: Judged, size: int, sender: Sender, dropped: DroppedIn | None
         heads,
         exposure_pointers,
         event_pointers,
+        assumed,
     )
     return Reading(
         batch,
@@ -164,8 +165,10 @@ def without_halves(text: bytes) -> bytes:
     return _SURROGATES.sub(lambda found: rb"\u0000" if found["half"] else found[0], text)
 
 
-def _complete(exposures: Sequence[ExposureIn], terms: Terms) -> None:
-    """Give exposures without a revision the present one."""
-    for each in exposures:
-        if each.revision is None:
-            each.revision = terms.configuration.experiments[each.experiment].revision
+def _complete(exposures: Sequence[ExposureIn], terms: Terms) -> frozenset[int]:
+    """Give exposures without a revision the present one, and say which they are, by their positions."""
+    without = [position for position, each in enumerate(exposures) if each.revision is None]
+    for position in without:
+        each = exposures[position]
+        each.revision = terms.configuration.experiments[each.experiment].revision
+    return frozenset(without)

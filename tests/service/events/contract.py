@@ -356,12 +356,12 @@ def test_the_first_received_stays_when_only_the_time_differs(open_store: Open) -
 
 def test_a_revision_that_nobody_said_makes_no_conflict(open_store: Open) -> None:
     one, other, third = (str(uuid4()) for _ in range(3))
-    assumed = {"assumed_revisions": frozenset({0, 2})}
+    assumed = frozenset({0, 2})
     with open_store() as store:
         sent = [exposure(one), exposure(other), exposure(third)]
         append(store, batch(events=[event(str(uuid4()))]), batch(sent))
         again = [exposure(one, revision=3), exposure(other, revision=3), exposure(third, "v", revision=3)]
-        (_, receipt) = append(store, batch([exposure(str(uuid4()))]), batch(again, **assumed))
+        (_, receipt) = append(store, batch([exposure(str(uuid4()))]), batch(again, assumed_revisions=assumed))
         assert receipt.duplicate_exposures == {0}
         assert receipt.conflicting_exposures == {1, 2}
         assert {row["revision"] for row in rows(store, "exposures") if row["id"] == one} == {2}

@@ -45,6 +45,15 @@ def stored(client: TestClient, table: str) -> list[dict[str, Any]]:
     return rows(client.app.state.event_store, table)  # type: ignore[attr-defined]
 
 
+def test_a_batch_without_revisions_is_the_same_after_a_restart(started: TestClient) -> None:
+    content = body([exposed()], [])
+    assert send(started, content)["accepted"] == 1
+    for action in ("stop", "start"):
+        started.post(f"/v1/experiments/{KEY}/{action}").raise_for_status()
+    assert send(started, content)["duplicate"] == 1
+    assert [row["revision"] for row in stored(started, "exposures")] == [1]
+
+
 def test_each_item_has_its_answer_in_order(started: TestClient) -> None:
     one, same = exposed(), event()
     content = body(

@@ -6,7 +6,7 @@ far quicker than by id; units of one hash are told apart by their ids wherever t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ class Offer:
         heads: The column `head`.
         again: The column `again`.
         bounds: Where each batch begins, and at the end the number of rows.
+        assumed_revisions: Positions of exposures whose revision was not said by their sender.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Offer:
     heads: Positions
     again: npt.NDArray[np.bool_]
     bounds: Sequence[int]
+    assumed_revisions: frozenset[int] = frozenset()
 
 
 def exposures_offer(batches: Sequence[Batch]) -> Offer:
@@ -66,7 +68,13 @@ def exposures_offer(batches: Sequence[Batch]) -> Offer:
         "revision": pa.array([each.revision for each in items], pa.int32()),
     }
     bounds = _bounds([len(batch.exposures) for batch in batches])
-    return _offer("exposures", batches, bounds, np.arange(len(items)), items, columns)
+    assumed = frozenset(
+        start + position
+        for batch, start in zip(batches, bounds, strict=False)
+        for position in batch.assumed_revisions
+    )
+    offer = _offer("exposures", batches, bounds, np.arange(len(items)), items, columns)
+    return replace(offer, assumed_revisions=assumed)
 
 
 def events_offer(batches: Sequence[Batch]) -> Offer:

@@ -54,9 +54,17 @@ def outcome(offer: Offer, stored: pa.Table) -> Outcome:
     offered = offer.columns.select(names).take(pa.array(positions))
     kept, sent = _contents(heads, stored.select(names)), _contents(offer.heads[positions], offered)
     other = np.zeros(len(offer.heads), dtype=np.bool_)
-    other[[head for head, rows in sent.items() if rows != kept[head]]] = True
+    other[[head for head, rows in sent.items() if _differ(rows, kept[head], head, offer)]] = True
     differs = other[offer.heads[positions]]
     return Outcome(positions[~differs], positions[differs])
+
+
+def _differ(sent: set[tuple[object, ...]], kept: set[tuple[object, ...]], head: int, offer: Offer) -> bool:
+    """Whether an item says something else than what is stored of it."""
+    if head not in offer.assumed_revisions:
+        return sent != kept
+    said = [index for index, name in enumerate(CONTENT[offer.name]) if name != "revision"]
+    return {tuple(row[i] for i in said) for row in sent} != {tuple(row[i] for i in said) for row in kept}
 
 
 def _contents(heads: Positions, rows: pa.Table) -> dict[int, set[tuple[object, ...]]]:
