@@ -12,9 +12,11 @@ ENGINES_READY := $(ENGINES)/.ready
 MUTMUT := .venv-mutants
 MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
+ROUNDS ?= 50
+LOAD_SECONDS ?= 900
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines coverage check format bench peers calibrate mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,6 +57,13 @@ $(ENGINES_READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml constra
 
 test-engines: $(ENGINES_READY) ## run the tests that need PostgreSQL, ClickHouse and Spark
 	@$(ENGINES)/bin/pytest tests/engines
+
+crash: $(READY) $(ENGINES_READY) ## kill the service at random moments, ROUNDS=50 times each, on every event store (half an hour)
+	@EQUIPOISE_TEST_CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/service/crash
+	@EQUIPOISE_TEST_CRASH_ROUNDS=$(ROUNDS) $(ENGINES)/bin/pytest -s tests/engines/test_crash.py
+
+load: $(READY) ## mixed traffic at 80 % of the measured limit for LOAD_SECONDS=900; nothing may be lost
+	@EQUIPOISE_TEST_LOAD_SECONDS=$(LOAD_SECONDS) $(BIN)/pytest -s tests/service/load
 
 coverage: $(READY) ## measure which lines and branches of the statistics the tests reach (three minutes); all must be
 	@$(BIN)/pytest --numprocesses auto --hypothesis-seed 0 --cov equipoise_stats --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100 tests/stats
