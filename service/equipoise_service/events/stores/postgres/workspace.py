@@ -37,8 +37,8 @@ class PostgresWorkspace:
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
-        # What is kept can be made again, so it need not survive a crash of the server.
-        begin = "CREATE UNLOGGED TABLE {}" if lasting else "CREATE TEMPORARY TABLE {} ON COMMIT DROP"
+        # What lasts is logged: of an unlogged table a crash of the server leaves the name, and no row.
+        begin = "CREATE TABLE {}" if lasting else "CREATE TEMPORARY TABLE {} ON COMMIT DROP"
         table = sql.Identifier(SCHEMA, name) if lasting else sql.Identifier(name)
         statement = sql.SQL(begin).format(table).as_string(self._connection)
         # The query is Ibis's, which quotes what comes from outside; it is no template of psycopg's.
