@@ -367,6 +367,20 @@ def test_a_revision_that_nobody_said_makes_no_conflict(open_store: Open) -> None
         assert {row["revision"] for row in rows(store, "exposures") if row["id"] == one} == {2}
 
 
+def test_the_order_of_properties_makes_no_conflict(open_store: Open) -> None:
+    id = str(uuid4())
+    with open_store() as store:
+        for text in (
+            '{"a":1,"b":{"c":2,"d":3}}',
+            '{"b":{"d":3,"c":2},"a":1}',
+            '{"b":{"d":3,"c":2},"a":true}',
+        ):
+            (receipt,) = append(store, batch(events=[event(id)], properties=[text]))
+        assert (receipt.conflicting_events, receipt.duplicate_events) == ({0}, frozenset())
+        (receipt,) = append(store, batch(events=[event(id)], properties=['{"b":{"d":3,"c":2},"a":1}']))
+        assert (receipt.conflicting_events, receipt.duplicate_events) == (frozenset(), {0})
+
+
 def test_rows_have_the_hash_of_their_unit(open_store: Open) -> None:
     units = ["u", "user-1", "zoë", "", "\U0001f600" * 10]
     with open_store() as store:

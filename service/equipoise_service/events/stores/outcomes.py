@@ -61,10 +61,23 @@ def outcome(offer: Offer, stored: pa.Table) -> Outcome:
 
 def _differ(sent: set[tuple[object, ...]], kept: set[tuple[object, ...]], head: int, offer: Offer) -> bool:
     """Whether an item says something else than what is stored of it."""
-    if head not in offer.assumed_revisions:
-        return sent != kept
-    said = [index for index, name in enumerate(CONTENT[offer.name]) if name != "revision"]
-    return {tuple(row[i] for i in said) for row in sent} != {tuple(row[i] for i in said) for row in kept}
+    if sent == kept:
+        return False
+    assumed = head in offer.assumed_revisions
+    return {_said(row, offer.name, assumed) for row in sent} != {
+        _said(row, offer.name, assumed) for row in kept
+    }
+
+
+def _said(row: tuple[object, ...], table: str, assumed: bool) -> tuple[object, ...]:
+    """What a row says, whatever the order of its properties: many senders have none, and encode anew."""
+    return tuple(
+        msgspec.json.encode(msgspec.json.decode(value), order="sorted")
+        if name == "properties" and isinstance(value, str)
+        else value
+        for name, value in zip(CONTENT[table], row, strict=True)
+        if not (assumed and name == "revision")
+    )
 
 
 def _contents(heads: Positions, rows: pa.Table) -> dict[int, set[tuple[object, ...]]]:
