@@ -11,6 +11,7 @@ NAMES = (
     "serving",
     "ingestion",
     "readout",
+    "refresh",
     "statistics",
 )
 

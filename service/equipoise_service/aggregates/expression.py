@@ -26,7 +26,7 @@ from equipoise_service.metrics.schemas import Aggregation
 UNIT_COLUMNS = ("unit", "unit_hash", "first", "last", "first_time")
 """What a base says of each unit; then `active`, whether the unit has facts, and the columns of values."""
 
-_ADDED = (None, Aggregation.COUNT, Aggregation.SUM)
+_ADDED = (None, Aggregation.COUNT, Aggregation.SUM, Aggregation.MAXIMUM)
 
 
 def can_be_kept(request: StoreRequest) -> bool:
@@ -174,6 +174,6 @@ def _columns(request: StoreRequest) -> list[str]:
 
 
 def _sum(before: ir.Value, new: ir.Value, aggregation: Aggregation | None) -> ir.Value:
-    if aggregation is None:
+    if aggregation in (None, Aggregation.MAXIMUM):
         return ibis.greatest(ibis.coalesce(before, new), ibis.coalesce(new, before))
     return ibis.coalesce(before + new, before, new)

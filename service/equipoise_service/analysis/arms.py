@@ -10,8 +10,9 @@ from equipoise_service.analysis.moments import moments
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import fanned
 from equipoise_service.analysis.units import is_mature, one_variant
-from equipoise_service.analysis.value_columns import value_columns
+from equipoise_service.analysis.value_columns import ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
+from equipoise_service.metrics.schemas import Aggregation
 
 
 def reduce_to_arms(units: ir.Table, values: ir.Table | None, request: StoreRequest) -> ir.Table:
@@ -38,19 +39,24 @@ def reduce_to_arms(units: ir.Table, values: ir.Table | None, request: StoreReque
 
 
 def mature_values(values: ir.Table, request: StoreRequest) -> ir.Table:
-    """The values, null where the unit is immature for the measure.
+    """The values, null where the unit is immature for the measure; a maximum of no values is 0.
 
     Args:
         values: Column first_time, and those of `value_columns`.
         request: What is measured, and when it is analysed.
     """
-    masked = {
-        name: ibis.ifelse(is_mature(values, measure, request), values[name], ibis.null("float64"))
-        for i, measure in enumerate(request.measures)
-        if measure.matures_after
-        for name in value_columns(i, measure)
+    made = ingredients(request.measures)
+    columns: dict[str, ir.Value] = {
+        name: ibis.coalesce(values[name], 0.0)
+        for name, each in made.items()
+        if each.aggregation is Aggregation.MAXIMUM
     }
-    return values.mutate(**masked) if masked else values
+    for i, measure in enumerate(request.measures):
+        if measure.matures_after:
+            mature = is_mature(values, measure, request)
+            for name in value_columns(i, measure):
+                columns[name] = ibis.ifelse(mature, columns.get(name, values[name]), ibis.null("float64"))
+    return values.mutate(**columns) if columns else values
 
 
 def arm_statistics(

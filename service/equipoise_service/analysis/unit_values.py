@@ -27,7 +27,7 @@ def unit_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.
 
     Returns:
         One row a unit that met one variant and has facts: unit, variant, first_time, the segments, and the
-        columns of values `m0_y`, …; of a funnel `m0_s1`, …, whether the unit reached that step.
+        columns of values `m0_y`, …, a maximum of no values null; of a funnel `m0_s1`, …, whether the unit reached that step.
     """
     made = ingredients(request.measures)
     funnels = funnel_ingredients(request.measures)
@@ -78,7 +78,8 @@ def _aggregate(facts: Facts, table: ir.Table, name: str, asked: Ingredient) -> i
     value = table.value
     if asked.aggregation is Aggregation.SUM:
         return ibis.coalesce(value.sum(where=counted), 0.0)
-    if asked.aggregation is Aggregation.LAST:
-        # Of several at the last moment the largest, the same whatever order they came in.
-        counted &= table.time == table[f"last_{name}"]
+    if asked.aggregation is Aggregation.MAXIMUM:
+        return value.max(where=counted)
+    # Of several at the last moment the largest, the same whatever order they came in.
+    counted &= table.time == table[f"last_{name}"]
     return ibis.coalesce(value.max(where=counted), 0.0)

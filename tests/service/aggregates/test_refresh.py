@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.service.events.contract import append, batch
 
-from equipoise_service.aggregates.names import PREFIX, digest_of, new_base, read_base
-from equipoise_service.aggregates.service import Keeping, analyse, forget_all
+from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import EventIn, ExposureIn
@@ -34,6 +33,8 @@ ADDED = (
     Measure("soon", MetricType.PROPORTION, "buy", window_hours=30, pre_period_days=1),
     Measure("spent", MetricType.MEAN, "buy", pre_period_days=2),
     Measure("visits", MetricType.MEAN, "view", Aggregation.COUNT, delay_hours=5, filters=BIG),
+    Measure("largest", MetricType.MEAN, "buy", Aggregation.MAXIMUM, window_hours=50),
+    Measure("least", MetricType.QUANTILE, "buy", Aggregation.MAXIMUM, quantile=0.4, level=Level.UNIT),
     Measure("capped", MetricType.MEAN, "buy", winsorize=0.6),
     Measure(
         "each", MetricType.RATIO, "buy", denominator=EventMeasure(event="view", aggregation=Aggregation.COUNT)
@@ -43,7 +44,6 @@ ADDED = (
 )
 OTHERS = (
     Measure("latest", MetricType.MEAN, "buy", Aggregation.LAST),
-    Measure("largest", MetricType.MEAN, "buy", Aggregation.MAXIMUM),
     Measure("kinds", MetricType.COUNT_DISTINCT, "view", distinct="plan"),
     Measure("through", MetricType.FUNNEL, "view", steps=(Step(event="buy"),), within_hours=40),
     Measure("of-events", MetricType.QUANTILE, "buy", quantile=0.75, level=Level.EVENT),

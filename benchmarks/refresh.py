@@ -1,0 +1,99 @@
+"""A refresh after one per cent of new data against the analysis of everything."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.paired import paired, row
+from benchmarks.readout import request
+from equipoise_service.aggregates.service import analyse
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.events.stores.duckdb.file import UNIT_HASH
+from equipoise_service.events.stores.store import EventStore, open_event_store
+from equipoise_service.settings import Settings
+
+UNITS = 2_000_000
+EVENTS = 20_000_000
+ROUNDS = 5
+
+# Each fact is received when it happens: events from the first moment, exposures from the second, to the end.
+_BEGIN, _EXPOSED, _END = (datetime(2026, 2, day) for day in (1, 15, 28))
+_FILL = """
+INSERT INTO {table} BY NAME SELECT *, {unit_hash} AS unit_hash FROM (
+    SELECT 'default/production' AS place, uuidv7() AS id, time, time AS received_at, 'user' AS unit_type,
+           'user-' || {unit} AS unit, {columns}
+    FROM (SELECT i, TIMESTAMP '{begin}' + to_microseconds(i * {step}) AS time FROM range({count}) AS r(i))
+    WHERE {when}
+)
+"""
+_EXPOSURE = """'new-landing-page' AS experiment, 1 AS revision,
+    CASE WHEN hash(i) % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant"""
+_EVENT = """['purchase', 'converted', 'viewed', 'viewed', 'searched', 'viewed', 'shared', 'viewed']
+        [1 + (hash(i * 17) % 8)::INTEGER] AS name,
+    CASE WHEN hash(i * 17) % 8 IN (0, 4) THEN (hash(i * 13) % 10000) / 100.0 END AS value"""
+
+
+def main() -> None:
+    """Print the ratio of times."""
+    print(
+        f"refresh: {UNITS:,} units, {EVENTS:,} events, 5 metrics with CUPED, 1 % of the events new; seconds"
+    )
+    asked = request(5)
+    with _store() as store:
+
+        def refresh() -> float:
+            begin = time.perf_counter()
+            analyse(store, asked)
+            return time.perf_counter() - begin
+
+        def everything() -> float:
+            begin = time.perf_counter()
+            with store.ibis() as backend:
+                analyse_store(backend, asked)
+            return time.perf_counter() - begin
+
+        one, other, ratios = paired(refresh, everything, ROUNDS)
+        row("refresh, against the analysis of everything", f"{one:.2f} s", f"{other:.2f} s", ratios)
+
+
+@contextmanager
+def _store() -> Iterator[EventStore]:
+    """An event store whose newest facts came after a base was kept of the others."""
+    new = _END - (_END - _BEGIN) * 0.01
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Settings(data_dir=Path(directory), analysis_memory_mb=4096)
+        open_event_store(settings).close()
+        _fill(settings.event_store_path, f"time < TIMESTAMP '{new}'")
+        with open_event_store(settings) as store:
+            analyse(store, request(5))
+        _fill(settings.event_store_path, f"time >= TIMESTAMP '{new}'")
+        with open_event_store(settings) as store:
+            yield store
+
+
+def _fill(path: Path, when: str) -> None:
+    with duckdb.connect(path, config={"preserve_insertion_order": False}) as file:
+        file.execute("SET enable_progress_bar = false")
+        for table, count, begin, unit, columns in (
+            ("exposures", UNITS, _EXPOSED, "i", _EXPOSURE),
+            ("events", EVENTS, _BEGIN, f"(hash(i * 31) % {UNITS})", _EVENT),
+        ):
+            step = (_END - begin) // count // timedelta(microseconds=1)
+            file.execute(
+                _FILL.format(
+                    table=table,
+                    unit_hash=UNIT_HASH,
+                    unit=unit,
+                    columns=columns,
+                    begin=begin,
+                    step=step,
+                    count=count,
+                    when=when,
+                )
+            ).fetchall()
+        file.execute("CHECKPOINT").fetchall()
