@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from equipoise_service.errors import NotFound
 from equipoise_service.events.queries import asked, latest
+from equipoise_service.events.rules import EARLIEST
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.housekeeping.schemas import ExportedDay, ExportedDays, ExportedTable
 
@@ -34,6 +35,8 @@ SCHEMAS = {
 }
 """The columns of the files, on every engine; `place` and `date` are in their paths."""
 
+_LATEST = date(2200, 1, 1)
+_NOTHING = "There is nothing of that day. The list of days says what there is."
 _ROWS_AT_ONCE = 250_000
 _ID_LENGTH = 36
 _TAIL_LENGTH = 3
@@ -64,6 +67,8 @@ def write_day(store: EventStore, place: str, table: ExportedTable, day: date, pa
         NotFound: There is nothing of that day.
         Unavailable: The store cannot be read now.
     """
+    if not EARLIEST.date() <= day < _LATEST:
+        raise NotFound(_NOTHING)
     asked(store, lambda backend: _write(_day(backend, place, table, day), table, path))
 
 
@@ -90,7 +95,7 @@ def _write(rows: "ir.Table", table: ExportedTable, path: Path) -> None:
 
     total = rows.agg(rows=rows.count(), until=latest(rows.received_at)).to_pyarrow().to_pylist()[0]
     if not total["rows"]:
-        raise NotFound("There is nothing of that day. The list of days says what there is.")
+        raise NotFound(_NOTHING)
     schema = SCHEMAS[table]
     rows = rows.mutate(id=rows.id.cast("string"))
     tail = rows.id.substr(_ID_LENGTH - _TAIL_LENGTH, _TAIL_LENGTH)

@@ -197,3 +197,26 @@ def test_one_piece_of_housekeeping_at_a_time(client: TestClient) -> None:
             assert answer.status_code == 409
             assert answer.json()["type"] == "urn:equipoise:problem:housekeeping"
     assert client.post("/v1/backups").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"unit_type": "user", "unit": "\\ud800"}',
+        b'{"unit_type": "user", "unit": "a\\u0000"}',
+        b'{"unit_type": "A B", "unit": "a"}',
+        b'{"unit_type": "user", "unit": ""}',
+        b'{"unit_type": "user", "unit": "a", "more": 1}',
+    ],
+)
+def test_what_is_no_unit_is_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/units/erase", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text
+    assert client.get("/v1/erasures").json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["events/0001-01-01", "events/9999-12-31", "exposures/2026-01-01"])
+def test_a_day_of_which_there_is_nothing_is_not_exported(client: TestClient, path: str) -> None:
+    assert client.get(f"/v1/exports/{path}").status_code == 404
+    assert client.get("/v1/exports/rejected").status_code == 422
+    assert client.get("/v1/exports/events").json() == {"place": "default/production", "days": []}
