@@ -4,10 +4,14 @@ This is the first fence. The second is the engine's: the session is read-only wh
 thing, and every statement has a deadline.
 """
 
+import logging
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.expressions.core import Expr
+
+_log = logging.getLogger(__name__)
 
 _READS = (exp.Select, exp.SetOperation)
 _DOES_MORE = (
@@ -37,7 +41,7 @@ _DOES_MORE = (
 # servers, hold locks, or end other people's sessions.
 _FUNCTIONS = frozenset(
     {
-        "set_config", "nextval", "setval", "query_to_xml", "database_to_xml", "schema_to_xml",
+        "set_config", "nextval", "setval", "database_to_xml", "schema_to_xml", "ts_stat", "ts_rewrite",
         "executable", "remote", "remotesecure", "cluster", "clusterallreplicas", "url", "urlcluster",
         "file", "filecluster", "s3", "s3cluster", "gcs", "hdfs", "jdbc", "odbc", "mysql", "postgresql",
         "mongodb", "redis", "sqlite", "iceberg", "deltalake", "hudi", "azureblobstorage", "input",
@@ -48,7 +52,7 @@ _FUNCTIONS = frozenset(
         "try_reflect", "http_get", "http_post",
     }
 )  # fmt: skip
-_PREFIXES = ("pg_", "lo_", "dblink", "system$")
+_PREFIXES = ("pg_", "lo_", "dblink", "system$", "query_to_", "cursor_to_")
 
 
 def check_query(query: str, dialect: str) -> str | None:
@@ -72,6 +76,10 @@ def check_query(query: str, dialect: str) -> str | None:
         return f"this is no {dialect} SQL that can be read: {_first_line(error)}"
     except RecursionError:
         return "the query nests too deeply; make a view of it in the warehouse"
+    except Exception:
+        # Some text is too odd for the parser, which then fails in its own ways.
+        _log.warning("a query of a source cannot be parsed", exc_info=True)
+        return f"this is no {dialect} SQL that can be read; make a view of it in the warehouse"
 
 
 def _said(statement: Expr) -> str | None:
@@ -82,10 +90,17 @@ def _said(statement: Expr) -> str | None:
             return "a source reads: take SETTINGS out of the query; limits are set with the connection"
         if isinstance(node, _DOES_MORE):
             return f"a source reads: the query holds {_called(node)}, which does more, or depends on more"
+        if _is_quoted(node):
+            return "a source reads: write the names of functions without quotes"
         name = _function(node)
         if name in _FUNCTIONS or name.startswith(_PREFIXES):
             return f"a source reads tables and views alone: the function {name} does more; take it out"
     return None
+
+
+def _is_quoted(node: Expr) -> bool:
+    """Whether it is a function whose name is in quotes, where it may be written in many ways."""
+    return isinstance(node, exp.Anonymous) and isinstance(node.this, exp.Identifier)
 
 
 def _function(node: Expr) -> str:

@@ -369,16 +369,11 @@ def test_a_revision_that_nobody_said_makes_no_conflict(open_store: Open) -> None
 
 def test_the_order_of_properties_makes_no_conflict(open_store: Open) -> None:
     id = str(uuid4())
+    texts = ('{"a":1,"b":{"c":2,"d":3}}', '{"b":{"d":3,"c":2},"a":1}', '{"b":{"d":3,"c":2},"a":true}')
     with open_store() as store:
-        for text in (
-            '{"a":1,"b":{"c":2,"d":3}}',
-            '{"b":{"d":3,"c":2},"a":1}',
-            '{"b":{"d":3,"c":2},"a":true}',
-        ):
-            (receipt,) = append(store, batch(events=[event(id)], properties=[text]))
-        assert (receipt.conflicting_events, receipt.duplicate_events) == ({0}, frozenset())
-        (receipt,) = append(store, batch(events=[event(id)], properties=['{"b":{"d":3,"c":2},"a":1}']))
-        assert (receipt.conflicting_events, receipt.duplicate_events) == (frozenset(), {0})
+        found = [append(store, batch(events=[event(id)], properties=[text]))[0] for text in texts]
+    assert [each.duplicate_events for each in found] == [set(), {0}, set()]
+    assert [each.conflicting_events for each in found] == [set(), set(), {0}]
 
 
 def test_rows_have_the_hash_of_their_unit(open_store: Open) -> None:

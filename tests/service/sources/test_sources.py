@@ -12,6 +12,7 @@ from tests.service.sources.warehouses import Warehouse, source
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.sources.connections import redacted
+from equipoise_service.sources.queries import check_query
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 URL = "/v1/sources/warehouse"
@@ -133,6 +134,9 @@ def test_names_are_data_and_not_sql(client: TestClient, warehouse: Warehouse) ->
         "SELECT * FROM read_csv('/etc/passwd')",
         "SELECT pg_read_file('/etc/passwd') AS user_id",
         "SELECT set_config('transaction_read_only', 'off', false)",
+        """SELECT "set_config"('transaction_read_only', 'off', false)""",
+        """SELECT * FROM "read_text"('/etc/passwd')""",
+        """SELECT * FROM ts_stat('SELECT set_config(''a'', ''b'', false)::tsvector')""",
         "SELECT user_id, at_zone FROM shop.orders WHERE",
         "",
         "(" * 5000,
@@ -144,6 +148,12 @@ def test_a_query_that_does_more_than_read_is_refused(
     refused = make(client, events={"query": query, **{k: v for k, v in events().items() if k != "table"}})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "/events/query"
+
+
+def test_what_no_parser_can_read_is_refused_and_no_fault() -> None:
+    said = check_query("""SELECT * FROM "remote"('elsewhere', secrets)""", "clickhouse")
+    assert said is not None
+    assert "view" in said
 
 
 def test_behind_the_grammar_the_engine_refuses_to_write(
