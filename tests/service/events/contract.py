@@ -28,7 +28,7 @@ from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.tail import Shown, look
-from equipoise_service.housekeeping import exports
+from equipoise_service.housekeeping import exports, searching
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
 
@@ -580,3 +580,29 @@ def test_a_day_is_exported_as_it_is_stored(
         assert file.metadata.metadata[b"equipoise.rows"] == b"100"
         with pytest.raises(NotFound):
             exports.write_day(store, place, "events", date(2026, 3, 3), path)
+
+
+def test_a_search_finds_a_unit_wherever_it_is_named(open_store: Open) -> None:
+    unit, places = "O'Hara/7 zoë", ["default/a", "default/b"]
+    texts = [
+        '{"unit": "O\'Hara\\/7 zo\\u00eb"}',
+        '{"units": {"user": "O\'Hara/7 zoë"}, "name": 7}',
+        ('{"name": "' + "x" * 5000)[:4077] + '", "unit": "O\'Hara/',
+        '{"unit": "O\'Hara/7 zo"}',
+        '{"name": "before O\'Hara/7 zoë and after"}',
+        "",
+    ]
+    assert len(texts[2]) == 4096
+    rejected = [Rejected("event", None, "/events/0", "wrong", text) for text in texts]
+    with open_store() as store:
+        for place in (*places, "other/a"):
+            append(store, batch([exposure(uuid7(), unit)], [event(uuid7(), unit)], place, rejected=rejected))
+        with store.workspace() as workspace:
+            workspace.keep("base_1", workspace.backend.table("events").select("unit"), lasting=True)
+        found = searching.count_facts(store, StoredUnit(places, "user", unit))
+        assert found == {"exposures": 2, "events": 2, "aggregates": 1}
+        assert searching.rejected_items(store, places, unit, unit) == sorted(texts[:3])
+        assert set(searching.count_facts(store, StoredUnit(places, "user", "nobody")).values()) == {0}
+        assert searching.rejected_items(store, places, "nobody", "nobody") == []
+        with store.workspace() as workspace:
+            workspace.forget("base_1")
