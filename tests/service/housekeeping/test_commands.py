@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx2
 import pytest
 from tests.service.conftest import experiment
 from tests.service.running import RunningService, command, running_service
@@ -107,6 +109,34 @@ def test_a_backup_while_events_come_is_restored_to_the_same_numbers(tmp_path: Pa
         assert len(service.request("GET", "/v1/experiments").json()["items"]) == 1
         # It goes on from there.
         assert send(service, exposures=[exposure("u5000")]) == 1
+
+
+def test_a_service_killed_in_the_middle_of_a_backup_leaves_none(tmp_path: Path) -> None:
+    with running_service(tmp_path) as service:
+        for _ in range(20):
+            send(service, events=[event(f"u{number}") for number in range(5000)])
+        backups = service.process.data_dir / "backups"
+
+        def ask() -> None:
+            with suppress(httpx2.HTTPError):
+                service.request("POST", "/v1/backups")
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while not list(backups.glob(".partial-*/*")):
+            time.sleep(0.001)
+        service.process.kill()
+        asking.join()
+        (half,) = backups.iterdir()
+        assert half.name.startswith(".partial-")
+        target = {"EQUIPOISE_DATA_DIR": str(tmp_path / "target")}
+        assert "interrupted" in run("restore", str(half), directory=tmp_path, environ=target, status=2)[1]
+        service.process.start()
+        made = service.request("POST", "/v1/backups").json()
+        (count,) = service.facts("SELECT count(*) FROM events")[0]
+    assert count == 100_000
+    with duckdb.connect(str(Path(made["directory"]) / "events.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchall() == [(count,)]
 
 
 def test_an_export_has_what_the_store_has_and_goes_on(tmp_path: Path) -> None:

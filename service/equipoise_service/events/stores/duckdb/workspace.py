@@ -44,7 +44,11 @@ class DuckdbWorkspace:
 
     def kept(self, prefix: str) -> list[str]:
         """The names of the lasting tables that begin so."""
-        query = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, ?) AND NOT temporary"
+        # A copy that is being made of the file is attached meanwhile.
+        query = (
+            "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, ?) AND NOT temporary"
+            " AND database_name = current_database()"
+        )
         found = self._cursor.execute(query, [prefix]).fetchall()
         return [name for (name,) in found if name not in self._forgotten]
 
