@@ -12,6 +12,7 @@ from tests.service.conftest import Service, experiment
 
 from equipoise.identifiers import uuid7
 from equipoise_service.accounts.principals import Scope
+from equipoise_service.aggregates.names import PREFIX
 from equipoise_service.events.batches import MOST_ITEM_CHARACTERS
 from equipoise_service.housekeeping import erasing
 from equipoise_service.privacy.unit_ids import unit_as_stored
@@ -99,6 +100,9 @@ def rejected(client: TestClient) -> list[str]:
 @pytest.mark.parametrize("settings", [PLAIN, HASHED, SERVERS], indirect=True)
 def test_a_unit_is_erased_everywhere(service: Service, client: TestClient) -> None:
     fill(service, client, UNIT)
+    store = service.client.app.state.event_store  # type: ignore[attr-defined]
+    with store.workspace() as workspace:
+        workspace.keep(f"{PREFIX}kept", workspace.backend.table("exposures").select("unit"), lasting=True)
     answer = client.post("/v1/units/erase", json={"unit_type": "user", "unit": UNIT})
     assert answer.status_code == 200, answer.text
     proof = answer.json()
@@ -124,7 +128,7 @@ def test_a_unit_is_erased_everywhere(service: Service, client: TestClient) -> No
     left = [each for each in rejected(client) if each]
     assert len(left) == 1
     assert not any(UNIT[:4] in each for each in left)
-    with service.client.app.state.event_store.ibis() as backend:  # type: ignore[attr-defined]
+    with store.ibis() as backend:
         events = backend.table("events").select("place", "unit", "unit_type").to_pyarrow().to_pylist()
     key = service.settings.unit_key
     assert sorted((each["unit"], each["unit_type"]) for each in events) == sorted(
