@@ -13,10 +13,7 @@ from tests.service.events.contract import (
     batch,
     event,
     rows,
-    test_a_day_is_exported_as_it_is_stored,
     test_a_revision_that_nobody_said_makes_no_conflict,
-    test_a_search_finds_a_unit_wherever_it_is_named,
-    test_a_unit_is_deleted_and_nobody_else,
     test_a_workspace_keeps_what_lasts,
     test_a_workspace_that_fails_keeps_nothing,
     test_an_empty_store_can_be_asked,
@@ -27,15 +24,20 @@ from tests.service.events.contract import (
     test_many_mixes_are_stored_once,
     test_offsets_are_brought_to_utc,
     test_received_at_grows_with_every_commit,
-    test_refused_items_are_deleted_by_their_text,
     test_rows_have_the_hash_of_their_unit,
     test_the_first_received_stays_when_only_the_time_differs,
     test_the_greatest_total_dropped_stays,
     test_the_order_of_properties_makes_no_conflict,
     test_units_are_left_out_by_their_id,
     test_values_come_back_as_they_went_in,
-    test_what_is_old_goes_step_by_step,
     test_what_was_rejected_is_listed,
+)
+from tests.service.events.housekeeping_contract import (
+    test_a_day_is_exported_as_it_is_stored,
+    test_a_search_finds_a_unit_wherever_it_is_named,
+    test_a_unit_is_deleted_and_nobody_else,
+    test_refused_items_are_deleted_by_their_text,
+    test_what_is_old_goes_step_by_step,
 )
 
 from equipoise.identifiers import uuid7
