@@ -27,7 +27,8 @@ def unit_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.
 
     Returns:
         One row a unit that met one variant and has facts: unit, variant, first_time, the segments, and the
-        columns of values `m0_y`, …, a maximum of no values null; of a funnel `m0_s1`, …, whether the unit reached that step.
+        columns of values `m0_y`, …, a maximum of no values null; of a funnel `m0_s1`, …, whether the unit
+        reached that step.
     """
     made = ingredients(request.measures)
     funnels = funnel_ingredients(request.measures)

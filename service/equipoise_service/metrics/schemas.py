@@ -100,8 +100,8 @@ class Definition(BaseModel):
     )
     aggregation: Aggregation = Field(
         Aggregation.SUM,
-        description="Of a mean, a ratio's numerator, or a quantile of units: `sum` of the events' values, `count` of "
-        "the events, `maximum` of the values, or the `last` event's value.",
+        description="Of a mean, a ratio's numerator, or a quantile of units: `sum` of the events' values, "
+        "`count` of the events, `maximum` of the values, or the `last` event's value.",
     )
     filters: Filters = ()
     denominator: EventMeasure | None = Field(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, Observed, Report
 from equipoise_service.readouts.schemas import (
+    ArmStatistics,
     MeanStatistics,
-    MomentsStatistics,
     ProportionStatistics,
     Readout,
 )
@@ -64,7 +64,7 @@ def _found(readout: Readout) -> dict[str, float]:
     return found
 
 
-def _sum(statistics: ProportionStatistics | MeanStatistics | MomentsStatistics) -> float:
+def _sum(statistics: ArmStatistics) -> float:
     if isinstance(statistics, ProportionStatistics):
         return statistics.successes
     mean = statistics.mean if isinstance(statistics, MeanStatistics) else statistics.value

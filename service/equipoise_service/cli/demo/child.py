@@ -66,7 +66,7 @@ class ServiceProcess:
         command = [sys.executable, "-m", "equipoise_service.cli", "serve"]
         with self.log.open("ab") as log:
             begin = log.tell()
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [*command, "--host", "127.0.0.1", "--port", str(self.port)],
                 env=environ,
                 stdin=subprocess.DEVNULL,

@@ -105,7 +105,7 @@ def simulate(url: str, key: str, users: int, process: int, tell: Callable[[int],
         process: Number of the process; its users behave differently from another's.
         tell: Told how many users are done, now and then.
     """
-    behaviour = random.Random(f"{_SEED}-{process}")
+    behaviour = random.Random(f"{_SEED}-{process}")  # noqa: S311 - a simulation
     report = Report()
     with Client(url, key) as client:
         if not client.wait_ready(_READY_SECONDS):
