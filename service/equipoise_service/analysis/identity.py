@@ -10,7 +10,8 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.properties import read_property
-from equipoise_service.analysis.requests import Conflicts, Identity, StoreRequest
+from equipoise_service.analysis.requests import Identity, StoreRequest
+from equipoise_service.plans.population import Conflicts
 
 # Before an anonymous unit's id, so that it cannot be taken for a known unit's.
 _APART = "\x1f"

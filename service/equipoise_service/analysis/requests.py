@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from equipoise_service.metrics.conditions import Condition
 from equipoise_service.metrics.measures import Measure
+from equipoise_service.plans.population import Conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,6 @@ class Bots:
     most_events: int | None = None
     event: str | None = None
     filters: tuple[Condition, ...] = ()
-
-
-class Conflicts(StrEnum):
-    """What becomes of an anonymous unit with links to several known ones."""
-
-    FIRST = "first"
-    LEAVE_OUT = "leave_out"
 
 
 @dataclass(frozen=True, slots=True)

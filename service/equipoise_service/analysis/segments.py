@@ -71,6 +71,18 @@ def segment_value(label: str) -> str | None:
     return None if label == NO_VALUE else label.removeprefix(_VALUE)
 
 
+def segment_label(value: str | None, *, others: bool) -> str:
+    """The label that `segment_value` reads.
+
+    Args:
+        value: The value; None for units without one.
+        others: Whether it is the label of the units with other values.
+    """
+    if others:
+        return OTHER
+    return NO_VALUE if value is None else f"{_VALUE}{value}"
+
+
 def fanned(table: ir.Table, segments: int) -> tuple[ir.Table, list[str]]:
     """Makes each row one of all units and one of each segment's value, so that one pass serves them all.
 

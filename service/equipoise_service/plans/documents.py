@@ -129,6 +129,20 @@ class Plan(Design):
             raise ValueError("no variant has a positive weight")
         return self
 
+    @model_validator(mode="after")
+    def _one_population(self) -> Self:
+        if self.identity is not None and self.identity.anonymous == self.unit_type:
+            raise ValueError(f"identity joins units of another unit type with {self.unit_type}, not the same")
+        declared = bool(self.segments) or self.bots is not None or self.identity is not None
+        if declared and any(metric.column is not None for metric in self.metrics):
+            raise ValueError("segments, bots and identity are made of events; a file has none")
+        if declared and len({metric.source for metric in self.metrics}) > 1:
+            raise ValueError(
+                "segments, bots and identity are read where the metrics are, and these metrics are of "
+                "several sources, whose units would not be the same"
+            )
+        return self
+
     @property
     def control(self) -> str:
         """The control's key."""

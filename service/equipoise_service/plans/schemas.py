@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.keys import Key
+from equipoise_service.plans.population import Population
 
 MAX_UNITS = 10**12
 MAX_DAYS = 3660
@@ -111,7 +112,7 @@ class Target(BaseModel):
     )
 
 
-class Design(BaseModel):
+class Design(Population):
     """The part of a plan that does not name metrics."""
 
     model_config = _CONFIG

@@ -1,22 +1,32 @@
 """From a plan, its looks and the statistics to the readout: a pure function."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
+from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.advice import Recommendation
+from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
 from equipoise_service.readouts.checks import Health
-from equipoise_service.readouts.comparisons import Cuts, Pair, Side, pair_of, statistics_out
+from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import recommend
 from equipoise_service.readouts.results import Results, results_of
-from equipoise_service.readouts.schemas import SCHEMA, Arm, Deviation, Locked, Progress, Recommendation
+from equipoise_service.readouts.schemas import (
+    SCHEMA,
+    Deviation,
+    JoinedUnits,
+    Locked,
+    Population,
+    Progress,
+)
+from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.summary import summarise
 
 
@@ -58,7 +68,7 @@ def build_readout(
         provenance: Where they come from.
         looks: The looks that were taken so far.
     """
-    pairs = _pairs(plan, statistics)
+    pairs = pairs_of(plan, statistics)
     found = statistics_digest(plan, statistics)
     moment = moment_of(
         plan,
@@ -69,7 +79,7 @@ def build_readout(
         started_at=provenance.started_at,
         ended_at=provenance.ended_at,
     )
-    arms = _arms(plan, statistics)
+    arms = arms_of(plan, statistics.arms)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
     health = check_health(
         plan, statistics, results.compared, complete=moment.complete, dropped=provenance.dropped
@@ -94,7 +104,12 @@ def build_readout(
         "progress": _progress(moment).model_dump(mode="json"),
         "arms": [arm.model_dump(mode="json") for arm in arms],
         "health": health.model_dump(mode="json"),
+        "population": _population(statistics).model_dump(mode="json"),
         "metrics": [metric.model_dump(mode="json") for metric in results.metrics],
+        "segments": [
+            each.model_dump(mode="json")
+            for each in segment_results(plan, moment, statistics, provenance.deviations)
+        ],
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(
             plan, arms, health, results.metrics, recommendation, deviations=len(provenance.deviations)
@@ -116,72 +131,59 @@ def timestamp(moment: datetime) -> str:
 
 def statistics_digest(plan: Plan, statistics: Statistics) -> str:
     """The digest of everything that the numbers of a readout follow from, whenever it was computed."""
-    return digest(
-        {
-            "units": {arm.variant: arm.units for arm in _arms(plan, statistics)},
-            "crossovers": statistics.crossovers,
-            "metrics": {
-                metric.key: {
-                    "cut": statistics.cuts.get(metric.key, {}).get("y"),
-                    "cut_before": statistics.cuts.get(metric.key, {}).get("y_before"),
-                    "arms": {
-                        variant: statistics_out(_side(statistics, variant, plan, metric.key)).model_dump(
-                            mode="json"
-                        )
-                        for variant in plan.weights
+    document: dict[str, Any] = {
+        "units": {arm.variant: arm.units for arm in arms_of(plan, statistics.arms)},
+        "crossovers": statistics.crossovers,
+        "metrics": {
+            metric.key: {
+                "cut": statistics.cuts.get(metric.key, {}).get("y"),
+                "cut_before": statistics.cuts.get(metric.key, {}).get("y_before"),
+                "arms": _arms_out(plan, statistics.arms, metric.key),
+            }
+            for metric in plan.metrics
+        },
+    }
+    if plan.segments:
+        document["segments"] = {
+            segment: {
+                part.label: {
+                    "units": {arm.variant: arm.units for arm in arms_of(plan, part.arms)},
+                    "crossovers": part.crossovers,
+                    "metrics": {
+                        metric.key: _arms_out(plan, part.arms, metric.key) for metric in plan.metrics
                     },
                 }
-                for metric in plan.metrics
-            },
+                for part in parts
+            }
+            for segment, parts in statistics.segments.items()
         }
-    )
+    return digest(document)
+
+
+def _arms_out(plan: Plan, arms: Mapping[str, ArmStatistics], metric: str) -> dict[str, Any]:
+    return {
+        variant: statistics_out(side_of(arms, variant, plan, metric)).model_dump(mode="json")
+        for variant in plan.weights
+    }
 
 
 def mature_units(plan: Plan, statistics: Statistics) -> dict[str, int]:
     """Units of the planned arms whose window has passed, by metric."""
     return {
-        metric.key: sum(_side(statistics, variant, plan, metric.key).values.n for variant in plan.weights)
+        metric.key: sum(
+            side_of(statistics.arms, variant, plan, metric.key).values.n for variant in plan.weights
+        )
         for metric in plan.metrics
     }
 
 
-def _arms(plan: Plan, statistics: Statistics) -> list[Arm]:
-    whole = sum(plan.weights.values())
-    unplanned = [variant for variant in statistics.arms if variant not in plan.weights]
-    return [
-        Arm(
-            variant=variant,
-            units=_arm(statistics, variant).units,
-            expected_share=plan.weights.get(variant, 0) / whole,
-        )
-        for variant in [*plan.weights, *unplanned]
-    ]
-
-
-def _pairs(plan: Plan, statistics: Statistics) -> dict[str, list[Pair]]:
-    """For each metric the pairs of arms: each treatment and the control, then the treatments themselves."""
-    treatments = plan.treatments
-    between = [(later, earlier) for i, later in enumerate(treatments) for earlier in treatments[:i]]
-    wanted = [*((variant, plan.control) for variant in treatments), *between]
-    found = {}
-    for metric in plan.metrics:
-        known = statistics.cuts.get(metric.key, {})
-        cuts = Cuts(known.get("y"), known.get("y_before"))
-        sides = {variant: _side(statistics, variant, plan, metric.key) for variant in plan.weights}
-        found[metric.key] = [pair_of(sides[variant], sides[baseline], cuts) for variant, baseline in wanted]
-    return found
-
-
-def _arm(statistics: Statistics, variant: str) -> ArmStatistics:
-    return statistics.arms.get(variant) or ArmStatistics(0, {})
-
-
-def _side(statistics: Statistics, variant: str, plan: Plan, key: str) -> Side:
-    arm = _arm(statistics, variant)
-    values = arm.values.get(key)
-    if values is None:
-        values = no_values(next(each.measure for each in plan.metrics if each.key == key), 0)
-    return Side(variant, values, arm.immature.get(key, 0))
+def _population(statistics: Statistics) -> Population:
+    joined = statistics.joined
+    return Population(
+        overridden=statistics.overridden,
+        bots=statistics.bots,
+        joined=None if joined is None else JoinedUnits(**asdict(joined)),
+    )
 
 
 def _daily_units(statistics: Statistics, provenance: Provenance) -> float | None:

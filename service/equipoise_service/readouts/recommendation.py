@@ -6,15 +6,15 @@ from typing import TypeVar
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
-from equipoise_service.readouts.numerals import percent
-from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.schemas import (
+from equipoise_service.readouts.advice import (
     Finding,
     Reason,
     Recommendation,
     TreatmentRecommendation,
     Until,
 )
+from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.wording import CHECKS, say
 from equipoise_stats import (
     CheckStatus,

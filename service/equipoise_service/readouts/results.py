@@ -63,7 +63,7 @@ def results_of(
                 compares[metric.key, i],
                 alpha=plan.alpha,
                 valid=moment.valid,
-                no_p_value=_no_p_value(plan, moment),
+                no_p_value=no_p_value(plan, moment),
                 corrected=corrected.get((metric.key, pair.variant.variant))
                 if i < len(plan.treatments)
                 else None,
@@ -141,7 +141,8 @@ def _first_success(plan: Plan) -> int:
     return next(i for i, metric in enumerate(plan.metrics, 1) if metric.role is Role.SUCCESS)
 
 
-def _no_p_value(plan: Plan, moment: Moment) -> str | None:
+def no_p_value(plan: Plan, moment: Moment) -> str | None:
+    """Why no p-value is shown at this moment; None where one may be."""
     if plan.method is Method.BAYESIAN:
         return say("no_p_value.bayesian")
     return moment.reason

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
+from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.checks import Health
-from equipoise_stats import ClaimOutcome, DecisionOutcome, ReasonCode, Status
+from equipoise_stats import Status
 
 SCHEMA: Literal["equipoise.readout/2"] = "equipoise.readout/2"
 
@@ -16,6 +17,7 @@ _CONFIG = ConfigDict(extra="forbid", frozen=True)
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Bounds = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Units = Annotated[int, Field(ge=0)]
 EffectStatus = Status | Literal["not_finite"]
 Immature = Annotated[
     int, Field(ge=0, description="Units of the arm whose window had not passed; they are not counted.")
@@ -305,64 +307,57 @@ class Deviation(BaseModel):
     digest: str = Field(description="Digest of the plan as it was from then on.")
 
 
-class Reason(BaseModel):
-    """Why something is recommended."""
-
-    model_config = _CONFIG
-
-    code: ReasonCode = Field(description="What it is.")
-    subject: str = Field(description="The metric or the check.")
-    message: str = Field(description="The reason in words.")
-    decisive: bool = Field(description="Whether the outcome follows from it.")
-
-
-class Finding(BaseModel):
-    """What is shown of one metric for one treatment."""
+class SegmentMetric(BaseModel):
+    """One metric among the units with one value of a segment."""
 
     model_config = _CONFIG
 
     metric: str = Field(description="The metric's key.")
-    role: Literal["success", "guardrail", "deterioration"] = Field(description="As what it decides.")
-    claim: ClaimOutcome | None = Field(
-        description="Whether it is shown to be better, or not worse by the margin; null where nothing is "
-        "claimed."
-    )
-    harm: ClaimOutcome = Field(description="Whether it is shown to be worse.")
+    comparisons: list[Comparison] = Field(description="Each treatment against the control, not corrected.")
 
 
-class TreatmentRecommendation(BaseModel):
-    """What the plan's rule says of one treatment."""
+class SegmentPart(BaseModel):
+    """The units with one value of a segment."""
 
     model_config = _CONFIG
 
-    variant: str = Field(description="The treatment.")
-    outcome: DecisionOutcome = Field(description="What to do.")
-    reasons: list[Reason] = Field(description="Why, the decisive ones first.")
-    findings: list[Finding] = Field(description="What is shown of each metric.")
+    value: str | None = Field(description="The value; null for units without one, and for other values.")
+    others: bool = Field(description="Whether these are the units with other values than those shown.")
+    arms: list[Arm]
+    crossovers: Units = Field(description="Such units that met several variants.")
+    metrics: list[SegmentMetric]
 
 
-class Until(BaseModel):
-    """How long to keep running."""
-
-    model_config = _CONFIG
-
-    units: int | None = Field(description="Mature units at the end; null where the plan has no number.")
-    units_left: int | None = Field(description="How many of them are to come.")
-    at: str | None = Field(description="When the planned days are over; null where the plan has none.")
-
-
-class Recommendation(BaseModel):
-    """What the plan's rule recommends; people decide."""
+class SegmentResult(BaseModel):
+    """Units split by a property of theirs."""
 
     model_config = _CONFIG
 
-    outcome: DecisionOutcome | None = Field(description="What to do; null without a success metric.")
-    variant: str | None = Field(description="What to ship; null unless the outcome is `ship`.")
-    text: str = Field(description="The outcome in words.")
-    reasons: list[Reason] = Field(description="The reasons that it follows from.")
-    would_change: list[str] = Field(description="What would change it.")
-    until: Until | None = Field(description="How long to keep running; null for other outcomes.")
-    treatments: list[TreatmentRecommendation] = Field(description="The rule for each treatment.")
+    segment: str = Field(description="The segment's key.")
+    declared: bool = Field(description="Whether the plan had it when it was locked.")
+    parts: list[SegmentPart] = Field(description="Its values, those with the most units first.")
+
+
+class JoinedUnits(BaseModel):
+    """What came of joining anonymous units with known ones, among the exposed ones."""
+
+    model_config = _CONFIG
+
+    anonymous: Units = Field(description="Anonymous units.")
+    joined: Units = Field(description="Those of them that are taken for a known one.")
+    conflicts: Units = Field(description="Those of them with links to several known ones.")
+    left_out: Units = Field(description="Those of them of which it cannot be told who they are.")
+    crossovers: Units = Field(description="Crossovers of units that each met one variant only.")
+
+
+class Population(BaseModel):
+    """Who was counted and who was not."""
+
+    model_config = _CONFIG
+
+    overridden: Units = Field(description="Exposed units left out because people chose their variant.")
+    bots: Units | None = Field(description="Exposed units left out as bots; null without a rule.")
+    joined: JoinedUnits | None = Field(description="What came of joining units; null without a rule.")
 
 
 class Readout(BaseModel):
@@ -394,7 +389,9 @@ class Readout(BaseModel):
     progress: Progress
     arms: list[Arm]
     health: Health
+    population: Population
     metrics: list[MetricResult]
+    segments: list[SegmentResult] = Field(description="The segments of the plan.")
     recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")
     digest: str = Field(

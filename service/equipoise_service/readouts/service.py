@@ -33,6 +33,7 @@ from equipoise_service.readouts.building import (
 )
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.losses import dropped_between
+from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.sources import service as sources
 
@@ -168,7 +169,16 @@ def analyse(
         read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
     now = datetime.now(UTC)
     request = StoreRequest(
-        principal.place, key, found.number, plan.unit_type, plan.measures, now, left_out=overridden
+        principal.place,
+        key,
+        found.number,
+        plan.unit_type,
+        plan.measures,
+        now,
+        left_out=overridden,
+        segments=asked_segments(plan),
+        bots=asked_bots(plan),
+        identity=asked_identity(plan),
     )
     provenance = Provenance(
         key,

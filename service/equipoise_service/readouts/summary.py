@@ -11,6 +11,7 @@ from enum import StrEnum
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
+from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.numerals import (
     MINUS,
@@ -20,7 +21,7 @@ from equipoise_service.readouts.numerals import (
     p_value,
     percent,
 )
-from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, Recommendation
+from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult
 from equipoise_service.readouts.wording import say
 from equipoise_stats import CheckStatus, ReasonCode
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, fractions_of, leading_metric
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
-from equipoise_service.readouts.comparisons import values_in
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.segments import arms_in, segments_in
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -72,26 +72,20 @@ def verify_readout(document: Any) -> list[Disagreement]:
 
 
 def _statistics(readout: Readout) -> Statistics:
-    values: dict[str, dict[str, ArmValues]] = {arm.variant: {} for arm in readout.arms}
-    immature: dict[str, dict[str, int]] = {}
-    for metric in readout.metrics:
-        for comparison in (*metric.comparisons, *metric.between_treatments):
-            sides = comparison.statistics
-            for variant, each in ((comparison.baseline, sides.baseline), (comparison.variant, sides.variant)):
-                values.setdefault(variant, {})[metric.metric] = values_in(each)
-                immature.setdefault(variant, {})[metric.metric] = each.immature
     cuts = {each.metric: {"y": each.cut, "y_before": each.cut_before} for each in readout.metrics}
     units = {arm.variant: arm.units for arm in readout.arms}
     rows = readout.health.incomplete_rows
+    joined = readout.population.joined
     return Statistics(
-        arms={
-            variant: ArmStatistics(units.get(variant, 0), found, immature.get(variant, {}))
-            for variant, found in values.items()
-        },
+        arms=arms_in(units, readout.metrics),
         crossovers=readout.health.crossovers.units,
         watermark=None if readout.watermark is None else _moment(readout.watermark),
         cuts=cuts,
         incomplete_rows=None if rows is None else rows.rows,
+        segments=segments_in(readout.segments),
+        overridden=readout.population.overridden,
+        bots=readout.population.bots,
+        joined=None if joined is None else Joined(**joined.model_dump()),
     )
 
 
@@ -119,10 +113,28 @@ def _expect_lock(expected: dict[str, Any]) -> None:
 
 
 def _expect_units(expected: dict[str, Any]) -> None:
-    """A comparison is over all units of its arms, no more and no fewer, but for the immature ones."""
+    """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
+    _expect_arms(expected)
+    for segment in expected["segments"]:
+        for part in segment["parts"]:
+            _expect_arms(part)
+        if segment["parts"]:
+            *others, last = segment["parts"]
+            seen = {arm["variant"]: arm["units"] for arm in expected["arms"]}
+            for part in others:
+                for arm in part["arms"]:
+                    seen[arm["variant"]] = seen.get(arm["variant"], 0) - arm["units"]
+            for arm in last["arms"]:
+                arm["units"] = seen.get(arm["variant"], 0)
+            before = sum(part["crossovers"] for part in others)
+            last["crossovers"] = expected["health"]["crossovers"]["units"] - before
+
+
+def _expect_arms(expected: dict[str, Any]) -> None:
+    """The comparisons of a metric are over all units of the arms, but for the immature ones."""
     units = {arm["variant"]: arm["units"] for arm in expected["arms"]}
     for metric in expected["metrics"]:
-        for comparison in (*metric["comparisons"], *metric["between_treatments"]):
+        for comparison in (*metric["comparisons"], *metric.get("between_treatments", ())):
             for side in ("variant", "baseline"):
                 statistics = comparison["statistics"][side]
                 statistics["n"] = units[comparison[side]] - statistics["immature"]

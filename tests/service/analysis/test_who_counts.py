@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from tests.service.analysis.metric_reference import PLACE, START, Event, Exposure
 from tests.service.analysis.test_metrics import AS_OF, Store, named
 
-from equipoise_service.analysis.requests import Bots, Conflicts, Identity, Segment, StoreRequest
+from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
 from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.population import Conflicts
 from equipoise_stats import Counts
 
 SEEDS = st.integers(0, 2**32)
@@ -116,7 +117,7 @@ def country(unit: str, first: datetime, events: list[Event]) -> str:
     return latest.pop() if len(latest) == 1 else "none"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=SEEDS, most=st.integers(1, 3))
 def test_segments(store: Store, seed: int, most: int) -> None:
     segments = (Segment("country", "see", "country"), Segment("again", "see", "country"))
@@ -137,7 +138,7 @@ def test_segments(store: Store, seed: int, most: int) -> None:
             assert part.crossovers == len(units) - sum(arm.n for arm in expected.values())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=SEEDS, most=st.integers(1, 4))
 def test_bots(store: Store, seed: int, most: int) -> None:
     filters = ({"property": "country", "operator": "equals", "value": 5.5},)
@@ -154,7 +155,7 @@ def test_bots(store: Store, seed: int, most: int) -> None:
     assert found.bots == len(exposed & out)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, rule=st.sampled_from(Conflicts))
 def test_identity(store: Store, seed: int, rule: Conflicts) -> None:
     identity = Identity("device", "user", "login", "user", rule)

@@ -4,11 +4,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.analysis.segments import NO_VALUE, OTHER, segment_label
+from equipoise_service.analysis.statistics import (
+    ArmStatistics,
+    ArmValues,
+    Joined,
+    SegmentStatistics,
+    Statistics,
+)
 from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.plans.looks import Look, alpha_spent, next_look
+from equipoise_service.plans.population import BotRule, IdentityRule, PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Looks, Method, Prior
 from equipoise_service.readouts.building import (
     Provenance,
@@ -206,3 +214,34 @@ def rich_readout() -> dict[str, Any]:
         b={"converted": Counts(9_961, 3), "load-time": moments(9_961, 0.0, 0.0)},
     )
     return build_readout(plan(CONVERTED, LOAD_TIME, variants=("control", "a", "b")), found, PROVENANCE)
+
+
+def segmented_readout() -> dict[str, Any]:
+    """A readout with segments, bots and joined units."""
+
+    def arms(control: tuple[int, int], treatment: tuple[int, int]) -> dict[str, ArmStatistics]:
+        both = {"control": Counts(*control), "treatment": Counts(*treatment)}
+        return {variant: ArmStatistics(found.n, {"converted": found}) for variant, found in both.items()}
+
+    found = Statistics(
+        arms((900, 90), (910, 120)),
+        5,
+        WATERMARK,
+        segments={
+            "country": [
+                SegmentStatistics(segment_label("DE", others=False), arms((500, 50), (500, 80)), 3),
+                SegmentStatistics(OTHER, arms((300, 30), (300, 30)), 2),
+                SegmentStatistics(NO_VALUE, arms((100, 10), (110, 10)), 0),
+            ]
+        },
+        overridden=4,
+        bots=7,
+        joined=Joined(anonymous=300, joined=200, conflicts=12, left_out=2, crossovers=1),
+    )
+    asked = plan(
+        CONVERTED,
+        segments=[PlannedSegment(key="country", event="signed_up", property="country")],
+        bots=BotRule(most_events=5_000),
+        identity=IdentityRule(anonymous="device", event="login", property="user_id"),
+    )
+    return build_readout(asked, found, PROVENANCE)

@@ -16,12 +16,14 @@ from tests.service.readouts.documents import (
     moments,
     plan,
     rich_readout,
+    segmented_readout,
     statistics,
 )
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
 from equipoise_service.metrics.conditions import Condition, Operator
 from equipoise_service.metrics.schemas import Aggregation, Direction, EventMeasure, Metric, MetricType, Role
+from equipoise_service.plans.population import BotRule, Conflicts, IdentityRule, PlannedSegment
 from equipoise_service.plans.schemas import (
     Horizon,
     Looks,
@@ -45,6 +47,11 @@ DOCUMENTED = set(re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "readout.md").read
 # Members that several objects share are described once.
 SHARED = (
     (r"^metrics\[\]\.between_treatments\[\]", "metrics[].comparisons[]"),
+    (r"^segments\[\]\.parts\[\]\.arms\[\]\..*", "segments[].parts[].arms[]"),
+    (
+        r"^segments\[\]\.parts\[\]\.metrics\[\]\.comparisons\[\]\..*",
+        "segments[].parts[].metrics[].comparisons[]",
+    ),
     (r"^looks\[\]\.fractions\..*", "looks[].fractions.*"),
     (r"^recommendation\.treatments\[\]\.reasons\[\]\..*", "recommendation.treatments[].reasons[]"),
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
@@ -90,6 +97,7 @@ def readouts() -> list[dict[str, Any]]:
         rich_readout(),
         measured_readout(),
         looked_readout(),
+        segmented_readout(),
         bayesian_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
@@ -140,9 +148,17 @@ def test_the_schema_is_the_documented_one() -> None:
 
 def test_plans_are_documented() -> None:
     text = (REFERENCE / "plans.md").read_text()
-    models = (PlanIn, Horizon, Looks, Prior, Target)
+    models = (PlanIn, Horizon, Looks, Prior, Target, PlannedSegment, BotRule, IdentityRule)
     names = [name for model in models for name in model.model_fields]
-    for name in [*names, *Method, *Multiplicity, *SpendingFunction, *MarginScale, *DecisionOutcome]:
+    for name in [
+        *names,
+        *Method,
+        *Multiplicity,
+        *SpendingFunction,
+        *MarginScale,
+        *DecisionOutcome,
+        *Conflicts,
+    ]:
         assert f"`{name}`" in text
     for check in Health.model_fields:
         assert f"`{check}`" in text

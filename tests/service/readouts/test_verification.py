@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.service.readouts.documents import bayesian_readout, looked_readout, measured_readout, rich_readout
+from tests.service.readouts.documents import (
+    bayesian_readout,
+    looked_readout,
+    measured_readout,
+    rich_readout,
+    segmented_readout,
+)
 
 from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import NotAReadout, verify_readout
@@ -24,6 +30,11 @@ FREE = {("experiment",), ("revision",), ("generated_at",), ("watermark",)} | {
     ("deviations", 0, "by"),
     ("deviations", 0, "reason"),
     ("deviations", 0, "changed", 0),
+    *(("population", name) for name in ("overridden", "bots")),
+    *(
+        ("population", "joined", name)
+        for name in ("anonymous", "joined", "conflicts", "left_out", "crossovers")
+    ),
     ("looks", 0, "taken_at"),
     ("looks", 1, "taken_at"),
     # The statistics of an earlier look are in its own readout.
@@ -80,8 +91,8 @@ def test_a_readout_agrees_with_itself_also_after_a_journey_through_json() -> Non
 
 @pytest.mark.parametrize(
     "readout",
-    [rich_readout(), measured_readout(), looked_readout(), bayesian_readout()],
-    ids=["rich", "measured", "looked", "bayesian"],
+    [rich_readout(), measured_readout(), looked_readout(), bayesian_readout(), segmented_readout()],
+    ids=["rich", "measured", "looked", "bayesian", "segmented"],
 )
 @pytest.mark.parametrize("forged", [False, True])
 def test_every_edited_leaf_is_found(forged: bool, readout: dict[str, Any]) -> None:

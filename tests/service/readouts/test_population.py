@@ -1,0 +1,140 @@
+"""Segments, bots and identity that a plan declares: from the plan over HTTP to the readout and its proof."""
+
+import copy
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.service.readouts.documents import segmented_readout
+
+from equipoise_service.canonical import digest
+from equipoise_service.readouts.verification import verify_readout
+
+URL = "/v1/experiments/new-landing-page"
+DECLARED = {
+    "segments": [{"key": "country", "event": "signed_up", "property": "country"}],
+    "bots": {"most_events": 3},
+    "identity": {"anonymous": "device", "event": "login", "property": "user_id"},
+}
+
+
+def item(unit: str, minute: int, unit_type: str = "user", **more: Any) -> dict[str, Any]:
+    time = datetime.now(UTC).replace(hour=0, minute=0) - timedelta(hours=12) + timedelta(minutes=minute)
+    return {
+        "id": str(uuid.uuid4()),
+        "time": time.isoformat(),
+        "unit": unit,
+        "unit_type": unit_type,
+        **more,
+    }
+
+
+def send(client: TestClient, exposures: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
+    answer = client.post("/v1/events", json={"exposures": exposures, "events": events})
+    assert answer.json()["refused"] == 0, answer.text
+
+
+def shown(unit: str, variant: str) -> dict[str, Any]:
+    return item(unit, 10, experiment="new-landing-page", variant=variant)
+
+
+@pytest.fixture
+def running(client: TestClient, payload: Any) -> TestClient:
+    made = client.post("/v1/experiments", json=payload(plan=DECLARED, overrides={"tester": "treatment"}))
+    assert made.status_code == 201, made.text
+    assert client.post(f"{URL}/start").status_code == 200
+    return client
+
+
+def test_a_plan_says_who_is_counted(running: TestClient) -> None:
+    countries = {"a": "DE", "b": "DE", "c": "FR"}
+    send(
+        running,
+        [
+            shown("a", "control"),
+            shown("b", "treatment"),
+            shown("tester", "treatment"),
+            shown("crawler", "control"),
+            shown("c", "treatment"),
+            shown("d", "control"),
+        ],
+        [
+            *(item(unit, 1, name="signed_up", properties={"country": at}) for unit, at in countries.items()),
+            item("d-c", 20, "device", name="login", properties={"user_id": "c"}),
+            *(item("crawler", minute, name="viewed") for minute in range(5)),
+            item("d-c", 30, "device", name="converted"),
+            item("d-lonely", 30, "device", name="converted"),
+            item("a", 11, name="signed_up", properties={"country": "FR"}),
+        ],
+    )
+    readout = running.get(f"{URL}/readout").json()
+    assert verify_readout(readout) == []
+    assert {arm["variant"]: arm["units"] for arm in readout["arms"]} == {"control": 2, "treatment": 2}
+    assert readout["population"] == {
+        "overridden": 1,
+        "bots": 1,
+        "joined": {"anonymous": 0, "joined": 0, "conflicts": 0, "left_out": 0, "crossovers": 0},
+    }
+    (country,) = readout["segments"]
+    assert (country["segment"], country["declared"]) == ("country", True)
+    found = {
+        (part["value"], part["others"]): (
+            [arm["units"] for arm in part["arms"]],
+            part["metrics"][0]["comparisons"][0]["statistics"]["variant"]["successes"],
+        )
+        for part in country["parts"]
+    }
+    assert found == {("DE", False): ([1, 1], 0), ("FR", False): ([0, 1], 1), (None, False): ([1, 0], 0)}
+
+
+def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
+    changed = {**DECLARED, "segments": [*DECLARED["segments"], {"key": "new", "event": "e", "property": "p"}]}
+    etag = running.get(URL).headers["ETag"]
+    answer = running.patch(URL, json={"plan": changed, "deviation": "one more"}, headers={"If-Match": etag})
+    assert answer.status_code == 200, answer.text
+    readout = running.get(f"{URL}/readout").json()
+    assert [each["declared"] for each in readout["segments"]] == [False, False]
+    assert verify_readout(readout) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"segments": DECLARED["segments"] * 2}, "twice"),
+        ({"bots": {}}, "most_events"),
+        ({"bots": {"most_events": 3, "filters": [{"operator": "at_least", "value": 1}]}}, "name the event"),
+        ({"identity": {"anonymous": "user", "event": "login", "property": "user_id"}}, "not the same"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(client: TestClient, payload: Any, wrong: Any, said: str) -> None:
+    answer = client.post("/v1/experiments", json=payload(plan=wrong))
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+PART = ("segments", 0, "parts", 0)
+STATISTICS = (*PART, "metrics", 0, "comparisons", 0, "statistics", "variant", "successes")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        STATISTICS,
+        (*PART, "metrics", 0, "comparisons", 0, "difference", "estimate"),
+        (*PART, "arms", 0, "units"),
+        (*PART, "crossovers"),
+        ("segments", 0, "declared"),
+    ],
+)
+def test_an_edit_of_a_segment_is_found(place: tuple[Any, ...]) -> None:
+    original = segmented_readout()
+    assert verify_readout(original) == []
+    edited = copy.deepcopy(original)
+    target: Any = edited
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = not target[place[-1]] if place[-1] == "declared" else target[place[-1]] + 1
+    edited["digest"] = digest({name: value for name, value in edited.items() if name != "digest"})
+    assert verify_readout(edited)
