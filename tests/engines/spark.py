@@ -1,6 +1,7 @@
 """A real Spark cluster on this machine: a master and two workers, each a process, from the pyspark wheel."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -13,6 +14,9 @@ import pyspark
 _HOME = Path(pyspark.__path__[0])
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+
+# A process ends with the test process, however that ends: then the pipe that `cat` reads closes.
+_ATTENDED = '"$@" < /dev/null & daemon=$!; cat > /dev/null; kill -TERM $daemon 2> /dev/null; wait $daemon'
 
 
 @contextmanager
@@ -55,9 +59,12 @@ def _process(log: Path, directory: Path, name: str, *arguments: str) -> Iterator
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [_HOME / "bin" / "spark-class", f"org.apache.spark.deploy.{name}", *arguments],
+            [
+                *("sh", "-c", _ATTENDED, "sh"),
+                *(str(_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments),
+            ],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is for the tests
@@ -65,11 +72,12 @@ def _process(log: Path, directory: Path, name: str, *arguments: str) -> Iterator
     try:
         yield
     finally:
-        process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its session holds what it started as well
             process.wait()
 
 

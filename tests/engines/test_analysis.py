@@ -10,6 +10,7 @@ import duckdb
 import ibis
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -60,7 +61,7 @@ def on_postgres(postgres_url: str) -> Iterator[Any]:
                     copy.write_row(list(row.values()))
     given = conninfo_to_dict(postgres_url)
     backend = ibis.postgres.connect(
-        host=given["host"], port=int(given["port"]), user=given["user"], database=given["dbname"]
+        host=given["host"], port=int(given["port"] or 5432), user=given["user"], database=given["dbname"]
     )
     yield backend
     backend.disconnect()
@@ -82,9 +83,14 @@ def on_clickhouse(clickhouse: Client) -> Any:
 
 @pytest.fixture
 def on_spark(spark: SparkSession, tmp_path: Path) -> Any:
+    # As `equipoise export --parquet` writes them, and docs/how-to/analyse-on-spark.md reads them.
     for name, table in tables(*FACTS).items():
-        pq.write_table(table, tmp_path / f"{name}.parquet")
-        spark.read.parquet(str(tmp_path / f"{name}.parquet")).createOrReplaceTempView(name)
+        for at in ("time", "received_at"):
+            place = table.schema.get_field_index(at)
+            table = table.set_column(place, at, table[at].cast(pa.timestamp("us", tz="UTC")))
+        days = table.append_column("date", pc.strftime(table["time"], format="%Y-%m-%d"))
+        pq.write_to_dataset(days, tmp_path / name, partition_cols=["place", "date"])
+        spark.read.parquet(str(tmp_path / name)).createOrReplaceTempView(name)
     return ibis.pyspark.connect(spark)
 
 

@@ -95,7 +95,8 @@ def _links(events: ir.Table, request: StoreRequest) -> ir.Table:
     wins = asked.conflicts is Conflicts.FIRST
     low, high = (found.first_low, found.first_high) if wins else (found.low, found.high)
     return found.select(
-        device=found.unit,
+        # Of a column that may be null: else a left join gives empty texts for nulls on ClickHouse.
+        device=ibis.ifelse(found.low.notnull(), found.unit, ibis.null("string")),
         device_type=ibis.literal(asked.anonymous),
         known=ibis.ifelse(low == high, low, ibis.null("string")),
         conflict=found.low != found.high,

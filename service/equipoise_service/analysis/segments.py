@@ -170,6 +170,7 @@ def _most_frequent(units: ir.Table, column: str, most: int) -> ir.Table:
     # The others come from the same units: as itself, `units` would be taken for the right side of the join.
     left = units.view()
     joined = left.left_join(others, left[column] == others.other)
-    label = ibis.ifelse(joined.other.notnull(), ibis.literal(OTHER), joined[column])
+    # ClickHouse gives an empty text where a left join finds none: no label is empty, and none is null.
+    label = ibis.ifelse(joined.other == joined[column], ibis.literal(OTHER), joined[column])
     kept = {name: joined[name] for name in left.columns if name != column}
     return joined.select(**kept, **{column: label})

@@ -221,8 +221,6 @@ def _open(url: str, seconds: float) -> Warehouse:
         )
         return Warehouse(backend, dialect, True, url)
     if dialect == "clickhouse":
-        # Nulls: what a left join does not find is null, as everywhere else.
-        settings = {"readonly": 2, "max_execution_time": seconds, "join_use_nulls": 1}
-        backend = ibis.connect(url, settings=settings)
+        backend = ibis.connect(url, settings={"readonly": 2, "max_execution_time": seconds})
         return Warehouse(backend, dialect, True, url)
     return Warehouse(ibis.connect(url), dialect, False, url)

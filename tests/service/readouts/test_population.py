@@ -13,7 +13,7 @@ from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import verify_readout
 
 URL = "/v1/experiments/new-landing-page"
-DECLARED = {
+DECLARED: dict[str, Any] = {
     "segments": [{"key": "country", "event": "signed_up", "property": "country"}],
     "bots": {"most_events": 3},
     "identity": {"anonymous": "device", "event": "login", "property": "user_id"},

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 # Times are without a zone, and mean UTC, whatever zone the server is in.
 # A readout of thirty metrics is one query with more steps than the server optimises by default.
-SETTINGS = {
-    "session_timezone": "UTC",
-    "query_plan_max_optimizations_to_apply": 1_000_000,
-    "join_use_nulls": 1,  # what a left join does not find is null, as everywhere else
-}
+SETTINGS = {"session_timezone": "UTC", "query_plan_max_optimizations_to_apply": 1_000_000}
 _WRITE_SECONDS = 30
 _READ_SECONDS = 3600
 
