@@ -1,9 +1,11 @@
 """The readout of 2 million units and 20 million events against hand-written DuckDB SQL of the same sums."""
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import duckdb
 import ibis
 
+from benchmarks.evaluation_peers import PEERS, ROOT
 from benchmarks.paired import paired, row
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.store import analyse_store
@@ -90,7 +93,8 @@ def _measure(number: int) -> Measure:
 def main() -> None:
     """Print the ratios of times, and the memory that the process ever held."""
     print(f"readout: {UNITS:,} units, {EVENTS:,} events, metrics with CUPED; seconds")
-    with opened(facts_file(UNITS, EVENTS)) as backend:
+    path = facts_file(UNITS, EVENTS)
+    with opened(path) as backend, tea_tasting(path) as by_tea_tasting:
 
         def through_ibis(metrics: int = 5) -> float:
             begin = time.perf_counter()
@@ -105,11 +109,37 @@ def main() -> None:
         for name, measured, floor in (
             ("5 metrics, against SQL by hand", through_ibis, by_hand),
             ("20 metrics, against 5 metrics", lambda: through_ibis(20), through_ibis),
+            ("5 metrics, against tea-tasting on Ibis with DuckDB", through_ibis, by_tea_tasting),
         ):
             one, other, ratios = paired(measured, floor, ROUNDS)
             row(name, f"{one:.2f} s", f"{other:.2f} s", ratios)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"  {'peak memory of the process':<58} {peak:>9.2f} GiB")
+
+
+@contextmanager
+def tea_tasting(path: Path) -> Iterator[Callable[[], float]]:
+    """A process of the environment of other libraries; each call runs one analysis there, in seconds."""
+    if not PEERS.exists():
+        sys.exit(f"The peers are not installed ({PEERS} is missing); run 'make bench' or 'make peers'.")
+    with subprocess.Popen(
+        [PEERS, "-m", "benchmarks.peers.readout", path],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        asking, answers = process.stdin, process.stdout
+        assert asking is not None
+        assert answers is not None
+
+        def analyse() -> float:
+            asking.write("\n")
+            asking.flush()
+            return float(answers.readline())
+
+        yield analyse
+        asking.close()
 
 
 @contextmanager
