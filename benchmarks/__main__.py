@@ -10,6 +10,7 @@ NAMES = (
     "evaluation_scale",
     "serving",
     "ingestion",
+    "latency",
     "readout",
     "refresh",
     "statistics",

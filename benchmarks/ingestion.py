@@ -47,15 +47,15 @@ def main() -> None:
         )
 
         def over_http() -> float:
-            requests = [running.request("POST", "/v1/events", body) for body in _bodies()]
+            requests = [running.request("POST", "/v1/events", body) for body in bodies(BATCHES)]
             seconds = seconds_to_send((running.host, running.port), requests, connections=CONNECTIONS)
             return BATCHES * BATCH / seconds
 
         def without_http() -> float:
-            bodies = _bodies()
+            made = bodies(BATCHES)
             begin = time.perf_counter()
             for start in range(0, BATCHES, CONNECTIONS):
-                _insert(floor, bodies[start : start + CONNECTIONS])
+                _insert(floor, made[start : start + CONNECTIONS])
             return BATCHES * BATCH / (time.perf_counter() - begin)
 
         measured, bare, ratios = paired(over_http, without_http, ROUNDS)
@@ -68,8 +68,8 @@ def main() -> None:
         floor.close()
 
 
-def _bodies() -> list[bytes]:
-    """Batches with new ids."""
+def bodies(batches: int) -> list[bytes]:
+    """So many batches with new ids."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
     return [
         msgspec.json.encode(
@@ -86,15 +86,15 @@ def _bodies() -> list[bytes]:
                 ]
             }
         )
-        for batch in range(BATCHES)
+        for batch in range(batches)
     ]
 
 
 _decode = msgspec.json.Decoder(Batch).decode
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, bodies: list[bytes]) -> None:
-    events = [event for body in bodies for event in _decode(body).events]
+def _insert(connection: duckdb.DuckDBPyConnection, made: list[bytes]) -> None:
+    events = [event for body in made for event in _decode(body).events]
     table = pa.table(
         {
             "id": pa.array([event.id for event in events]),

@@ -64,7 +64,7 @@ def _drive(address: tuple[str, int], requests: Iterator[bytes], connections: int
             received: bytearray = ready.data
             connection = cast("socket.socket", ready.fileobj)
             received += connection.recv(1 << 20)
-            if not _complete(received):
+            if not is_complete(received):
                 continue
             answers += 1
             received.clear()
@@ -77,7 +77,12 @@ def _drive(address: tuple[str, int], requests: Iterator[bytes], connections: int
     return answers, time.perf_counter() - begin
 
 
-def _complete(received: bytearray) -> bool:
+def is_complete(received: bytearray) -> bool:
+    """Whether a whole answer was received.
+
+    Raises:
+        RuntimeError: It is not 2xx or 304.
+    """
     head_end = received.find(b"\r\n\r\n")
     if head_end < 0:
         return False

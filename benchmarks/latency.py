@@ -1,0 +1,112 @@
+"""How long acknowledgements take at half the top load, and assignments beside that load and a readout."""
+
+import itertools
+import json
+import statistics
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from benchmarks.ingestion import BATCH, CONNECTIONS, bodies
+from benchmarks.load import seconds_to_send
+from benchmarks.open_loop import Stream, quantile, send
+from benchmarks.server import KEY, Running, running_service
+from equipoise.identifiers import uuid7
+
+ROUNDS = 3
+SECONDS = 8.0
+TOP_BATCHES = 300
+UNITS = 20_000
+ASSIGNMENTS_A_SECOND = 100
+MOST_SECONDS = 0.150
+
+
+def main() -> None:
+    """Print both figures beside their limits."""
+    with running_service() as running:
+        address = running.host, running.port
+        _expose(running)
+        top = max(_top_load(running) for _ in range(ROUNDS))
+        print(
+            f"latency: a batch of {BATCH} events is due {top / 2 / BATCH:.0f} times a second,"
+            f" half the top load of {top:,.0f} events/s",
+            flush=True,
+        )
+        acknowledged, ratios, idle_p99 = [], [], []
+        for _ in range(ROUNDS):
+            alone = Stream(_assignments(running), 1 / ASSIGNMENTS_A_SECOND)
+            send(address, [alone], SECONDS)
+            batches = Stream(_batches(running, top / 2 / BATCH), BATCH / (top / 2))
+            beside = Stream(_assignments(running), 1 / ASSIGNMENTS_A_SECOND)
+            readouts = Stream(itertools.repeat(_readout(running)), None)
+            send(address, [batches, beside, readouts], SECONDS)
+            acknowledged.append(quantile(batches.seconds, 0.99))
+            idle_p99.append(quantile(alone.seconds, 0.99))
+            ratios.append(quantile(beside.seconds, 0.99) / idle_p99[-1])
+            print(
+                f"    acknowledgements p50 {_ms(quantile(batches.seconds, 0.5))},"
+                f" p99 {_ms(acknowledged[-1])};"
+                f" assignments p99 {_ms(idle_p99[-1])} idle, {_ms(quantile(beside.seconds, 0.99))} loaded;"
+                f" {len(readouts.seconds)} readouts, {_ms(statistics.median(readouts.seconds))} each",
+                flush=True,
+            )
+    _figure(
+        "p99 of an acknowledgement",
+        _ms(statistics.median(acknowledged)),
+        _ms(MOST_SECONDS),
+        acknowledged,
+        MOST_SECONDS,
+    )
+    _figure(
+        "p99 of POST /v1/assignments beside it and a readout",
+        _ms(statistics.median(idle_p99)),
+        "3 x idle",
+        ratios,
+        1.0,
+    )
+
+
+def _figure(name: str, measured: str, limit: str, values: list[float], unit: float) -> None:
+    ratios = [value / unit for value in values]
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"  {name:<58} {measured:>12} {limit:>12}   ratio {statistics.median(ratios):.2f} ({spread})")
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
+
+
+def _top_load(running: Running) -> float:
+    requests = [running.request("POST", "/v1/events", body) for body in bodies(TOP_BATCHES)]
+    seconds = seconds_to_send((running.host, running.port), requests, connections=CONNECTIONS)
+    return TOP_BATCHES * BATCH / seconds
+
+
+def _batches(running: Running, a_second: float) -> Iterator[bytes]:
+    """As many as become due, made beforehand: making them takes longer than storing them."""
+    made = bodies(int(a_second * SECONDS) + 1)
+    return iter([running.request("POST", "/v1/events", body) for body in made])
+
+
+def _assignments(running: Running) -> Iterator[bytes]:
+    for number in itertools.count():
+        asked = json.dumps({"flag": KEY, "unit": f"user-{number}"}).encode()
+        yield running.request("POST", "/v1/assignments", asked)
+
+
+def _readout(running: Running) -> bytes:
+    return running.request("GET", f"/v1/experiments/{KEY}/readout")
+
+
+def _expose(running: Running) -> None:
+    """Expose units, so that the readout has something to read."""
+    now = datetime.now(UTC).isoformat()
+    items = [
+        {"id": uuid7(), "time": now, "unit": f"user-{unit}", "experiment": KEY, "variant": variant}
+        for unit in range(UNITS)
+        for variant in [("control", "treatment")[unit % 2]]
+    ]
+    parts = [items[start : start + 5000] for start in range(0, UNITS, 5000)]
+    requests = [
+        running.request("POST", "/v1/events", json.dumps({"exposures": part}).encode()) for part in parts
+    ]
+    seconds_to_send((running.host, running.port), requests, connections=1)
