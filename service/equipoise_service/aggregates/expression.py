@@ -135,7 +135,7 @@ def added_to(base: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     made = ingredients(request.measures)
     sums = {name: _sum(joined[name], joined[to], made[name].aggregation) for name, to in columns.items()}
     kept = [name for name in base.columns if name not in (*columns, "active")]
-    return joined.select(*kept, **sums, active=joined.active | joined.new_unit.notnull())
+    return joined.select(*kept, **sums, active=joined.active.cast("boolean") | joined.new_unit.notnull())
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
@@ -145,7 +145,8 @@ def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
 
 def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
-    acting = rows.filter(rows.active)
+    # A kept table gives truth values back as integers on some engines.
+    acting = rows.filter(rows.active.cast("boolean"))
     named = ("unit", "first_time", *segment_columns(request), *_columns(request))
     return acting.select(*named, variant=acting["first"])
 
