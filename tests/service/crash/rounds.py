@@ -77,7 +77,7 @@ class Rounds:
         begin = time.perf_counter()
         found = self.service.ask("GET", f"/crash/compared?kind={number}")
         self._refresh_seconds = (time.perf_counter() - begin) / 2
-        assert found["differences"] == []
+        assert not found["differences"], found["differences"]
         expected = {variant: pytest.approx(values) for variant, values in self.ledger.arms().items()}
         assert {variant: tuple(values) for variant, values in found["arms"].items()} == expected
 
