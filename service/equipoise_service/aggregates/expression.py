@@ -24,7 +24,7 @@ from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
 
 UNIT_COLUMNS = ("unit", "unit_hash", "first", "last", "first_time")
-"""What a base says of each unit; then `active`, whether the unit has facts, and the columns of values."""
+"""What a base says of each unit; then `active`, 1 where the unit has facts, and the columns of values."""
 
 _ADDED = (None, Aggregation.COUNT, Aggregation.SUM, Aggregation.MAXIMUM)
 
@@ -50,10 +50,9 @@ def base_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Ta
         events: Columns place, unit_type, unit, name, value, properties, time.
         request: What is measured.
     """
-    values = unit_values(units, events, request).select("unit", *_columns(request))
-    values = values.rename(unit_of_values="unit")
+    values = _marked(unit_values(units, events, request), "unit_of_values", _columns(request))
     joined = units.left_join(values, units.unit == values.unit_of_values)
-    return joined.select(*units.columns, *_columns(request), active=joined.unit_of_values.notnull())
+    return joined.select(*units.columns, *_columns(request), active=ibis.coalesce(joined.marked, 0))
 
 
 def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
@@ -77,11 +76,12 @@ def changed_hashes(new: ir.Table, base: ir.Table) -> ir.Table:
         base: The base.
     """
     known = base.semi_join(new, "unit_hash").select(
-        known="unit", known_first="first", known_last="last", known_time="first_time"
+        "unit", known_first="first", known_last="last", known_time="first_time"
     )
+    known = _marked(known, "known", ["known_first", "known_last", "known_time"])
     joined = new.left_join(known, new.unit == known.known)
     differs = (
-        joined.known.isnull()
+        (ibis.coalesce(joined.marked, 0) == 0)
         | (joined["first"] < joined.known_first)
         | (joined["last"] > joined.known_last)
         | (joined.first_time < joined.known_time)
@@ -130,12 +130,17 @@ def added_to(base: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
         request: What is measured; it `adds_up`.
     """
     columns = {name: f"new_{name}" for name in _columns(request)}
-    named = new.select(new_unit="unit", **{to: name for name, to in columns.items()})
+    named = new.select("unit", **{to: name for name, to in columns.items()})
+    named = _marked(named, "new_unit", list(columns.values()))
     joined = base.left_join(named, base.unit == named.new_unit)
+    acted, acts = joined.active == 1, ibis.coalesce(joined.marked, 0) == 1
     made = ingredients(request.measures)
-    sums = {name: _sum(joined[name], joined[to], made[name].aggregation) for name, to in columns.items()}
+    sums = {
+        name: _sum(_where(acted, joined[name]), _where(acts, joined[to]), made[name].aggregation)
+        for name, to in columns.items()
+    }
     kept = [name for name in base.columns if name not in (*columns, "active")]
-    return joined.select(*kept, **sums, active=joined.active.cast("boolean") | joined.new_unit.notnull())
+    return joined.select(*kept, **sums, active=ibis.ifelse(acted | acts, 1, 0))
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
@@ -145,8 +150,7 @@ def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
 
 def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
-    # A kept table gives truth values back as integers on some engines.
-    acting = rows.filter(rows.active.cast("boolean"))
+    acting = rows.filter(rows.active == 1)
     named = ("unit", "first_time", *segment_columns(request), *_columns(request))
     return acting.select(*named, variant=acting["first"])
 
@@ -172,6 +176,18 @@ def _named(events: ir.Table, request: StoreRequest, names: list[str]) -> ir.Tabl
 
 def _columns(request: StoreRequest) -> list[str]:
     return [name for i, measure in enumerate(request.measures) for name in value_columns(i, measure)]
+
+
+def _marked(rows: ir.Table, unit: str, columns: list[str]) -> ir.Table:
+    """Rows for the right side of a left join, which tell that they are there by `marked`.
+
+    ClickHouse fills what a left join does not find with empty texts and zeros, other engines with nulls.
+    """
+    return rows.select(*columns, **{unit: rows.unit}, marked=ibis.literal(1, type="int8"))
+
+
+def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
+    return ibis.ifelse(condition, value, ibis.null("float64"))
 
 
 def _sum(before: ir.Value, new: ir.Value, aggregation: Aggregation | None) -> ir.Value:
