@@ -34,6 +34,8 @@ def test_a_wrong_method_is_told_all_that_the_path_has(service: Any) -> None:
     answer = service.client.delete("/v1/experiments")
     assert answer.headers["Allow"] == "GET, POST"
     assert service.client.post("/v1/experiments/x").headers["Allow"] == "GET, PATCH"
+    # Not the methods of /v1/metrics/{key}, whose key it might be.
+    assert service.client.delete("/v1/metrics/preview").headers["Allow"] == "POST"
 
 
 def test_a_fault_of_the_service_is_a_500_that_tells_nothing_but_where_to_look(

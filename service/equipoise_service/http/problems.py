@@ -196,9 +196,12 @@ def _routing_error(request: Request, error: HTTPException) -> errors.ServiceErro
 
 def _methods(request: Request) -> list[str]:
     """All methods of a path. The framework names those of the first route that matches."""
+    routes = request.app.router.routes
+    # A path of its own, such as /v1/metrics/preview, is not the {key} of another one.
+    own = [route for route in routes if getattr(route, "path", None) == request.url.path] or routes
     possible: set[str] = set()
     for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
         scope = {**request.scope, "method": method}
-        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+        if any(route.matches(scope)[0] is Match.FULL for route in own):
             possible.add(method)
     return sorted(possible)
