@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -198,10 +199,10 @@ def _methods(request: Request) -> list[str]:
     """All methods of a path. The framework names those of the first route that matches."""
     routes = request.app.router.routes
     # A path of its own, such as /v1/metrics/preview, is not the {key} of another one.
-    own = [route for route in routes if getattr(route, "path", None) == request.url.path] or routes
-    possible: set[str] = set()
-    for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
+    own = [each.methods or () for each in iter_route_contexts(routes) if each.path == request.url.path]
+    possible = {method for methods in own for method in methods}
+    for method in () if own else ("DELETE", "GET", "PATCH", "POST", "PUT"):
         scope = {**request.scope, "method": method}
-        if any(route.matches(scope)[0] is Match.FULL for route in own):
+        if any(route.matches(scope)[0] is Match.FULL for route in routes):
             possible.add(method)
     return sorted(possible)
