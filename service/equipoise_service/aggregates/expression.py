@@ -9,6 +9,7 @@ Which units are touched is told by their hash (31 bits of MD5): comparing intege
 comparing ids, and to take a few units more than necessary changes no number.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import ibis
@@ -141,6 +142,16 @@ def added_to(base: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     }
     kept = [name for name in base.columns if name not in (*columns, "active")]
     return joined.select(*kept, **sums, active=ibis.ifelse(acted | acts, 1, 0))
+
+
+def together(parts: Sequence[ir.Table]) -> ir.Table:
+    """Rows of several tables: Ibis wants them to agree on which columns may be null."""
+    return ibis.union(
+        *(
+            rows.cast({name: type.copy(nullable=True) for name, type in rows.schema().items()})
+            for rows in parts
+        )
+    )
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:

@@ -3,7 +3,6 @@
 Each step's table is kept for a moment: engines plan small queries well, and one large one of all steps badly.
 """
 
-import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
@@ -49,7 +48,7 @@ def refreshed_rows(
         seen = workspace.keep("seen", expression.of_others(seen, touched))
         others = expression.of_others(others, seen)
         changed.append(_added(workspace, new, base, seen, request))
-    return ibis.union(others, *changed), sum(count(workspace, rows) for rows in changed)
+    return expression.together([others, *changed]), sum(count(workspace, rows) for rows in changed)
 
 
 def count(workspace: Workspace, rows: ir.Table) -> int:
