@@ -10,15 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.plans.documents import PlannedMetric
-from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.checks import Check
-from equipoise_service.readouts.numerals import count, decimals_for, number, p_value, percent
-from equipoise_service.readouts.schemas import (
-    ArmStatistics,
-    Comparison,
-    ProportionStatistics,
-    Readout,
+from equipoise_service.readouts.cells import (
+    corrected_p,
+    decimals_of,
+    difference_cells,
+    is_corrected,
+    lift_cells,
+    notes_of,
+    p_cell,
+    stand,
+    value_cells,
 )
+from equipoise_service.readouts.checks import Check
+from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.schemas import Comparison, Readout
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.readouts.wording import CHECKS, say
 from equipoise_stats import CheckStatus, DecisionOutcome
@@ -67,22 +72,8 @@ def _summary(readout: Readout) -> Text:
     changes = readout.recommendation.would_change
     if said.startswith(advice) and changes:
         text.append(f"\n{say('would_change', changes=' '.join(changes))}", "dim")
-    text.append(f"\n{_stand(readout)}", "dim")
+    text.append(f"\n{stand(readout)}", "dim")
     return text
-
-
-def _stand(readout: Readout) -> str:
-    progress, horizon = readout.progress, readout.plan.horizon
-    fraction = percent(progress.fraction or 0, decimals=0)
-    spent = percent(readout.looks[-1].spent / readout.plan.alpha, decimals=1) if readout.looks else "0 %"
-    if progress.look is not None:
-        return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
-    if readout.plan.method is Method.GROUP_SEQUENTIAL:
-        looks = count(len(readout.looks), "look", "looks")
-        return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
-    if horizon is not None and horizon.units is not None:
-        return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
-    return say("stand.whole" if readout.revision is None else "stand.open", units=f"{progress.units:,}")
 
 
 def _parts(readout: Readout) -> list[RenderableType]:
@@ -105,7 +96,7 @@ def _arms(readout: Readout) -> Table:
 
 def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: float) -> Table:
     level = f"{100 * (1 - alpha):g} %"
-    corrected = any(_is_corrected(comparison) for comparison in comparisons)
+    corrected = any(is_corrected(comparison) for comparison in comparisons)
     names = [
         "Value",
         f"Difference ({level})",
@@ -114,60 +105,27 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
         *(["p corrected"] if corrected else []),
     ]
     table = _table("", *names)
-    decimals = _decimals(comparisons)
+    decimals = decimals_of(comparisons)
     baseline = comparisons[0]
-    table.add_row(Text(baseline.baseline), _value(baseline.statistics.baseline, decimals), "", "", "")
+    table.add_row(
+        Text(baseline.baseline), _lines(value_cells(baseline.statistics.baseline, decimals)), "", "", ""
+    )
     for comparison in comparisons:
         colour = _COLOURS[outcome(metric, comparison)]
         difference, lift = comparison.difference, comparison.lift
-        scale, unit = (100.0, " pp") if metric.type.is_share else (1.0, "")
         table.add_row(
             Text(comparison.variant),
-            _value(comparison.statistics.variant, decimals),
-            Text(_effect(difference.estimate, difference.interval, scale, unit, difference.status), colour),
-            Text(_effect(lift.estimate, lift.interval, 100.0, " %", lift.status), colour),
-            Text("–" if difference.p_value is None else p_value(difference.p_value), colour),
-            *([Text(_corrected(comparison), colour)] if corrected else []),
+            _lines(value_cells(comparison.statistics.variant, decimals)),
+            Text(_lines(difference_cells(metric.type, difference)), colour),
+            Text(_lines(lift_cells(lift)), colour),
+            Text(p_cell(difference.p_value), colour),
+            *([Text(p_cell(corrected_p(comparison)), colour)] if corrected else []),
         )
     return table
 
 
-def _is_corrected(comparison: Comparison) -> bool:
-    """Whether the correction changes the p-value."""
-    corrected = comparison.corrected
-    return corrected is not None and corrected.p_value != comparison.difference.p_value
-
-
-def _corrected(comparison: Comparison) -> str:
-    corrected = comparison.corrected
-    return "–" if corrected is None or corrected.p_value is None else p_value(corrected.p_value)
-
-
-def _effect(
-    estimate: float | None, interval: Sequence[float] | None, scale: float, unit: str, status: str
-) -> str:
-    if estimate is None or interval is None:
-        return status.replace("_", " ")
-    shown = [scale * value for value in (estimate, *interval)]
-    decimals = decimals_for(shown[1:])
-    first, low, high = (number(value, decimals=decimals, signed=True) for value in shown)
-    return f"{first}{unit}\n{low} to {high}"
-
-
-def _decimals(comparisons: Sequence[Comparison]) -> int:
-    """The same for the means of all arms."""
-    both = [side for c in comparisons for side in (c.statistics.variant, c.statistics.baseline)]
-    means = [abs(each.value) for each in both if each.value is not None]
-    return decimals_for([max(means, default=0.0), 0.0], digits=4)
-
-
-def _value(statistics: ArmStatistics, decimals: int) -> str:
-    value = statistics.value
-    if isinstance(statistics, ProportionStatistics):
-        share = "–" if value is None else percent(value)
-        return f"{share}\n{statistics.successes:,} of {statistics.n:,}"
-    shown = "–" if value is None else number(value, decimals=decimals)
-    return f"{shown}\n{count(statistics.n, 'unit', 'units')}"
+def _lines(cells: tuple[str, str]) -> str:
+    return "\n".join(filter(None, cells))
 
 
 def _health(readout: Readout) -> Table:
@@ -189,10 +147,7 @@ def _advice(check: Check) -> str:
 
 
 def _footnotes(readout: Readout) -> list[RenderableType]:
-    comparisons = [comparison for metric in readout.metrics for comparison in metric.comparisons]
-    notes = list(dict.fromkeys(warning.message for each in comparisons for warning in each.warnings))
-    if readout.progress.reason is not None:
-        notes.insert(0, readout.progress.reason)
+    notes = notes_of(readout)
     return ["", *(Text(note, "dim") for note in notes)] if notes else []
 
 

@@ -1,0 +1,100 @@
+"""What stands in the cells of a readout's tables, wherever they are drawn."""
+
+from collections.abc import Sequence
+
+from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.numerals import count, decimals_for, number, p_value, percent
+from equipoise_service.readouts.schemas import (
+    ArmStatistics,
+    Comparison,
+    Difference,
+    Lift,
+    ProportionStatistics,
+    Readout,
+)
+from equipoise_service.readouts.wording import say
+
+NOTHING = "–"
+"""What stands where there is no number."""
+
+
+def stand(readout: Readout) -> str:
+    """Where the plan stands, in words."""
+    progress, horizon = readout.progress, readout.plan.horizon
+    fraction = percent(progress.fraction or 0, decimals=0)
+    spent = percent(readout.looks[-1].spent / readout.plan.alpha, decimals=1) if readout.looks else "0 %"
+    if progress.look is not None:
+        return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
+    if readout.plan.method is Method.GROUP_SEQUENTIAL:
+        looks = count(len(readout.looks), "look", "looks")
+        return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
+    if horizon is not None and horizon.units is not None:
+        return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
+    return say("stand.whole" if readout.revision is None else "stand.open", units=f"{progress.units:,}")
+
+
+def difference_cells(type_: MetricType, difference: Difference) -> tuple[str, str]:
+    """The difference and its interval; a share's in percentage points. Without a number, why, and nothing."""
+    return _effect(difference, 100.0, " pp") if type_.is_share else _effect(difference, 1.0, "")
+
+
+def lift_cells(lift: Lift) -> tuple[str, str]:
+    """The lift and its interval, in percent. Without a number, why, and nothing."""
+    return _effect(lift, 100.0, " %")
+
+
+def value_cells(statistics: ArmStatistics, decimals: int) -> tuple[str, str]:
+    """The value of an arm, and of how many units it is.
+
+    Args:
+        statistics: The arm's.
+        decimals: How many a mean is shown with, see `decimals_of`.
+    """
+    value = statistics.value
+    if isinstance(statistics, ProportionStatistics):
+        share = NOTHING if value is None else percent(value)
+        return share, f"{statistics.successes:,} of {statistics.n:,}"
+    shown = NOTHING if value is None else number(value, decimals=decimals)
+    return shown, count(statistics.n, "unit", "units")
+
+
+def decimals_of(comparisons: Sequence[Comparison]) -> int:
+    """Decimals that show the means of all arms alike."""
+    both = [side for c in comparisons for side in (c.statistics.variant, c.statistics.baseline)]
+    means = [abs(each.value) for each in both if each.value is not None]
+    return decimals_for([max(means, default=0.0), 0.0], digits=4)
+
+
+def p_cell(p: float | None) -> str:
+    """A p-value, where there is one."""
+    return NOTHING if p is None else p_value(p)
+
+
+def is_corrected(comparison: Comparison) -> bool:
+    """Whether the correction changes the p-value."""
+    corrected = comparison.corrected
+    return corrected is not None and corrected.p_value != comparison.difference.p_value
+
+
+def corrected_p(comparison: Comparison) -> float | None:
+    """The corrected p-value, where there is one."""
+    return None if comparison.corrected is None else comparison.corrected.p_value
+
+
+def notes_of(readout: Readout) -> list[str]:
+    """What to know before relying on the numbers: each once."""
+    comparisons = [comparison for metric in readout.metrics for comparison in metric.comparisons]
+    notes = [warning.message for each in comparisons for warning in each.warnings]
+    if readout.progress.reason is not None:
+        notes.insert(0, readout.progress.reason)
+    return list(dict.fromkeys(notes))
+
+
+def _effect(effect: Difference | Lift, scale: float, unit: str) -> tuple[str, str]:
+    if effect.estimate is None or effect.interval is None:
+        return effect.status.replace("_", " "), ""
+    shown = [scale * value for value in (effect.estimate, *effect.interval)]
+    decimals = decimals_for(shown[1:])
+    first, low, high = (number(value, decimals=decimals, signed=True) for value in shown)
+    return f"{first}{unit}", f"{low} to {high}"
