@@ -86,6 +86,8 @@ def application() -> FastAPI:
     async def bare_echo(asked: Asked) -> Answered:
         return Answered(flag=asked.flag, unit=asked.unit)
 
+    # First, so that what they are compared with does not pay for the routes before it.
+    app.router.routes[:] = [*app.router.routes[-2:], *app.router.routes[:-2]]
     return app
 
 

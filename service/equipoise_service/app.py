@@ -33,6 +33,7 @@ from equipoise_service.ofrep import documentation as ofrep_documentation
 from equipoise_service.ofrep import endpoints as ofrep
 from equipoise_service.ofrep import failures as ofrep_failures
 from equipoise_service.ofrep.origins import PageOrigins
+from equipoise_service.power import endpoints as power
 from equipoise_service.previews import endpoints as previews
 from equipoise_service.readouts import endpoints as readouts
 from equipoise_service.recomputation import endpoints as recomputation
@@ -109,7 +110,11 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     if origins := settings.cors_origins.split():
         app.add_middleware(PageOrigins, origins=origins)
     install(app, {ofrep_failures.PREFIX: ofrep_failures.failure_response})
+    # Routes are tried in turn: those that answer each visitor come before those that people use.
     for routes in (
+        evaluation,
+        ofrep,
+        events,
         experiments,
         layers,
         holdouts,
@@ -117,11 +122,9 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         rollouts,
         segments,
         previews,
+        power,
         metrics,
         sources,
-        evaluation,
-        ofrep,
-        events,
         events_inspection,
         readouts,
         recomputation,
