@@ -12,6 +12,7 @@ from equipoise_service.cli.events import events
 from equipoise_service.cli.housekeeping import backup, erase, erasures, restore, retention
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
+from equipoise_service.cli.plan import plan
 from equipoise_service.cli.serve import migrate, serve
 from equipoise_service.cli.source import source
 from equipoise_service.cli.sql import sql
@@ -30,6 +31,7 @@ app.command()(migrate)
 app.add_typer(keys, name="key")
 app.add_typer(events, name="events")
 app.command("import")(import_file)
+app.add_typer(plan, name="plan")
 app.command()(analyze)
 app.command()(verify)
 app.command()(audit)

@@ -1,0 +1,199 @@
+"""What a plan needs: its rule, the history of its metrics and the traffic, put together."""
+
+from collections.abc import Mapping, Sequence
+
+from equipoise_service.accounts.principals import Principal
+from equipoise_service.database import Database
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.metrics.schemas import Role
+from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.plans.schemas import Method, Multiplicity
+from equipoise_service.power.asking import Asked, invalid, read_request
+from equipoise_service.power.history import History, history_of, outcome_of
+from equipoise_service.power.rule import MOST_LOOKS, Outcomes, Rule, rule_of
+from equipoise_service.power.schemas import (
+    BaselineIn,
+    LevelsOut,
+    MetricPower,
+    PowerIn,
+    PowerOut,
+    TrafficOut,
+)
+from equipoise_service.power.sizing import (
+    NO_TARGET,
+    NOT_ASKED,
+    days_for,
+    horizon_of,
+    metric_power,
+    planned_looks,
+)
+from equipoise_service.power.traffic import Traffic, traffic_of
+from equipoise_stats import Outcome, proportion_outcome
+
+
+def plan_power(
+    database: Database, store: EventStore, principal: Principal, payload: PowerIn, seconds: float
+) -> PowerOut:
+    """What a plan needs, and what it can show by when. It changes nothing.
+
+    Args:
+        database: Where experiments, metrics and sources are defined.
+        store: The service's own store.
+        principal: Who asks.
+        payload: The plan, and what is known.
+        seconds: How long each source may take to be read.
+
+    Raises:
+        InvalidPayload: It names what does not exist, or the plan cannot be planned for.
+        NotFound: There is no such experiment or flag.
+        Conflict: A source cannot be read, or time was over.
+    """
+    with database.read() as session:
+        asked = read_request(session, principal, payload)
+    try:
+        rule = rule_of(asked.plan)
+    except ValueError as error:
+        raise invalid("/plan", str(error)) from None
+    histories = _histories(store, asked, payload, seconds)
+    outcomes = _outcomes(asked.plan, payload.baselines, histories)
+    seen = _seen(asked, histories)
+    traffic = _expected(asked, seen)
+    looks = planned_looks(rule, outcomes, traffic)
+    found = [
+        metric_power(rule, metric, outcomes, looks, _units(metric, histories, payload.baselines))
+        for metric in rule.plan.metrics
+    ]
+    reason = _unanswered(found)
+    binding = None if reason else max(found, key=lambda each: each.units or 0)
+    return PowerOut(
+        units=binding.units if binding else None,
+        days=_days(rule, found, traffic) if binding else None,
+        binding=binding.metric if binding else None,
+        reason=reason,
+        looks=looks,
+        levels=LevelsOut(
+            success_alpha=2 * rule.levels.success_alpha,
+            guardrail_alpha=2 * rule.levels.guardrail_alpha,
+            power=rule.levels.power,
+        ),
+        traffic=TrafficOut(
+            units=sum(seen) if seen else None,
+            days=len(seen) or None,
+            daily_units=None if traffic is None else traffic.rate / asked.share,
+        ),
+        metrics=found,
+        horizons=[]
+        if traffic is None
+        else [horizon_of(rule, outcomes, traffic, day) for day in payload.days],
+        notes=_notes(rule, payload, looks),
+    )
+
+
+def _seen(asked: Asked, histories: Mapping[str | None, History]) -> tuple[int, ...]:
+    """New units of each day of the history, of the first source; none where they are given."""
+    return () if asked.daily_units is not None else next(iter(histories.values())).new
+
+
+def _expected(asked: Asked, seen: tuple[int, ...]) -> Traffic | None:
+    if asked.daily_units is not None:
+        return Traffic((), asked.daily_units * asked.share)
+    return traffic_of(seen, share=asked.share) if seen else None
+
+
+def _unanswered(found: Sequence[MetricPower]) -> str | None:
+    """Why the units of the whole rule are not known; None where they are."""
+    missing = [each for each in found if each.units is None and each.reason not in (NOT_ASKED, NO_TARGET)]
+    if not any(each.units is not None for each in found if each.role is Role.SUCCESS):
+        missing += [each for each in found if each.reason == NO_TARGET]
+    return "; ".join(f"{each.metric}: {each.reason}" for each in missing) or None
+
+
+def _days(rule: Rule, found: Sequence[MetricPower], traffic: Traffic | None) -> int | None:
+    """Days until every metric has its units; None where that never happens."""
+    if traffic is None:
+        return None
+    days = [
+        days_for(metric, each.units, traffic)
+        for metric, each in zip(rule.plan.metrics, found, strict=True)
+        if each.units is not None
+    ]
+    known = [day for day in days if day is not None]
+    return max(known) if len(known) == len(days) else None
+
+
+def _notes(rule: Rule, payload: PowerIn, looks: int) -> list[str]:
+    plan, notes = rule.plan, []
+    family = sum(metric.role == "success" for metric in plan.metrics) * len(plan.treatments)
+    if family > 1 and plan.multiplicity is not Multiplicity.NONE:
+        notes.append(
+            f"Each success metric and treatment is planned at alpha/{family}; {plan.multiplicity} rejects at "
+            "least what that does."
+        )
+    if plan.method is Method.BAYESIAN:
+        notes.append("The prior is not planned with: the numbers are those of a fixed horizon.")
+    if looks == MOST_LOOKS:
+        notes.append(f"More than {MOST_LOOKS} looks are planned for as {MOST_LOOKS}.")
+    unbounded = [
+        metric.key
+        for metric in plan.metrics
+        if metric.measure.window_hours is None and metric.key not in payload.baselines
+    ]
+    if unbounded:
+        notes.append(
+            f"{', '.join(unbounded)}: without a window a unit's value grows with time; it is measured until "
+            f"the end of a history of {payload.history_days} days, so choose one as long as the experiment."
+        )
+    return notes
+
+
+def _histories(
+    store: EventStore, asked: Asked, payload: PowerIn, seconds: float
+) -> dict[str | None, History]:
+    """By source, what the past says; the first one's units are the traffic."""
+    histories = {}
+    for key, source in asked.sources.items():
+        measured = [
+            metric
+            for metric in asked.plan.metrics
+            if metric.source == key and metric.key not in payload.baselines
+        ]
+        if measured or asked.daily_units is None:
+            histories[key] = history_of(store, source, asked.plan, measured, asked.past, seconds)
+    return histories
+
+
+def _outcomes(
+    plan: Plan, given: Mapping[str, BaselineIn], histories: Mapping[str | None, History]
+) -> Outcomes:
+    return {
+        metric.key: _given(metric, given[metric.key])
+        if metric.key in given
+        else outcome_of(histories[metric.source], metric)
+        for metric in plan.metrics
+    }
+
+
+def _given(metric: PlannedMetric, baseline: BaselineIn) -> Outcome:
+    """A baseline that came with the request.
+
+    Raises:
+        InvalidPayload: It is impossible for the metric.
+    """
+    pointer = f"/baselines/{metric.key}"
+    if metric.type.is_share:
+        if not 0 < baseline.value < 1:
+            raise invalid(f"{pointer}/value", "a share lies between 0 and 1")
+        return proportion_outcome(baseline.value).adjusted(baseline.variance_removed)
+    if baseline.standard_deviation is None:
+        raise invalid(f"{pointer}/standard_deviation", f"a {metric.type} needs one")
+    outcome = Outcome(metric.type.value, baseline.value, baseline.standard_deviation**2)
+    return outcome.adjusted(baseline.variance_removed)
+
+
+def _units(
+    metric: PlannedMetric, histories: Mapping[str | None, History], given: Mapping[str, BaselineIn]
+) -> int | None:
+    if metric.key in given:
+        return None
+    arm = histories[metric.source].arm
+    return 0 if arm is None else arm.values[metric.key].n

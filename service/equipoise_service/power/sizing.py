@@ -1,0 +1,197 @@
+"""From a rule, what is known of its metrics, and the traffic, to units, days and smallest effects."""
+
+import math
+from dataclasses import replace
+
+from equipoise_service.metrics.schemas import Direction, Role
+from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.schemas import MAX_DAYS, Method
+from equipoise_service.power.rule import Outcomes, Rule, decides, planned_test, window_days
+from equipoise_service.power.schemas import HorizonOut, MetricPower, Reach
+from equipoise_service.power.traffic import Traffic
+from equipoise_stats import (
+    MinimumEffect,
+    Outcome,
+    SampleSize,
+    minimum_effect,
+    planned_power,
+    sample_size,
+    ship_probability,
+)
+
+NOT_ASKED = "nothing has to be shown of it"
+NO_TARGET = "it has no effect to find: give its mde in the plan's targets"
+
+_WEEK = 7
+_ROUNDS = 20
+_CLOSE = 1e-6
+_LEAST_UNITS = 4.0
+_WITHOUT_TRAFFIC_DAYS = 28.0
+
+
+def needed(rule: Rule, metric: PlannedMetric, outcome: Outcome, looks: int) -> SampleSize | None:
+    """What a metric needs, of its smallest treatment and the control; None without a target.
+
+    Raises:
+        ValueError: The target is impossible for the outcome.
+    """
+    test = planned_test(rule, metric, outcome, rule.design(metric, looks, 2.0 * rule.plan.tuning_units))
+    if test is None:
+        return None
+    found = sample_size(test, power=rule.levels.power)
+    if rule.plan.method is not Method.CONFIDENCE_SEQUENCE:
+        return found
+    # How much a confidence sequence costs depends on where it is tightest, in units.
+    for _ in range(_ROUNDS):
+        before = found.units
+        test = replace(test, design=rule.design(metric, looks, before))
+        found = sample_size(test, power=rule.levels.power)
+        if abs(found.units - before) <= _CLOSE * before:
+            break
+    return found
+
+
+def metric_power(
+    rule: Rule, metric: PlannedMetric, outcomes: Outcomes, looks: int, history_units: int | None
+) -> MetricPower:
+    """What one metric needs, in units of all arms."""
+    outcome = outcomes[metric.key]
+    known = None if isinstance(outcome, str) else outcome
+    found, reason = None, None
+    if not decides(metric):
+        reason = NOT_ASKED
+    elif known is None:
+        reason = str(outcome)
+    else:
+        try:
+            found = needed(rule, metric, known, looks)
+        except ValueError as error:
+            reason = str(error)
+        if found is None and reason is None:
+            reason = NO_TARGET
+    whole = 1 / rule.pair_share
+    return MetricPower(
+        metric=metric.key,
+        role=metric.role,
+        value=known.baseline if known else None,
+        standard_deviation=math.sqrt(known.variance * known.factor) if known else None,
+        history_units=history_units,
+        units=_up(found.units * whole) if found else None,
+        expected_units=_up(found.expected_units * whole) if found else None,
+        reason=reason,
+    )
+
+
+def days_for(metric: PlannedMetric, units: int, traffic: Traffic) -> int | None:
+    """Days until so many units of a metric are mature, enrolment in whole weeks; None for never."""
+    enrolled = traffic.day_of(units)
+    if enrolled is None:
+        return None
+    days = math.ceil(enrolled / _WEEK - _CLOSE) * _WEEK + math.ceil(window_days(metric))
+    return days if days <= MAX_DAYS else None
+
+
+def planned_looks(rule: Rule, outcomes: Outcomes, traffic: Traffic | None) -> int:
+    """The looks that the units are planned for: their number follows from the days, and the days from it."""
+    horizon = rule.plan.horizon
+    if horizon is not None and horizon.days is not None:
+        return rule.looks_by(horizon.days)
+    if traffic is None:
+        return rule.looks_by(_WITHOUT_TRAFFIC_DAYS)
+    if horizon is not None and horizon.units is not None:
+        return rule.looks_by(traffic.day_of(horizon.units) or _WITHOUT_TRAFFIC_DAYS)
+    looks = rule.looks_by(_WITHOUT_TRAFFIC_DAYS)
+    for _ in range(3):
+        sizes = [metric_power(rule, metric, outcomes, looks, None) for metric in rule.plan.metrics]
+        days = traffic.day_of(max((each.units for each in sizes if each.units is not None), default=0))
+        after = looks if not days else rule.looks_by(days)
+        if after == looks:
+            break
+        looks = after
+    return looks
+
+
+def horizon_of(rule: Rule, outcomes: Outcomes, traffic: Traffic, days: int) -> HorizonOut:
+    """What the plan can show within a number of days."""
+    looks = rule.looks_by(days)
+    reaches = [
+        _reach(rule, metric, outcomes[metric.key], traffic, days, looks)
+        for metric in rule.plan.metrics
+        if decides(metric)
+    ]
+    powers = {each.metric: each.power for each in reaches}
+    successes = [powers[metric.key] for metric in rule.plan.metrics if metric.role is Role.SUCCESS]
+    guardrails = [
+        powers[metric.key]
+        for metric in rule.plan.metrics
+        if metric.key in powers and metric.margin is not None
+    ]
+    planned = [power for power in successes if power is not None]
+    safe = [power for power in guardrails if power is not None]
+    power = None
+    if planned and len(safe) == len(guardrails):
+        power = ship_probability(successes=planned, guardrails=safe)
+    return HorizonOut(days=days, units=int(traffic.by(days)), looks=looks, power=power, metrics=reaches)
+
+
+def _reach(
+    rule: Rule, metric: PlannedMetric, outcome: Outcome | str, traffic: Traffic, days: int, looks: int
+) -> Reach:
+    units = traffic.by(days - window_days(metric))
+    pair_units = units * rule.pair_share
+    least = _LEAST_UNITS / min(rule.treatment_share, 1 - rule.treatment_share)
+    if isinstance(outcome, str) or pair_units < least:
+        why = outcome if isinstance(outcome, str) else "too few units have matured by then"
+        hopeless = 0.0 if _has_target(metric) and not isinstance(outcome, str) else None
+        return Reach(
+            metric=metric.key, units=int(units), difference=None, lift=None, power=hopeless, reason=why
+        )
+    design = rule.design(metric, looks, pair_units)
+    increase = (metric.direction is Direction.INCREASE) == (metric.role is Role.SUCCESS)
+    # For a margin the treated units vary as the others do: what is planned for is that nothing changes.
+    of = outcome if metric.role is Role.SUCCESS else replace(outcome, response="constant")
+    found = minimum_effect(
+        of,
+        units=pair_units,
+        power=rule.levels.power,
+        design=design,
+        direction="increase" if increase else "decrease",
+        treatment_share=rule.treatment_share,
+    )
+    difference, lift = found.difference, found.lift
+    if metric.role is Role.GUARDRAIL:
+        difference, lift = _margin(rule, found)
+    power: float | None = None
+    reason: str | None = found.reason
+    try:
+        test = planned_test(rule, metric, outcome, design)
+        power = None if test is None else planned_power(test, units=pair_units)
+    except ValueError as error:
+        reason = str(error)
+    return Reach(
+        metric=metric.key, units=int(units), difference=difference, lift=lift, power=power, reason=reason
+    )
+
+
+def _has_target(metric: PlannedMetric) -> bool:
+    return metric.mde is not None or metric.margin is not None
+
+
+def _margin(rule: Rule, found: MinimumEffect) -> tuple[float | None, float | None]:
+    """The smallest margin as a difference and as a lift, both positive.
+
+    A difference that is found from 0 is a margin that is excluded from its other side. On the scale of lifts
+    the linear form m_t − (1 + λ) m_c is tested, whose variance depends on the margin λ itself.
+    """
+    if found.difference is None or found.lift is None:
+        return (None if found.difference is None else abs(found.difference)), None
+    share, sign = rule.treatment_share, math.copysign(1.0, found.difference)
+    lift = first = abs(found.lift)
+    for _ in range(_ROUNDS):
+        control = (1 + sign * lift) ** 2 / (1 - share)
+        lift = first * math.sqrt((1 / share + control) / (1 / share + 1 / (1 - share)))
+    return abs(found.difference), lift
+
+
+def _up(units: float) -> int:
+    return math.ceil(units * (1 - 1e-9))

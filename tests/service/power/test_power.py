@@ -1,0 +1,217 @@
+"""The power of plans over HTTP: units, days and smallest effects, against the formulas and the facts."""
+
+import math
+import uuid
+from datetime import UTC, datetime, timedelta
+from random import Random
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from scipy.stats import norm
+
+NOW = datetime.now(UTC)
+BOOKINGS = {"key": "bookings", "type": "proportion", "event": "booked", "window_hours": 24}
+SPEND = {"key": "spend", "type": "mean", "event": "purchase", "window_hours": 24}
+
+
+def power(client: TestClient, **asked: Any) -> dict[str, Any]:
+    answer = client.post("/v1/plans/power", json=asked)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def refused(client: TestClient, **asked: Any) -> str:
+    answer = client.post("/v1/plans/power", json=asked)
+    assert answer.status_code == 422, answer.text
+    pointer: str = answer.json()["errors"][0]["pointer"]
+    return pointer
+
+
+def test_a_single_share_needs_what_the_formula_says(client: TestClient) -> None:
+    found = power(
+        client,
+        metrics=[BOOKINGS],
+        plan={"horizon": {"days": 14}, "targets": {"bookings": {"mde": 0.1}}, "deterioration_alpha": 1e-9},
+        baselines={"bookings": {"value": 0.1}},
+        traffic_of={"daily_units": 1000},
+        days=[14],
+    )
+    # β less the two tests of the sample ratio, which can stop a good change, too.
+    drift = norm.isf(0.025) + norm.ppf(0.8 + 0.002)
+    expected = 2 * (0.1 * 0.9 + 0.11 * 0.89) * (drift / 0.01) ** 2
+    assert found["units"] == pytest.approx(expected, rel=1e-4)
+    assert found["days"] == 7 * math.ceil(expected / 7000) + 1
+    reach = found["horizons"][0]["metrics"][0]
+    assert reach["units"] == 13_000
+    treated = 0.1 + reach["difference"]
+    error = math.sqrt((0.1 * 0.9 + treated * (1 - treated)) / 6500)
+    assert reach["difference"] == pytest.approx(drift * error, rel=1e-4)
+    assert reach["lift"] == pytest.approx(reach["difference"] / 0.1)
+    assert reach["power"] == found["horizons"][0]["power"] < 0.5
+    assert (found["traffic"]["units"], found["traffic"]["daily_units"]) == (None, 1000)
+
+
+def test_the_whole_rule_shares_alpha_and_beta_and_the_smallest_treatment_binds(client: TestClient) -> None:
+    guardrail = {
+        "key": "latency",
+        "type": "mean",
+        "event": "load",
+        "role": "guardrail",
+        "direction": "decrease",
+    }
+    found = power(
+        client,
+        metrics=[BOOKINGS, SPEND, guardrail, {**guardrail, "key": "errors", "role": "deterioration"}],
+        plan={
+            "method": "fixed-horizon",
+            "deterioration_alpha": 0.01,
+            "targets": {"bookings": {"mde": 0.05}, "spend": {"mde": 1.0, "scale": "difference"},
+                        "latency": {"margin": 0.02}},
+        },
+        weights=[2, 1, 1],
+        baselines={"bookings": {"value": 0.2}, "spend": {"value": 20, "standard_deviation": 30},
+                   "latency": {"value": 400, "standard_deviation": 300},
+                   "errors": {"value": 1, "standard_deviation": 1}},
+        traffic_of={"daily_units": 5000},
+    )  # fmt: skip
+    # Two success metrics times two treatments; one guardrail; half of the level for harm is each treatment's.
+    levels = found["levels"]
+    assert levels["success_alpha"] == pytest.approx(0.05 / 4)
+    assert levels["guardrail_alpha"] == pytest.approx(0.05)
+    assert levels["power"] == pytest.approx(1 - (0.2 - 0.005 - 0.002) / 2)
+    needs = {each["metric"]: each["units"] for each in found["metrics"]}
+    z = norm.ppf(levels["power"])
+    # A treatment has a quarter of all units, the control a half.
+    spend = 900 * (4 + 2) * ((norm.isf(0.0125 / 2) + z) / 1.0) ** 2
+    assert needs["spend"] == pytest.approx(spend, rel=1e-3)
+    latency = 300**2 * (4 + 1.02**2 * 2) * ((norm.isf(0.025) + z) / 8) ** 2
+    assert needs["latency"] == pytest.approx(latency, rel=1e-3)
+    assert needs["errors"] is None
+    assert found["binding"] == max(("bookings", "spend", "latency"), key=lambda key: needs[key])
+    assert found["units"] == max(need for need in needs.values() if need is not None)
+    # The smallest margin of a horizon is one that is shown with just the power of the levels.
+    for horizon in found["horizons"]:
+        lift = next(each["lift"] for each in horizon["metrics"] if each["metric"] == "latency")
+        error = 300 * math.sqrt((4 + (1 + lift) ** 2 * 2) / horizon["units"])
+        assert 400 * lift == pytest.approx(error * (norm.isf(0.025) + z), rel=1e-3)
+    powers = [horizon["power"] for horizon in found["horizons"]]
+    assert powers == sorted(powers)
+    assert powers[0] < powers[-1]
+
+
+def test_looking_often_costs_units(client: TestClient) -> None:
+    asked = {"metrics": [BOOKINGS], "baselines": {"bookings": {"value": 0.2}},
+             "traffic_of": {"daily_units": 1000}}  # fmt: skip
+    targets = {"targets": {"bookings": {"mde": 0.05}}}
+    horizon = {"horizon": {"units": 50_000}, **targets}
+    fixed = power(client, plan={"method": "fixed-horizon", **targets}, **asked)
+    once = power(client, plan={**horizon, "looks": {"count": 1}}, **asked)
+    daily = power(client, plan=horizon, **asked)
+    pocock = power(client, plan={**horizon, "spending": "pocock"}, **asked)
+    always = power(client, plan=targets, **asked)
+    assert once["units"] == fixed["units"]
+    assert 1.02 < daily["units"] / fixed["units"] < 1.06
+    assert daily["metrics"][0]["expected_units"] < fixed["units"] < always["units"]
+    assert daily["units"] < pocock["units"] < always["units"]
+    assert (once["looks"], daily["looks"]) == (1, 30)
+
+
+def test_history_gives_baselines_variances_and_traffic(client: TestClient) -> None:
+    random = Random(3)
+    events: list[dict[str, Any]] = []
+    spent, booked = [], 0
+    for i in range(400):
+        came = NOW - timedelta(days=13.9 - 10 * i / 400)
+        visit = {"name": "visit", "unit": f"u{i}"}
+        events += [{**visit, "time": came}, {**visit, "time": came + timedelta(days=3)}]
+        value = random.choice([0, 0, 5, 20, 80])
+        if value:
+            events.append(
+                {"name": "purchase", "unit": f"u{i}", "time": came + timedelta(hours=2), "value": value}
+            )
+        # Out of the window of a day.
+        events.append(
+            {"name": "purchase", "unit": f"u{i}", "time": came + timedelta(hours=25), "value": 1000}
+        )
+        spent.append(value)
+        if random.random() < 0.3:
+            booked += 1
+            events.append({"name": "booked", "unit": f"u{i}", "time": came + timedelta(hours=1)})
+    events.append({"name": "booked", "unit": "no visitor", "time": NOW - timedelta(days=2)})
+    batch = [{**each, "id": str(uuid.uuid4()), "time": each["time"].isoformat()} for each in events]
+    assert client.post("/v1/events", json={"events": batch}).json()["accepted"] == len(events)
+    asked = {
+        "metrics": [SPEND, BOOKINGS],
+        "plan": {"targets": {"spend": {"mde": 0.2}, "bookings": {"mde": 0.2}}, "method": "fixed-horizon"},
+        "traffic_of": {"event": "visit"},
+    }
+    found = power(client, **asked, traffic=5000)
+    spend, bookings = found["metrics"]
+    assert spend["value"] == pytest.approx(fmean(spent))
+    assert spend["standard_deviation"] == pytest.approx(stdev(spent))
+    assert bookings["value"] == pytest.approx(booked / 400)
+    assert (spend["history_units"], bookings["history_units"]) == (400, 400)
+    # 400 units came over ten days and none in the last four: three of the last seven days have 40 a day.
+    assert (found["traffic"]["units"], found["traffic"]["days"]) == (400, 14)
+    assert found["traffic"]["daily_units"] == pytest.approx(40 * 3 / 7, rel=0.05)
+    by = {horizon["days"]: horizon["units"] for horizon in found["horizons"]}
+    assert by[7] == pytest.approx(7 * 40 / 2, abs=3)
+    assert by[14] == 200
+    assert by[28] == pytest.approx(200 + 14 * found["traffic"]["daily_units"] / 2, abs=1)
+    days = found["days"] - 1
+    assert days % 7 == 0
+    arrived = 200 + (days - 14) * found["traffic"]["daily_units"] / 2
+    assert arrived >= found["units"] > arrived - 7 * found["traffic"]["daily_units"] / 2
+    # Whoever did anything counts where nobody is named, and nothing is known of those who never came.
+    assert power(client, **{**asked, "traffic_of": None})["traffic"]["units"] == 401
+    nobody = power(client, **{**asked, "traffic_of": {"event": "none"}})
+    assert (nobody["units"], nobody["horizons"]) == (None, [])
+    assert "no such units" in nobody["reason"]
+
+
+def test_an_experiment_is_planned_with_what_it_is_registered_with(client: TestClient, payload: Any) -> None:
+    plan = {"horizon": {"units": 20_000}, "targets": {"converted": {"mde": 0.1}}, "looks": {"count": 4}}
+    assert client.post("/v1/experiments", json=payload(traffic=2500, plan=plan)).status_code == 201
+    assert client.post("/v1/experiments/new-landing-page/start").status_code == 200
+    units, exposures, events = 300, [], []
+    for i in range(units):
+        time = (NOW - timedelta(minutes=30)).isoformat()
+        exposures.append({"id": str(uuid.uuid4()), "time": time, "unit": f"u{i}", "variant": "control",
+                          "experiment": "new-landing-page"})  # fmt: skip
+        if i % 4 == 0:
+            events.append({"id": str(uuid.uuid4()), "time": time, "unit": f"u{i}", "name": "converted"})
+    events.append(
+        {"id": str(uuid.uuid4()), "time": exposures[0]["time"], "unit": "other", "name": "converted"}
+    )
+    assert client.post("/v1/events", json={"exposures": exposures, "events": events}).json()["refused"] == 0
+    # The units are those that were exposed to its own flag.
+    for of in (None, {"flag": "new-landing-page"}, {"experiment": "new-landing-page"}):
+        found = power(client, experiment="new-landing-page", traffic_of=of)
+        assert found["metrics"][0]["value"] == 0.25
+        assert (found["traffic"]["units"], found["traffic"]["daily_units"]) == (units, units)
+        assert found["horizons"][0]["units"] == units / 4 * 7
+        assert found["looks"] == 4
+
+
+def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
+    asked: dict[str, Any] = {"metrics": [BOOKINGS], "baselines": {"bookings": {"value": 0.2}},
+                             "traffic_of": {"daily_units": 10}}  # fmt: skip
+    open_ended = power(client, **asked, plan={"method": "fixed-horizon"})
+    assert open_ended["units"] is None
+    assert "mde" in open_ended["reason"]
+    assert open_ended["horizons"][0]["metrics"][0]["lift"] > 0
+    slow = power(client, **asked, plan={"targets": {"bookings": {"mde": 0.01}}})
+    assert (slow["units"] > 10**5, slow["days"]) == (True, None)
+    assert refused(client, **{**asked, "metrics": [{**BOOKINGS, "role": "quality"}]}) == "/plan"
+    assert refused(client, **asked, plan={"power": 0.99}) == "/plan"
+    assert refused(client, **asked, plan={"targets": {"other": {"mde": 0.1}}}) == "/plan/targets/other"
+    assert refused(client, **{**asked, "baselines": {"other": {"value": 0.2}}}) == "/baselines/other"
+    assert (
+        refused(client, **{**asked, "baselines": {"bookings": {"value": 1}}}) == "/baselines/bookings/value"
+    )
+    assert refused(client, **{**asked, "traffic_of": {}}) == "/traffic_of"
+    assert refused(client) == "/metrics"
+    assert client.post("/v1/plans/power", json={"experiment": "none"}).status_code == 404
