@@ -1,0 +1,181 @@
+"""Where the looks of a group-sequential plan stand against its bounds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from equipoise_service.figures.arms import colour_scale, shape_scale, variants_of
+from equipoise_service.figures.figure import Figure, specification
+from equipoise_service.figures.theme import BAND, INK, MUTED
+from equipoise_service.metrics.schemas import Direction
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.looks import fractions_of, leading_metric, spending_of
+from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.numerals import number, percent
+from equipoise_service.readouts.schemas import Readout
+from equipoise_stats import Look as Bound
+from equipoise_stats import LookHistory, plan_looks
+
+_HIGHEST = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    variant: str
+    fraction: float
+    z: float
+
+
+def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
+    """The standardised effect on the leading metric at the looks, and the bounds that it has to cross."""
+    plan, lead = readout.plan, leading_metric(readout.plan)
+    fractions = fractions_of(readout.looks, lead or "")
+    if plan.method is not Method.GROUP_SEQUENTIAL or lead is None or not fractions:
+        return
+    taken = _history(plan, readout, fractions)
+    planned = _to_come(plan, taken)
+    points = [point for each in (*earlier, readout) for point in _points(each, lead, taken)]
+    yield Figure(
+        "bounds",
+        f"{lead} against its sequential bounds",
+        _said(taken, points),
+        specification(_chart(readout, lead, [*taken, *planned], len(taken), points)),
+    )
+
+
+def _history(plan: Plan, readout: Readout, fractions: Sequence[float]) -> tuple[Bound, ...]:
+    """The looks so far, with their critical values."""
+    last = readout.looks[-1]
+    history = plan_looks(
+        fractions[:-1] if last.final else fractions, spending=spending_of(plan), alpha=plan.alpha
+    )
+    return (history.next_look(fractions[-1], final=True) if last.final else history).looks
+
+
+def _to_come(plan: Plan, taken: tuple[Bound, ...]) -> list[Bound]:
+    """The bounds of the looks that are planned after these: the next ones, and the one at the horizon."""
+    count = plan.looks.count if plan.looks is not None else None
+    reached = taken[-1].fraction
+    if reached >= 1 or taken[-1].spent >= plan.alpha * (1 - 1e-12):
+        return []
+    steps = [k / count for k in range(1, count + 1)] if count else [1.0]
+    history = LookHistory(spending_of(plan), plan.alpha, looks=taken)
+    for fraction in steps:
+        if fraction > reached * (1 + 1e-5):
+            history = history.next_look(fraction)
+    return list(history.looks[len(taken) :])
+
+
+def _points(readout: Readout, lead: str, taken: Sequence[Bound]) -> Iterator[_Point]:
+    """The standardised effects at a look: beyond the bound exactly when the interval excludes zero."""
+    fractions = fractions_of(readout.looks, lead)
+    if readout.progress.look is None or lead not in readout.looks[-1].fractions:
+        return
+    bound = taken[len(fractions) - 1]
+    result = next(each for each in readout.metrics if each.metric == lead)
+    for comparison in result.comparisons:
+        found = comparison.difference
+        if found.estimate is not None and found.interval is not None:
+            low, high = found.interval
+            reach = high - found.estimate if found.estimate < 0 else found.estimate - low
+            if reach > 0:
+                yield _Point(comparison.variant, bound.fraction, bound.critical * found.estimate / reach)
+
+
+def _said(taken: Sequence[Bound], points: Sequence[_Point]) -> str:
+    bound = taken[-1]
+    last = [point for point in points if point.fraction == bound.fraction]
+    places = [f"{point.variant} stands at {number(point.z, decimals=2, signed=True)}." for point in last]
+    where = percent(bound.fraction, decimals=0)
+    return " ".join([f"Last look at {where} of the horizon: the bound is ±{bound.critical:.2f}.", *places])
+
+
+def _chart(
+    readout: Readout, lead: str, looks: Sequence[Bound], taken: int, points: Sequence[_Point]
+) -> alt.TopLevelMixin:
+    top = max([_HIGHEST, *(1.1 * abs(point.z) for point in points)])
+    rows = [
+        _row(look, top, taken=i < taken, ahead=i >= taken - 1, told=i in (taken - 1, len(looks) - 1))
+        for i, look in enumerate(looks)
+    ]
+    x = alt.X(
+        "fraction:Q",
+        title="mature units, in % of the horizon",
+        scale=alt.Scale(domain=[0, max(104.0, 1.04 * rows[-1]["fraction"])], nice=False),
+        axis=alt.Axis(tickCount=6, grid=False),
+    )
+    y = alt.Scale(domain=[-top, top], nice=False)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=x)
+    taken_looks = base.transform_filter("datum.taken")
+    ahead = base.transform_filter("datum.ahead")
+    layers: list[alt.Chart] = []
+    for edge, wall in (("top", "upper"), ("bottom", "lower")):
+        at = alt.Y(f"{wall}:Q", scale=y, title="effect in standard errors", axis=alt.Axis(format="d"))
+        layers += [
+            base.mark_area(color=BAND).encode(y=at, y2=f"{edge}:Q"),
+            taken_looks.mark_line(color=INK, strokeWidth=1.5, point=alt.OverlayMarkDef(color=INK)).encode(
+                y=at
+            ),
+            ahead.mark_line(color=MUTED, strokeWidth=1.5, strokeDash=[4, 3]).encode(y=at),
+        ]
+    # On the side where the effects are not.
+    below = sum(point.z for point in points) >= 0
+    texts = base.mark_text(dy=14 if below else -11, color=MUTED).encode(
+        y=alt.Y("lower:Q" if below else "upper:Q", scale=y), text="shown:N"
+    )
+    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
+    metric = next(each for each in readout.plan.metrics if each.key == lead)
+    better = "above" if metric.direction is Direction.INCREASE else "below"
+    chart = alt.layer(*layers, texts, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
+    title = alt.TitleParams(
+        f"{lead} against its sequential bounds",
+        subtitle=[
+            "A difference is shown where a look reaches the shaded ground; "
+            f"better is {better} the line at zero.",
+            "Dashed: the bounds of looks to come.",
+        ],
+    )
+    return chart.properties(width=560, height=300, title=title)
+
+
+def _row(look: Bound, top: float, *, taken: bool, ahead: bool, told: bool) -> dict[str, Any]:
+    reached = min(look.critical, top)
+    return {
+        "fraction": 100 * look.fraction,
+        "upper": reached,
+        "lower": -reached,
+        "top": top,
+        "bottom": -top,
+        "shown": f"±{look.critical:.2f}" if told and look.critical < top else "",
+        "taken": taken,
+        "ahead": ahead,
+    }
+
+
+def _path(readout: Readout, points: Sequence[_Point], y: alt.Scale) -> list[alt.Chart]:
+    """The way of each treatment through the looks."""
+    last = max((point.fraction for point in points), default=0.0)
+    values = [
+        {
+            "arm": point.variant,
+            "fraction": 100 * point.fraction,
+            "z": point.z,
+            # The others would lie on the line.
+            "shown": number(point.z, decimals=2, signed=True) if point.fraction == last else "",
+        }
+        for point in points
+    ]
+    every = variants_of(readout)
+    shown = {point.variant for point in points}
+    arms = [variant for variant in every if variant in shown]
+    colours, shapes = colour_scale(every, arms), shape_scale(every, arms)
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        x="fraction:Q", y=alt.Y("z:Q", scale=y), color=alt.Color("arm:N", scale=colours)
+    )
+    return [
+        base.mark_line(strokeWidth=2),
+        base.mark_point(filled=True, size=90, opacity=1).encode(shape=alt.Shape("arm:N", scale=shapes)),
+        base.mark_text(align="left", dx=9, fontWeight=600).encode(text="shown:N"),
+    ]
