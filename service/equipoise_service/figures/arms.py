@@ -14,18 +14,27 @@ def variants_of(readout: Readout) -> list[str]:
     return list(dict.fromkeys([*planned, *(arm.variant for arm in readout.arms)]))
 
 
-def colour_scale(variants: Sequence[str], shown: Sequence[str]) -> alt.Scale:
-    """A colour for each arm that is shown.
+def colours_of(variants: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """The colour of each arm that is shown.
 
     Args:
         variants: All arms.
         shown: Those that the figure shows.
     """
-    return alt.Scale(domain=list(shown), range=[ARMS[variants.index(each) % len(ARMS)] for each in shown])
+    return [ARMS[variants.index(each) % len(ARMS)] for each in shown]
+
+
+def shapes_of(variants: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """The shape of each arm that is shown; where colours come again, they have other shapes."""
+    places = [variants.index(each) for each in shown]
+    return [ARM_SHAPES[(place + place // len(ARMS)) % len(ARM_SHAPES)] for place in places]
+
+
+def colour_scale(variants: Sequence[str], shown: Sequence[str]) -> alt.Scale:
+    """Colours for arms that are shown by their own names."""
+    return alt.Scale(domain=list(shown), range=colours_of(variants, shown))
 
 
 def shape_scale(variants: Sequence[str], shown: Sequence[str]) -> alt.Scale:
-    """A shape for each arm that is shown; where colours come again, they have other shapes."""
-    places = [variants.index(each) for each in shown]
-    shapes = [ARM_SHAPES[(place + place // len(ARMS)) % len(ARM_SHAPES)] for place in places]
-    return alt.Scale(domain=list(shown), range=shapes)
+    """Shapes for arms that are shown by their own names."""
+    return alt.Scale(domain=list(shown), range=shapes_of(variants, shown))

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from equipoise_service.figures.arms import colour_scale, shape_scale, variants_of
+from equipoise_service.figures.arms import colours_of, shapes_of, variants_of
 from equipoise_service.figures.figure import Figure, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
 from equipoise_service.metrics.schemas import Direction
@@ -96,10 +96,7 @@ def _chart(
     readout: Readout, lead: str, looks: Sequence[Bound], taken: int, points: Sequence[_Point]
 ) -> alt.TopLevelMixin:
     top = max([_HIGHEST, *(1.1 * abs(point.z) for point in points)])
-    rows = [
-        _row(look, top, taken=i < taken, ahead=i >= taken - 1, told=i in (taken - 1, len(looks) - 1))
-        for i, look in enumerate(looks)
-    ]
+    rows = [_row(look, top, taken=i < taken, ahead=i >= taken - 1) for i, look in enumerate(looks)]
     x = alt.X(
         "fraction:Q",
         title="mature units, in % of the horizon",
@@ -120,27 +117,22 @@ def _chart(
             ),
             ahead.mark_line(color=MUTED, strokeWidth=1.5, strokeDash=[4, 3]).encode(y=at),
         ]
-    # On the side where the effects are not.
-    below = sum(point.z for point in points) >= 0
-    texts = base.mark_text(dy=14 if below else -11, color=MUTED).encode(
-        y=alt.Y("lower:Q" if below else "upper:Q", scale=y), text="shown:N"
-    )
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
     metric = next(each for each in readout.plan.metrics if each.key == lead)
     better = "above" if metric.direction is Direction.INCREASE else "below"
-    chart = alt.layer(*layers, texts, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
+    chart = alt.layer(*layers, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
     title = alt.TitleParams(
         f"{lead} against its sequential bounds",
         subtitle=[
             "A difference is shown where a look reaches the shaded ground; "
             f"better is {better} the line at zero.",
-            "Dashed: the bounds of looks to come.",
+            _numbers(looks, taken),
         ],
     )
     return chart.properties(width=560, height=300, title=title)
 
 
-def _row(look: Bound, top: float, *, taken: bool, ahead: bool, told: bool) -> dict[str, Any]:
+def _row(look: Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any]:
     reached = min(look.critical, top)
     return {
         "fraction": 100 * look.fraction,
@@ -148,7 +140,6 @@ def _row(look: Bound, top: float, *, taken: bool, ahead: bool, told: bool) -> di
         "lower": -reached,
         "top": top,
         "bottom": -top,
-        "shown": f"±{look.critical:.2f}" if told and look.critical < top else "",
         "taken": taken,
         "ahead": ahead,
     }
@@ -156,26 +147,28 @@ def _row(look: Bound, top: float, *, taken: bool, ahead: bool, told: bool) -> di
 
 def _path(readout: Readout, points: Sequence[_Point], y: alt.Scale) -> list[alt.Chart]:
     """The way of each treatment through the looks."""
-    last = max((point.fraction for point in points), default=0.0)
-    values = [
-        {
-            "arm": point.variant,
-            "fraction": 100 * point.fraction,
-            "z": point.z,
-            # The others would lie on the line.
-            "shown": number(point.z, decimals=2, signed=True) if point.fraction == last else "",
-        }
-        for point in points
-    ]
     every = variants_of(readout)
-    shown = {point.variant for point in points}
-    arms = [variant for variant in every if variant in shown]
-    colours, shapes = colour_scale(every, arms), shape_scale(every, arms)
+    last = {point.variant: number(point.z, decimals=2, signed=True) for point in points}
+    arms = [variant for variant in every if variant in last]
+    told = {variant: f"{variant} {last[variant]}" for variant in arms}
+    values = [
+        {"arm": told[point.variant], "fraction": 100 * point.fraction, "z": point.z} for point in points
+    ]
+    names = list(told.values())
+    colours = alt.Scale(domain=names, range=colours_of(every, arms))
+    shapes = alt.Scale(domain=names, range=shapes_of(every, arms))
     base = alt.Chart(alt.InlineData(values=values)).encode(
         x="fraction:Q", y=alt.Y("z:Q", scale=y), color=alt.Color("arm:N", scale=colours)
     )
     return [
         base.mark_line(strokeWidth=2),
         base.mark_point(filled=True, size=90, opacity=1).encode(shape=alt.Shape("arm:N", scale=shapes)),
-        base.mark_text(align="left", dx=9, fontWeight=600).encode(text="shown:N"),
     ]
+
+
+def _numbers(looks: Sequence[Bound], taken: int) -> str:
+    """The bounds, in words."""
+    said = f"The bound of the last look is ±{looks[taken - 1].critical:.2f}"
+    if taken == len(looks):
+        return f"{said}."
+    return f"{said}, that at the horizon ±{looks[-1].critical:.2f}; dashed: bounds of looks to come."

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from equipoise_service.figures.arms import colour_scale, shape_scale, variants_of
+from equipoise_service.figures.arms import colour_scale, colours_of, shape_scale, variants_of
 from equipoise_service.figures.figure import Figure, name_of, specification
 from equipoise_service.figures.theme import BAND, INK
 from equipoise_service.plans.looks import leading_metric
@@ -40,7 +40,7 @@ def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[
                 readout,
                 rows,
                 bands=rows,
-                band=alt.value(colour_scale(variants_of(readout), [variant])["range"][0]),
+                band=alt.value(colours_of(variants_of(readout), [variant])[0]),
                 title=alt.TitleParams(
                     title,
                     subtitle=f"{100 * (1 - readout.plan.alpha):g} % intervals, as each readout had them.",
@@ -68,7 +68,7 @@ def shares_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[F
             band=alt.value(BAND),
             title=alt.TitleParams(
                 "Shares of the arms over time",
-                subtitle=f"All units so far. On the ground: what chance does to the largest arm, {level} "
+                subtitle=f"All units so far. Shaded: what chance does to the largest arm, {level} "
                 "at each readout.",
             ),
             axis="share minus planned share, in percentage points",
@@ -139,7 +139,7 @@ def _chart(
         ),
         zero.encode(y=alt.Y("zero:Q", scale=y)),
         path.mark_line(strokeWidth=2, clip=True),
-        path.mark_point(filled=True, size=70, opacity=1, clip=True).encode(
+        path.mark_point(filled=True, size=70, opacity=1).encode(
             shape=alt.Shape("arm:N", scale=shape_scale(every, arms))
         ),
     )
