@@ -1,13 +1,11 @@
 """`equipoise verify`: does a readout say what its statistics give?"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from equipoise_service.cli.failures import Failure
-
-_LARGEST_BYTES = 64 << 20
 
 
 def verify(
@@ -18,10 +16,14 @@ def verify(
 
     Exit status 0: everything agrees; 1: something does not; 2: the file cannot be read or recomputed.
     """
+    from equipoise_service.readouts.reading import NotAReadout, read_document
     from equipoise_service.readouts.terminal import pretty_json
-    from equipoise_service.readouts.verification import NotAReadout, verify_readout
+    from equipoise_service.readouts.verification import verify_readout
 
-    document = _read(file)
+    try:
+        document = read_document(file)
+    except NotAReadout as error:
+        raise Failure(str(error)) from None
     try:
         found = verify_readout(document)
     except NotAReadout as error:
@@ -42,20 +44,3 @@ def verify(
             f"{file} agrees: every number follows from its statistics and plan, and its digests match."
         )
     raise typer.Exit(1 if found else 0)
-
-
-def _read(file: Path) -> Any:
-    import json
-
-    try:
-        if file.stat().st_size > _LARGEST_BYTES:
-            raise Failure(f"{file} is larger than {_LARGEST_BYTES >> 20} MiB, which no readout is.")
-        return json.loads(file.read_bytes(), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise Failure(f"{file} is not JSON: {error}.") from None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")

@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, fractions_of, leading_metric
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
+from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
 
 RELATIVE_TOLERANCE = 1e-9
-
-
-class NotAReadout(ValueError):
-    """A document that is no readout, or whose statistics are impossible; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ def verify_readout(document: Any) -> list[Disagreement]:
         NotAReadout: The document cannot be recomputed at all.
     """
     try:
-        readout = Readout.model_validate(document)
+        readout = readout_of(document)
         plan, statistics, provenance = readout.plan, _statistics(readout), _provenance(readout)
         expected = build_readout(plan, statistics, provenance, readout.looks)
         _expect_units(expected)
@@ -61,11 +56,8 @@ def verify_readout(document: Any) -> list[Disagreement]:
         # The digests are of what the document says, to the last bit, not of what was recomputed.
         expected["plan_digest"] = digest(document["plan"])
         expected["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
-    except ValidationError as error:
-        places = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]]
-        raise NotAReadout(
-            f"This is not a readout of schema equipoise.readout/2. {'; '.join(places)}"
-        ) from None
+    except NotAReadout:
+        raise
     except (ValueError, OverflowError) as error:
         raise NotAReadout(f"The readout cannot be recomputed: {error}") from None
     return list(_differences("", document, expected))

@@ -15,7 +15,8 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.canonical import digest
-from equipoise_service.readouts.verification import NotAReadout, verify_readout
+from equipoise_service.readouts.reading import NotAReadout
+from equipoise_service.readouts.verification import verify_readout
 
 Path = tuple[str | int, ...]
 
