@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.service.crash.conftest import count, parent
 from tests.service.crash.lives import Parent, Service
-from tests.service.crash.rounds import Rounds
-from tests.service.crash.test_crash import SEED, STRIKES
+from tests.service.crash.rounds import SEED, Rounds
+from tests.service.crash.test_crash import STRIKES
 
 __all__ = ["count", "parent"]
 
@@ -26,5 +26,5 @@ def service(parent: Parent, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.mark.parametrize("moment", STRIKES)
 def test_a_killed_service_has_all_it_acknowledged_once(service: Service, moment: str, count: int) -> None:
-    tally = Rounds(service, SEED, whole=False).run(count, STRIKES[moment])
+    tally = Rounds(service, whole=False).run(count, STRIKES[moment])
     print(f"\n{moment}, seed {SEED}: {tally}")

@@ -1,9 +1,10 @@
 """What was sent, what of it was acknowledged, and the numbers that a readout of all of it must show."""
 
+import copy
 import json
 import random
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,7 +72,16 @@ class Ledger:
 
     def acknowledge(self, sent: Sent) -> None:
         sent.acknowledged = True
-        sent.body = b""
+
+    def acknowledged(self) -> set[int]:
+        """The numbers of the batches that were acknowledged."""
+        return {each.number for each in self.batches if each.acknowledged}
+
+    def looking_back(self, acknowledged: set[int]) -> "Ledger":
+        """The same batches, of which these were acknowledged and no others."""
+        found = copy.copy(self)
+        found.batches = [replace(each, acknowledged=each.number in acknowledged) for each in self.batches]
+        return found
 
     def arms(self) -> dict[str, tuple[int, int, float, float]]:
         """Of each arm the units, those that spent, what they spent, and how many times; of all batches."""

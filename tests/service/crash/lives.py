@@ -45,13 +45,14 @@ class Parent:
 def running_parent() -> Iterator[Parent]:
     """Start it, and end it with all that it started."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EQUIPOISE_")}
+    path = os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))
     with subprocess.Popen(
         [sys.executable, "-m", "tests.service.crash.parent"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**environ, "PYTHONPATH": str(ROOT)},
+        env={**environ, "PYTHONPATH": path},
     ) as process:
         yield Parent(process)
         assert process.stdin is not None
@@ -90,7 +91,7 @@ class Service:
             assert made.key
             self.key = made.key
         log = self.directory / "service.log"
-        start = {"settings": data | self.settings, "port": self.port, "log": str(log), "chdb": self.chdb}
+        start = {"environ": data | self.settings, "port": self.port, "log": str(log), "chdb": self.chdb}
         self.pid = self.parent.ask(start=start)
         self.await_ready()
         if first:
@@ -133,6 +134,14 @@ class Service:
         assert status in (200, 201), f"{status} {answer!r}\n{self.log()}"
         return json.loads(answer)
 
+    def command(self, *arguments: str) -> "Command":
+        """Start a command of the command line for it."""
+        environ = {"EQUIPOISE_URL": f"http://127.0.0.1:{self.port}", "EQUIPOISE_KEY": self.key}
+        log = self.directory / f"command-{time.monotonic_ns()}.log"
+        log.touch()
+        run = {"arguments": arguments, "environ": environ, "log": str(log)}
+        return Command(self.parent, log, self.parent.ask(run=run))
+
     def _is_ready(self) -> bool:
         try:
             with self.connected() as connection:
@@ -152,6 +161,32 @@ class Service:
         }
         self.ask("POST", "/v1/experiments", json.dumps(definition).encode())
         self.ask("POST", f"/v1/experiments/{EXPERIMENT}/start")
+
+
+@dataclass
+class Command:
+    """A command that was started.
+
+    Attributes:
+        parent: What forked it.
+        log: What it says.
+        pid: Its process.
+    """
+
+    parent: Parent
+    log: Path
+    pid: int
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended by itself."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def ended(self) -> tuple[int, str]:
+        """Wait until it has ended; its exit status, or minus the signal that ended it, and what it said."""
+        status = os.waitstatus_to_exitcode(self.parent.ask(reap=self.pid))
+        said = self.log.read_text()
+        self.log.unlink()
+        return status, said
 
 
 def exchange(

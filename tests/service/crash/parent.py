@@ -1,35 +1,32 @@
 """A process that has the service imported already and forks one whenever it is told: starts are quick.
 
 It reads a line of JSON for each command: `{"start": ...}` forks a service and answers its process id,
-`{"reap": PID}` waits for one that was killed and answers its status. When its input ends, so do its services.
+`{"run": ...}` forks a command of the command line and answers its process id, `{"reap": PID}` waits until one
+of them has ended and answers its status. When its input ends, so does what it forked.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 
 def main() -> None:
     """Do what the lines say."""
-    import ibis  # noqa: F401 - what a service imports at its first readout
-    import pyarrow.csv  # noqa: F401
-    from tests.service.crash.checks import with_checks
-
-    import equipoise_service.aggregates.service
-    import equipoise_service.events.stores.postgres.engine  # noqa: F401
-    from equipoise_service import app
-
-    app.create_app = with_checks(app.create_app)
+    _warm_up()
     living: set[int] = set()
     for line in sys.stdin:
         told = json.loads(line)
         if "start" in told:
-            answer = os.fork()
-            if not answer:
-                _live(**told["start"])
+            answer = _forked(_live, **told["start"])
+            living.add(answer)
+        elif "run" in told:
+            answer = _forked(_run, **told["run"])
             living.add(answer)
         else:
             answer = os.waitpid(told["reap"], 0)[1]
@@ -41,8 +38,49 @@ def main() -> None:
             os.waitpid(process, 0)
 
 
-def _live(settings: dict[str, str], port: int, log: str, chdb: str | None) -> None:
-    """Be the service until the end; never returns."""
+def _warm_up() -> None:
+    """Once, what each service would do at its start and first readout, but for what begins threads."""
+    import ibis
+    import pandas  # noqa: F401 - pyarrow imports it
+    import pyarrow.csv
+    import pyarrow.parquet  # noqa: F401
+    import uvicorn
+    from tests.service.crash.checks import with_checks
+
+    import equipoise_service.aggregates.service
+    import equipoise_service.cli.definitions.api
+    import equipoise_service.cli.lakehouse
+    import equipoise_service.events.stores.postgres.engine  # noqa: F401
+    from equipoise_service import app
+    from equipoise_service.resources import open_database
+    from equipoise_service.settings import load_settings
+
+    app.create_app = with_checks(app.create_app)
+    for engine in ("duckdb", "postgres", "clickhouse"):
+        table = ibis.table({"unit": "string", "time": "timestamp", "value": "float64"}, name="events")
+        ibis.to_sql(table.group_by("unit").agg(value=table.value.sum()), dialect=engine)
+    with tempfile.TemporaryDirectory() as directory:
+        settings = load_settings({"EQUIPOISE_DATA_DIR": directory})
+        with open_database(settings):
+            made = app.create_app(settings)
+        made.openapi()
+        uvicorn.Config(made, log_config=None).load()
+    # A collection writes to every object, which would copy all of them into each process.
+    gc.collect()
+    gc.freeze()
+
+
+def _forked(work: Callable[..., None], *, log: str, environ: Mapping[str, str], **arguments: Any) -> int:
+    """Fork a process that does some work and writes to a log; its id."""
+    process = os.fork()
+    if not process:
+        _be(work, log, environ, arguments)
+    return process
+
+
+def _be(
+    work: Callable[..., None], log: str, environ: Mapping[str, str], arguments: Mapping[str, Any]
+) -> NoReturn:
     status = 1
     try:
         os.setsid()
@@ -50,21 +88,35 @@ def _live(settings: dict[str, str], port: int, log: str, chdb: str | None) -> No
         written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(written, 1)
         os.dup2(written, 2)
-        os.environ.update(settings)
-        _make_busier()
-        if chdb is not None:
-            _use_chdb(chdb)
-        from equipoise_service.cli.serve import serve
-
-        serve("127.0.0.1", port)
+        os.environ.update(environ)
+        work(**arguments)
         status = 0
     except SystemExit as ended:
         status = int(ended.code or 0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _live(port: int, chdb: str | None) -> None:
+    """Be a service until its end."""
+    _make_busier()
+    if chdb is not None:
+        _use_chdb(chdb)
+    from equipoise_service.cli.serve import serve
+
+    serve("127.0.0.1", port)
+
+
+def _run(arguments: list[str]) -> None:
+    """Be the command `equipoise` with some arguments."""
+    from equipoise_service.cli import main as equipoise
+
+    sys.argv = ["equipoise", *arguments]
+    equipoise()
 
 
 def _make_busier() -> None:

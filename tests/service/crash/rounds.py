@@ -5,7 +5,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,9 @@ import pytest
 from tests.service.crash.ledger import Ledger, Sent
 from tests.service.crash.lives import Service, exchange
 
+SEED = 20260301
 SENDERS = 4
+Counts = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
 @dataclass
@@ -24,12 +26,16 @@ class Tally:
     amid_a_request: int = 0
     stored_without_an_answer: int = 0
     amid_a_refresh: int = 0
+    amid_a_copy: int = 0
+    copies_refused: int = 0
+    copies_whole: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.kills} kills; {self.amid_a_request} while batches waited, which left "
             f"{self.stored_without_an_answer} batches stored without an answer; "
-            f"{self.amid_a_refresh} amid a refresh"
+            f"{self.amid_a_refresh} amid a refresh; {self.amid_a_copy} amid a copy, with "
+            f"{self.copies_refused} refused and {self.copies_whole} found whole"
         )
 
 
@@ -39,20 +45,21 @@ class Rounds:
 
     Attributes:
         service: It.
-        seed: Of all that is random.
         whole: Whether a batch is stored whole or not at all.
+        ledger: What was sent.
+        tally: What the kills met.
+        moments: Chooses them.
+        copy_seconds: How long it takes to copy what is stored.
     """
 
     service: Service
-    seed: int
     whole: bool = True
-    ledger: Ledger = field(init=False)
+    ledger: Ledger = field(default_factory=lambda: Ledger(SEED))
     tally: Tally = field(default_factory=Tally)
 
-    def __post_init__(self) -> None:
-        self.ledger = Ledger(self.seed)
-        self._moments = random.Random(self.seed)
-        self._refresh_seconds = 0.5
+    moments: random.Random = field(default_factory=lambda: random.Random(SEED))
+    copy_seconds: float = 1.0
+    _refresh_seconds: float = 0.5
 
     def run(self, count: int, strike: Callable[["Rounds", int], None]) -> Tally:
         """Strike so many times; after each time everything acknowledged is there, once."""
@@ -83,21 +90,21 @@ class Rounds:
 
     def amid_ingestion(self, number: int) -> None:
         """Kill while several senders send small batches."""
-        with self._sending(SENDERS, 5, 20):
-            time.sleep(self._moments.uniform(0, 0.4))
+        with self.sending(SENDERS, 5, 20):
+            time.sleep(self.moments.uniform(0, 0.4))
             self.service.kill()
         self.service.start()
 
     def amid_a_commit(self, number: int) -> None:
         """Kill while one large batch is being stored: as often before, in and after its commit."""
-        self._send_alone(self.ledger.new(5, 20))
+        self.send_alone(self.ledger.new(5, 20))
         begin = time.perf_counter()
-        self._send_alone(self.ledger.new(400, 1600))
+        self.send_alone(self.ledger.new(400, 1600))
         seconds = time.perf_counter() - begin
         sent = self.ledger.new(400, 1600)
-        sending = threading.Thread(target=self._send_alone, args=(sent,))
+        sending = threading.Thread(target=self.send_alone, args=(sent,))
         sending.start()
-        time.sleep(self._moments.uniform(0, 1.1 * seconds))
+        time.sleep(self.moments.uniform(0, 1.1 * seconds))
         self.service.kill()
         sending.join()
         self.service.start()
@@ -118,7 +125,7 @@ class Rounds:
     def _refreshing(self, number: int) -> "Iterator[None]":
         """At a random moment of a refresh, while something new comes."""
         for _ in range(3):
-            self._send_alone(self.ledger.new(5, 20))
+            self.send_alone(self.ledger.new(5, 20))
         answered = threading.Event()
 
         def refresh() -> None:
@@ -130,15 +137,15 @@ class Rounds:
                 return  # it was killed
 
         refreshing = threading.Thread(target=refresh)
-        with self._sending(1, 5, 20):
+        with self.sending(1, 5, 20):
             refreshing.start()
-            time.sleep(self._moments.uniform(0, 1.1 * self._refresh_seconds))
+            time.sleep(self.moments.uniform(0, 1.1 * self._refresh_seconds))
             self.tally.amid_a_refresh += not answered.is_set()
             yield
         refreshing.join()
 
     @contextmanager
-    def _sending(self, senders: int, exposures: int, events: int) -> "Iterator[None]":
+    def sending(self, senders: int, exposures: int, events: int) -> "Iterator[None]":
         """Send batches one after the other, from several senders, each until it meets no answer."""
         ended = threading.Event()
 
@@ -157,7 +164,8 @@ class Rounds:
             for each in threads:
                 each.join()
 
-    def _send_alone(self, sent: Sent) -> None:
+    def send_alone(self, sent: Sent) -> None:
+        """Send a batch."""
         with self.service.connected() as connection:
             self._send(connection, sent)
 
@@ -180,16 +188,30 @@ class Rounds:
 
     def _count(self) -> None:
         found = self.service.ask("GET", "/crash/stored")
-        known = {each.code for each in self.ledger.batches}
-        assert set(found["exposures"]) | set(found["events"]) <= known
-        for sent in self.ledger.batches:
-            stored = [tuple(found[kind].get(sent.code, (0, 0))) for kind in ("exposures", "events")]
-            right = [(sent.exposures,) * 2, (sent.events,) * 2]
-            if sent.acknowledged:
-                assert stored == right, f"batch {sent.number} was acknowledged: {stored}"
-            elif self.whole:
-                assert stored in (right, [(0, 0), (0, 0)]), f"batch {sent.number}: {stored}"
-            else:
-                for (rows, distinct), (most, _) in zip(stored, right, strict=True):
-                    assert rows == distinct <= most, f"batch {sent.number}: {stored}"
-            self.tally.stored_without_an_answer += not sent.acknowledged and stored == right
+        unanswered = judge_counts(found, self.ledger, self.whole)
+        self.tally.stored_without_an_answer += unanswered
+
+
+def judge_counts(found: Counts, ledger: Ledger, whole: bool) -> int:
+    """Hold what is stored of each batch against what must be; how many are whole without an answer.
+
+    Args:
+        found: For each kind and batch, how many rows, and how many distinct ids among them.
+        ledger: What was sent and acknowledged.
+        whole: Whether the others are there whole or not at all.
+    """
+    known = {each.code for each in ledger.batches}
+    assert set(found["exposures"]) | set(found["events"]) <= known
+    unanswered = 0
+    for sent in ledger.batches:
+        stored = [tuple(found[kind].get(sent.code, (0, 0))) for kind in ("exposures", "events")]
+        right = [(sent.exposures,) * 2, (sent.events,) * 2]
+        if sent.acknowledged:
+            assert stored == right, f"batch {sent.number} was acknowledged: {stored}"
+        elif whole:
+            assert stored in (right, [(0, 0), (0, 0)]), f"batch {sent.number}: {stored}"
+        else:
+            for (rows, distinct), (most, _) in zip(stored, right, strict=True):
+                assert rows == distinct <= most, f"batch {sent.number}: {stored}"
+        unanswered += not sent.acknowledged and stored == right
+    return unanswered

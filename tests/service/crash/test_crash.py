@@ -10,14 +10,16 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.postgres import running_server
+from tests.service.crash.copies import amid_a_backup, amid_a_backup_command
 from tests.service.crash.lives import Parent, Service
-from tests.service.crash.rounds import Rounds
+from tests.service.crash.rounds import SEED, Rounds
 
-SEED = 20260301
 STRIKES: dict[str, Callable[[Rounds, int], None]] = {
     "ingestion": Rounds.amid_ingestion,
     "commit": Rounds.amid_a_commit,
     "refresh": Rounds.amid_a_refresh,
+    "backup": amid_a_backup,
+    "backup command": amid_a_backup_command,
 }
 
 pytestmark = pytest.mark.slow
@@ -35,7 +37,7 @@ def service(request: pytest.FixtureRequest, parent: Parent, tmp_path: Path) -> I
 
 @pytest.mark.parametrize("moment", STRIKES)
 def test_a_killed_service_has_all_it_acknowledged_once(service: Service, moment: str, count: int) -> None:
-    tally = Rounds(service, SEED).run(count, STRIKES[moment])
+    tally = Rounds(service).run(count, STRIKES[moment])
     print(f"\n{moment}, seed {SEED}: {tally}")
 
 
@@ -47,7 +49,7 @@ def test_a_server_that_crashes_keeps_what_was_acknowledged_and_bases_are_right(
         service = Service(parent, tmp_path, {"EQUIPOISE_EVENT_STORE_URL": url})
         try:
             strike = partial(Rounds.amid_a_crash, crash=partial(_crash, url))
-            tally = Rounds(service, SEED).run(count, strike)
+            tally = Rounds(service).run(count, strike)
         finally:
             service.stop()
     print(f"\nserver, seed {SEED}: {tally}")

@@ -64,7 +64,7 @@ def on_postgres(parent: Parent, disk: Path, tmp_path: Path) -> Iterator[Service]
 @pytest.mark.parametrize("place", [on_duckdb, on_postgres], ids=["duckdb", "postgres"])
 def test_a_full_disk_is_told_and_then_over(place: Place, parent: Parent, disk: Path, tmp_path: Path) -> None:
     with place(parent, disk, tmp_path) as service:
-        rounds = Rounds(service, 20260301)
+        rounds = Rounds(service)
         service.start()
         try:
             assert send(rounds) == 200
