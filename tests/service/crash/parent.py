@@ -41,7 +41,7 @@ def main() -> None:
 def _warm_up() -> None:
     """Once, what each service would do at its start and first readout, but for what begins threads."""
     import ibis
-    import pandas  # noqa: F401 - pyarrow imports it
+    import pandas  # type: ignore[import-untyped]  # noqa: F401 - pyarrow imports it
     import pyarrow.csv
     import pyarrow.parquet  # noqa: F401
     import uvicorn
