@@ -94,7 +94,7 @@ def _assignments(running: Running) -> Iterator[bytes]:
 
 
 def _readout(running: Running) -> bytes:
-    return running.request("GET", f"/v1/experiments/{KEY}/readout")
+    return running.request("GET", f"/v1/experiments/{KEY}/readout?wait=60")
 
 
 def _expose(running: Running) -> None:

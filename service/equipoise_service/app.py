@@ -27,6 +27,8 @@ from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.failures import AnsweredFailures
 from equipoise_service.http.problems import Problem, install, problems
+from equipoise_service.jobs import endpoints as jobs
+from equipoise_service.jobs.worker import one_at_a_time
 from equipoise_service.layers import endpoints as layers
 from equipoise_service.metrics import endpoints as metrics
 from equipoise_service.ofrep import documentation as ofrep_documentation
@@ -36,6 +38,7 @@ from equipoise_service.ofrep.origins import PageOrigins
 from equipoise_service.power import endpoints as power
 from equipoise_service.previews import endpoints as previews
 from equipoise_service.readouts import endpoints as readouts
+from equipoise_service.readouts.background import compute_readouts
 from equipoise_service.recomputation import endpoints as recomputation
 from equipoise_service.resources import Resources, open_resources
 from equipoise_service.rollouts import endpoints as rollouts
@@ -68,6 +71,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
             app.state.configurations = opened.configurations
             app.state.principals = opened.principals
             app.state.erased_units = opened.erased_units
+            app.state.stored_readouts = opened.stored_readouts
             ended = asyncio.Event()
             watcher = asyncio.create_task(_watch(opened, settings.refresh_seconds, ended))
             keeper = asyncio.create_task(
@@ -76,16 +80,31 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
                     opened.event_store,
                     settings,
                     app.state.turn,
-                    readouts.one_at_a_time(app.state),
+                    one_at_a_time(app.state),
                     ended,
                 )
+            )
+            wake = app.state.wake_worker = asyncio.Event()
+            computing = asyncio.create_task(
+                compute_readouts(
+                    opened.database,
+                    opened.event_store,
+                    settings,
+                    one_at_a_time(app.state),
+                    wake,
+                    ended,
+                )
+                if settings.is_worker
+                else asyncio.sleep(0)
             )
             yield
             opened.changes.close()
             # Not cancelled: its thread would go on with a database that is closed.
             ended.set()
+            wake.set()
             await watcher
             await keeper
+            await computing
 
     app = FastAPI(
         title="Equipoise",
@@ -127,6 +146,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         sources,
         events_inspection,
         readouts,
+        jobs,
         recomputation,
         accounts,
         housekeeping,

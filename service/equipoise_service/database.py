@@ -102,16 +102,19 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, publishes: bool = True) -> Iterator[Session]:
         """A session for changing: committed at the end, rolled back on any error.
 
         Its first statement waits for its turn: one such session at a time does anything, whatever process
         it is in.
+
+        Args:
+            publishes: Whether what it changes may be published; readouts, for example, are not.
         """
         with Session(self._engines.writing, expire_on_commit=False) as session:
             yield session
             session.flush()
-            for hook in self.before_commit:
+            for hook in self.before_commit if publishes else ():
                 hook(session)
             session.connection().execute(text("UPDATE change SET counter = counter + 1"))
             session.commit()

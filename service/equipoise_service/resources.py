@@ -15,6 +15,7 @@ from equipoise_service.evaluation.publication import Publisher
 from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.privacy.erased import ErasedUnits
 from equipoise_service.privacy.keeping import settle_keeping
+from equipoise_service.readouts.storage import StoredReadouts
 from equipoise_service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Resources:
     configurations: Configurations
     principals: Principals
     erased_units: ErasedUnits
+    stored_readouts: StoredReadouts
 
     def refresh(self) -> None:
         """Take up what changed in the metadata database."""
@@ -40,6 +42,7 @@ class Resources:
         finally:
             self.principals.refresh()
             self.erased_units.refresh()
+            self.stored_readouts.refresh()
 
 
 @contextmanager
@@ -68,6 +71,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
             configurations,
             Principals(database),
             ErasedUnits(database),
+            StoredReadouts(database),
         )
         database.after_commit.append(resources.refresh)
         _show_first_key(database)

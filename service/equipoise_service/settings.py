@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         "", description="Directory that backups are made in. Empty: `backups` in the data directory."
     )
 
+    readout_seconds: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        3600.0,
+        description="How old, in seconds, the readout of a live experiment becomes until it is computed "
+        "again by itself.",
+    )
     source_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         300.0, description="Longest time, in seconds, that reading a source for one readout or test may take."
     )
@@ -190,6 +195,11 @@ class Settings(BaseSettings):
     def is_shared(self) -> bool:
         """Whether other processes may serve from the same metadata."""
         return self.database_url.startswith(_POSTGRES)
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether `equipoise serve` computes readouts: nobody else can open the embedded event store."""
+        return not self.event_store_url
 
     @property
     def backup_path(self) -> Path:

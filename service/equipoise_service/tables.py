@@ -7,10 +7,12 @@ from equipoise_service.experiments.models import Experiment, OverriddenUnit, Rev
 from equipoise_service.flags.models import Flag, FlagState
 from equipoise_service.holdouts.models import HeldOutExperiment, Holdout
 from equipoise_service.http.idempotency import IdempotentAnswer
+from equipoise_service.jobs.models import Job
 from equipoise_service.layers.models import Holding, Layer
 from equipoise_service.metrics.models import MetricUse, MetricVersion, StoredMetric
 from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
 from equipoise_service.privacy.models import Erasure, UnitKeeping
+from equipoise_service.readouts.models import ReadoutSchedule, StoredReadout
 from equipoise_service.rollouts.models import Rollout
 from equipoise_service.segments.models import Segment, SegmentIds
 from equipoise_service.sources.models import Source
@@ -27,6 +29,7 @@ __all__ = [
     "Holding",
     "Holdout",
     "IdempotentAnswer",
+    "Job",
     "Layer",
     "LockedPlan",
     "MetricUse",
@@ -35,6 +38,7 @@ __all__ = [
     "PlanDeviation",
     "Project",
     "PublishedConfiguration",
+    "ReadoutSchedule",
     "Revision",
     "Rollout",
     "Run",
@@ -42,6 +46,7 @@ __all__ = [
     "SegmentIds",
     "Source",
     "StoredMetric",
+    "StoredReadout",
     "TakenLook",
     "UnitKeeping",
 ]

@@ -53,7 +53,7 @@ def finish(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def readout(service: RunningService) -> dict[str, Any]:
-    answer = service.request("GET", "/v1/experiments/new-landing-page/readout")
+    answer = service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60")
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
     return shown

@@ -29,7 +29,7 @@ from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_start
 from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession
-from equipoise_service.readouts.endpoints import one_at_a_time
+from equipoise_service.jobs.worker import one_at_a_time
 
 router = APIRouter(prefix="/v1", tags=["housekeeping"], responses=problems(503))
 

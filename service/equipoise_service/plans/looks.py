@@ -117,6 +117,21 @@ def next_look(
     )
 
 
+def next_look_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime | None:
+    """When the next look is due by the clock; None where units decide, or the plan has no looks."""
+    if plan.method is not Method.GROUP_SEQUENTIAL or (
+        plan.looks is not None and plan.looks.count is not None
+    ):
+        return None
+    return _due_at(plan, earlier, started_at)
+
+
+def _due_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime:
+    hours = DEFAULT_LOOK_HOURS if plan.looks is None else plan.looks.every_hours or DEFAULT_LOOK_HOURS
+    last = datetime.fromisoformat(earlier[-1].taken_at) if earlier else started_at
+    return last + timedelta(hours=hours)
+
+
 def _gained(plan: Plan, mature: Mapping[str, int], earlier: Sequence[Look], units: int) -> dict[str, float]:
     """The fractions of the metrics that have units which no look has seen."""
     fractions = {}
@@ -142,9 +157,7 @@ def _check_schedule(
                 f"{fraction:.4g}."
             )
         return
-    hours = DEFAULT_LOOK_HOURS if plan.looks is None else plan.looks.every_hours or DEFAULT_LOOK_HOURS
-    last = datetime.fromisoformat(earlier[-1].taken_at) if earlier else started_at
-    due = last + timedelta(hours=hours)
+    due = _due_at(plan, earlier, started_at)
     # The planned end needs no waiting.
     if now < due and fraction < 1:
         raise NotDue(f"The next look is due at {due.isoformat(timespec='seconds')}.")

@@ -57,45 +57,17 @@ class Analysis:
     provenance: Provenance
 
 
-def compute_readout(
-    database: Database,
-    store: EventStore,
-    limits: Limits,
-    principal: Principal,
-    key: str,
-    revision: int | None,
-) -> dict[str, Any]:
-    """Computes the readout of an experiment in the principal's environment. It may take seconds.
-
-    Args:
-        database: Where the experiment is defined.
-        store: Where its exposures and events are.
-        limits: What reading a source may take.
-        principal: Who asks.
-        key: The experiment's key.
-        revision: Number of the revision; the latest when absent.
-
-    Raises:
-        NotFound: There is no such experiment or revision.
-        Conflict: The experiment was never started here, or a source cannot be read.
-    """
-    found = analyse(database, store, limits, principal, key, revision)
+def readout_now(found: Analysis) -> dict[str, Any]:
+    """Computes the readout of an analysis. It spends nothing."""
     return build_readout(found.plan, found.statistics, found.provenance, found.looks)
 
 
-def take_look(
-    database: Database, store: EventStore, limits: Limits, principal: Principal, key: str
-) -> dict[str, Any]:
-    """Takes the look that is due at an experiment's latest revision: it spends alpha, once and for good.
-
-    Returns:
-        The readout of the look, which is kept.
+def readout_of_due_look(found: Analysis) -> tuple[dict[str, Any], TakenLook]:
+    """Computes the readout of the look that is due, and what spends its alpha when it is stored.
 
     Raises:
-        NotFound: There is no such experiment.
-        Conflict: No look is due, or another process took it meanwhile.
+        Conflict: No look is due.
     """
-    found = analyse(database, store, limits, principal, key, None)
     try:
         look = next_look(
             found.plan,
@@ -109,26 +81,40 @@ def take_look(
     except NotDue as reason:
         raise Conflict(str(reason), type="no-look-due") from None
     readout = build_readout(found.plan, found.statistics, found.provenance, (*found.looks, look))
-    revision_id = found.revision.id or 0
-    taken = TakenLook(
-        revision_id=revision_id, number=look.number, look=look.model_dump(mode="json"), readout=readout
+    return readout, TakenLook(
+        revision_id=found.revision.id or 0,
+        number=look.number,
+        look=look.model_dump(mode="json"),
+        readout=readout,
     )
+
+
+def take(session: Session, found: Analysis, look: TakenLook) -> None:
+    """Stores a look: this spends alpha, once and for good.
+
+    Raises:
+        Conflict: The plan was changed since it was read, or another process took the look meanwhile.
+    """
+    if (plan_in_force(session, look.revision_id) or found.plan) != found.plan:
+        raise Conflict("The plan was changed meanwhile. Take the look again.", type="no-look-due")
+    session.add(look)
     try:
-        with database.write() as session:
-            if (plan_in_force(session, revision_id) or found.plan) != found.plan:
-                raise Conflict("The plan was changed meanwhile. Take the look again.", type="no-look-due")
-            session.add(taken)
-            session.flush()
+        session.flush()
     except IntegrityError:
         # The number is unique: whoever was first has spent the alpha, and nobody else does.
         raise Conflict(f"Look {look.number} was taken by another request.", type="no-look-due") from None
-    return readout
 
 
 def taken_looks(session: Session, principal: Principal, key: str, revision: int | None) -> list[Look]:
     """The looks at a revision of an experiment, oldest first."""
-    found = _find_revision(session, principal, service.find(session, principal, key), revision)
+    found = find_revision(session, principal, service.find(session, principal, key), revision)
     return [Look.model_validate(each.look) for each in plans.looks(session, found.id or 0)]
+
+
+def readout_of_last_look(database: Database, revision_id: int) -> dict[str, Any]:
+    """The readout of the latest look at a revision, which there is."""
+    with database.read() as session:
+        return plans.looks(session, revision_id)[-1].readout
 
 
 def readout_of_look(
@@ -139,7 +125,7 @@ def readout_of_look(
     Raises:
         NotFound: There was no such look.
     """
-    found = _find_revision(session, principal, service.find(session, principal, key), revision)
+    found = find_revision(session, principal, service.find(session, principal, key), revision)
     for each in plans.looks(session, found.id or 0):
         if each.number == number:
             return each.readout
@@ -158,7 +144,7 @@ def analyse(
     # The metadata are read first and let go of: a long analysis holds no transaction open in their database.
     with database.read() as session:
         experiment = service.find(session, principal, key)
-        found = _find_revision(session, principal, experiment, revision)
+        found = find_revision(session, principal, experiment, revision)
         revision_id = found.id or 0
         plan = plan_in_force(session, revision_id) or plan_of(experiment, found)
         looks = tuple(Look.model_validate(each.look) for each in plans.looks(session, revision_id))
@@ -212,9 +198,15 @@ def _deviations(session: Session, revision_id: int) -> list[Deviation]:
     ]
 
 
-def _find_revision(
+def find_revision(
     session: Session, principal: Principal, experiment: Experiment, number: int | None
 ) -> Revision:
+    """A revision of an experiment in the principal's environment, the latest where none is named.
+
+    Raises:
+        NotFound: It has no such revision.
+        Conflict: It was never started there.
+    """
     run = repository.run_of(session, experiment.id or 0, principal.environment_id)
     revisions = repository.revisions_of(session, run.id or 0) if run else []
     if not revisions:

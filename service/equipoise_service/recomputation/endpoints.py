@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Request
 
 from equipoise_service.accounts.principals import Reader
 from equipoise_service.http.problems import problems
+from equipoise_service.jobs.worker import one_at_a_time
 from equipoise_service.keys import MAX_LENGTH
-from equipoise_service.readouts.endpoints import one_at_a_time
 from equipoise_service.recomputation.schemas import AuditOut
 from equipoise_service.recomputation.service import audit_experiment
 

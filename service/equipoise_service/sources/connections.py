@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from equipoise_service.interruption import interruptible
 from equipoise_service.sources.deadlines import TooSlow, deadline
 
 DIALECTS: Mapping[str, str] = {
@@ -122,7 +123,7 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
             "/connection",
         ) from None
     try:
-        with deadline(warehouse.backend, seconds):
+        with deadline(warehouse.backend, seconds), interruptible(warehouse.backend):
             yield warehouse
     except SourceFault:
         raise

@@ -1,9 +1,11 @@
 """Statements that end: whatever runs on an engine is interrupted when its time is over."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from equipoise_service.interruption import interrupt
 
 _AGAIN_SECONDS = 0.2
 
@@ -36,7 +38,7 @@ def deadline(backend: Any, seconds: float) -> Iterator[None]:
         expired.set()
         # Again and again: an interrupt between two statements meets none.
         while True:
-            _interrupt(backend)()
+            interrupt(backend)
             if done.wait(_AGAIN_SECONDS):
                 return
 
@@ -53,11 +55,3 @@ def deadline(backend: Any, seconds: float) -> Iterator[None]:
         watcher.join()
     if expired.is_set():
         raise TooSlow(seconds)
-
-
-def _interrupt(backend: Any) -> Callable[[], None]:
-    if backend.name == "duckdb":
-        return lambda: backend.con.interrupt()
-    if backend.name == "postgres":
-        return lambda: backend.con.cancel_safe(timeout=5)
-    return lambda: None

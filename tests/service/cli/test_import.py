@@ -82,7 +82,7 @@ def test_a_file_is_imported_and_again_changes_nothing(
     assert first.status == 0, first.errors
     assert first.summary["rows"] == first.summary["rows_read_now"] == 5_000
     assert first.summary["accepted"] == {"exposures": 5_000, "events": 1_000}
-    readout = shared_service.request("GET", "/v1/experiments/twice/readout").json()
+    readout = shared_service.request("GET", "/v1/experiments/twice/readout?wait=60").json()
     assert first.summary["readout"] == f"{shared_service.url}/v1/experiments/twice/readout"
     assert [arm["units"] for arm in readout["arms"]] == [2_500, 2_500]
     comparison = readout["metrics"][0]["comparisons"][0]["statistics"]
@@ -94,7 +94,7 @@ def test_a_file_is_imported_and_again_changes_nothing(
     assert again.status == 0
     assert again.summary["accepted"] == {"exposures": 0, "events": 0}
     assert again.summary["duplicate"] == {"exposures": 5_000, "events": 1_000}
-    unchanged = shared_service.request("GET", "/v1/experiments/twice/readout").json()
+    unchanged = shared_service.request("GET", "/v1/experiments/twice/readout?wait=60").json()
     assert unchanged["metrics"] == readout["metrics"]
 
     appended = write(tmp_path / "rows.csv.gz", rows(5_100))
@@ -375,7 +375,7 @@ def test_the_real_experiment(shared_service: RunningService, run_import: RunImpo
         ended = run_import(shared_service, *arguments)
         assert ended.status == 0, ended.errors
         assert ended.summary[kind] == {"exposures": 294_478, "events": 35_237}
-        readout = shared_service.request("GET", "/v1/experiments/new-landing-page/readout").json()
+        readout = shared_service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60").json()
         assert [arm["units"] for arm in readout["arms"]] == [144_300, 144_389]
         assert readout["health"]["crossovers"]["units"] == 1_895
         statistics = readout["metrics"][0]["comparisons"][0]["statistics"]

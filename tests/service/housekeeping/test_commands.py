@@ -48,7 +48,7 @@ def send(service: RunningService, **items: list[dict[str, Any]]) -> int:
 
 
 def numbers(service: RunningService) -> dict[str, Any]:
-    readout: dict[str, Any] = service.request("GET", "/v1/experiments/new-landing-page/readout").json()
+    readout: dict[str, Any] = service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60").json()
     for name in ("generated_at", "watermark", "digest"):
         assert readout.pop(name)
     return readout
@@ -202,7 +202,7 @@ def test_unit_ids_are_stored_as_keyed_hashes(tmp_path: Path) -> None:
         send(service, events=[both])
         assert send(service, events=[both]) == 0
         assert send(service, events=[{"unit": unit, "name": "no id"}]) == 0
-        readout = service.request("GET", "/v1/experiments/new-landing-page/readout").json()
+        readout = service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60").json()
         assert sum(arm["units"] for arm in readout["arms"]) == 2  # who has an override is left out
         audit = service.request("GET", "/v1/experiments/new-landing-page/audit")
         assert audit.json()["type"] == "urn:equipoise:problem:unit-ids-hashed"

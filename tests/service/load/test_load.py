@@ -92,7 +92,7 @@ def others(service: RunningService) -> dict[str, Requests]:
         "a batch of 500": Requests(port, key, 0.5, "POST", "/v1/events", batch),
         "assignment": Requests(port, key, 0.05, "POST", "/v1/assignments", lambda: asked),
         "configuration": Requests(port, key, 0.2, "GET", "/v1/config"),
-        "readout": Requests(port, key, 5.0, "GET", f"/v1/experiments/{EXPERIMENT}/readout"),
+        "readout": Requests(port, key, 5.0, "GET", f"/v1/experiments/{EXPERIMENT}/readout?wait=60"),
     }
 
 

@@ -96,7 +96,7 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
         events.append(item(unit, 30 if i % 5 else 2, name="view"))
     answer = client.post("/v1/events", json={"exposures": exposures, "events": events}).json()
     assert answer["refused"] == 0
-    readout = client.get(f"{URL}/readout").json()
+    readout = client.get(f"{URL}/readout?wait=60").json()
     assert verify_readout(readout) == []
     spent, per_view, back, next_week, plans = readout["metrics"]
     details = {each["name"]: each["value"] for each in spent["comparisons"][0]["details"]}

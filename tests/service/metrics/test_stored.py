@@ -100,9 +100,9 @@ def test_an_experiment_measures_what_it_pinned(client: TestClient, payload: Any)
     assert (pinned["key"], pinned["version"], pinned["role"]) == ("revenue", 1, "success")
     assert pinned["filters"] == client.get(URL).json()["filters"]
     assert client.post("/v1/experiments/page/start").status_code == 200
-    before = client.get("/v1/experiments/page/readout").json()
+    before = client.get("/v1/experiments/page/readout?wait=60").json()
     assert change(client, filters=[], direction="decrease").status_code == 200
-    after = client.get("/v1/experiments/page/readout").json()
+    after = client.get("/v1/experiments/page/readout?wait=60").json()
     assert after["plan"] == before["plan"]
     assert after["plan_digest"] == before["plan_digest"]
     assert after["plan"]["metrics"][0]["version"] == 1

@@ -67,7 +67,7 @@ def test_from_exposures_and_events_to_the_readout(running: TestClient) -> None:
     ]
     before = datetime.now(UTC)
     send(running, exposures, events)
-    answer = running.get(f"{URL}/readout")
+    answer = running.get(f"{URL}/readout?wait=60")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     readout = answer.json()
     assert verify_readout(readout) == []
@@ -92,16 +92,16 @@ def test_from_exposures_and_events_to_the_readout(running: TestClient) -> None:
 
 def test_an_acknowledged_event_is_in_the_next_readout(running: TestClient) -> None:
     send(running, [exposure("c", "control"), exposure("t", "treatment")])
-    first = running.get(f"{URL}/readout").json()
+    first = running.get(f"{URL}/readout?wait=60").json()
     send(running, events=[event("t")])
-    second = running.get(f"{URL}/readout").json()
+    second = running.get(f"{URL}/readout?wait=60").json()
     assert first["metrics"][0]["comparisons"][0]["statistics"]["variant"]["successes"] == 0
     assert second["metrics"][0]["comparisons"][0]["statistics"]["variant"]["successes"] == 1
     assert second["watermark"] > first["watermark"]
 
 
 def test_before_any_exposure_it_is_empty_and_says_so(running: TestClient) -> None:
-    readout = running.get(f"{URL}/readout").json()
+    readout = running.get(f"{URL}/readout?wait=60").json()
     assert readout["watermark"] is None
     assert [arm["units"] for arm in readout["arms"]] == [0, 0]
     assert readout["summary"] == "No unit is in any arm yet, so there is nothing to read."
@@ -115,12 +115,12 @@ def test_each_revision_has_its_readout(running: TestClient) -> None:
     send(running, [exposure("c", "control", revision=2)])
     units = {
         number: [
-            arm["units"] for arm in running.get(f"{URL}/readout", params={"revision": number}).json()["arms"]
+            arm["units"] for arm in running.get(f"{URL}/readout?wait=60&revision={number}").json()["arms"]
         ]
         for number in (1, 2)
     }
     assert units == {1: [1, 1], 2: [1, 0]}
-    latest = running.get(f"{URL}/readout").json()
+    latest = running.get(f"{URL}/readout?wait=60").json()
     assert (latest["revision"], [arm["units"] for arm in latest["arms"]]) == (2, [1, 0])
 
 
@@ -129,12 +129,12 @@ def test_an_older_revision_keeps_its_arms_and_its_control(running: TestClient) -
     etag = running.get(URL).headers["ETag"]
     variants = [{"key": "treatment", "value": "new", "control": True}, {"key": "bold", "value": "bold"}]
     assert running.patch(URL, json={"variants": variants}, headers={"If-Match": etag}).status_code == 200
-    first = running.get(f"{URL}/readout", params={"revision": 1}).json()
+    first = running.get(f"{URL}/readout?wait=60&revision=1").json()
     assert [(v["key"], v["control"]) for v in first["plan"]["variants"]] == [
         ("control", True),
         ("treatment", False),
     ]
-    second = running.get(f"{URL}/readout").json()
+    second = running.get(f"{URL}/readout?wait=60").json()
     assert [(v["key"], v["control"]) for v in second["plan"]["variants"]] == [
         ("treatment", True),
         ("bold", False),
@@ -165,7 +165,7 @@ def test_a_draft_is_409_and_says_to_start_it(client: TestClient, payload: Any) -
 
 
 def test_it_needs_the_scope_read(service: Any, running: TestClient) -> None:
-    assert running.get(f"{URL}/readout", headers=service.key(Scope.READ)).status_code == 200
+    assert running.get(f"{URL}/readout?wait=60", headers=service.key(Scope.READ)).status_code == 200
     assert running.get(f"{URL}/readout", headers=service.key(Scope.INGEST, Scope.EVALUATE)).status_code == 403
     assert running.get(f"{URL}/readout", headers={"Authorization": "Bearer eq_wrong"}).status_code == 401
 
@@ -175,7 +175,7 @@ def test_another_environment_sees_nothing_of_it(service: Any, running: TestClien
     staging = service.key(environment="staging")
     assert running.get(f"{URL}/readout", headers=staging).status_code == 409
     running.post(f"{URL}/start", headers=staging)
-    readout = running.get(f"{URL}/readout", headers=staging).json()
+    readout = running.get(f"{URL}/readout?wait=60", headers=staging).json()
     assert [arm["units"] for arm in readout["arms"]] == [0, 0]
     assert readout["watermark"] is None
 
@@ -197,13 +197,13 @@ def test_reading_does_not_hold_up_ingestion_and_sees_one_snapshot(running: TestC
         send(running, [exposure("b", "control")])
         sent.set()
         assert reading.result(30) == 1
-    assert running.get(f"{URL}/readout").json()["arms"][0]["units"] == 2
+    assert running.get(f"{URL}/readout?wait=60").json()["arms"][0]["units"] == 2
 
 
 def test_many_readers_at_once_all_get_an_answer(running: TestClient) -> None:
     send(running, [exposure("a", "control"), exposure("b", "treatment")])
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: running.get(f"{URL}/readout"), range(8)))
+        answers = list(pool.map(lambda _: running.get(f"{URL}/readout?wait=60"), range(8)))
     assert [answer.status_code for answer in answers] == [200] * 8
 
 
@@ -222,7 +222,7 @@ def report(client: TestClient, sender: str, **counts: int) -> None:
 
 def test_what_senders_dropped_is_in_the_readout(service: Any, running: TestClient) -> None:
     first, second, early = (str(uuid.uuid4()) for _ in range(3))
-    check = running.get(f"{URL}/readout").json()["health"]["dropped_items"]
+    check = running.get(f"{URL}/readout?wait=60").json()["health"]["dropped_items"]
     assert (check["status"], check["items"], check["reasons"], check["action"]) == ("ok", 0, {}, None)
     report(running, first, queue_full=100, closed=2)
     report(running, first, queue_full=120, closed=2)
@@ -230,7 +230,7 @@ def test_what_senders_dropped_is_in_the_readout(service: Any, running: TestClien
     staging = service.key(environment="staging")
     elsewhere = {"dropped": {"client": early, "counts": {"invalid": 99}}}
     assert running.post("/v1/events", json=elsewhere, headers=staging).status_code == 200
-    readout = running.get(f"{URL}/readout").json()
+    readout = running.get(f"{URL}/readout?wait=60").json()
     check = readout["health"]["dropped_items"]
     assert (check["status"], check["items"]) == ("warning", 129)
     assert check["reasons"] == {"closed": 2, "queue_full": 127}
@@ -247,7 +247,7 @@ def test_what_was_dropped_before_or_after_a_revision_is_not_in_its_readout(runni
         assert running.post(f"{URL}/{move}").status_code == 200
     report(running, str(uuid.uuid4()), queue_full=5)
     items = [
-        running.get(f"{URL}/readout?revision={revision}").json()["health"]["dropped_items"]["items"]
+        running.get(f"{URL}/readout?wait=60&revision={revision}").json()["health"]["dropped_items"]["items"]
         for revision in (1, 2)
     ]
     assert items == [3, 5]

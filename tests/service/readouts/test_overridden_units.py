@@ -34,7 +34,7 @@ def override(client: TestClient, overrides: dict[str, str]) -> Any:
 
 
 def units(client: TestClient, **params: Any) -> dict[str, int]:
-    readout = client.get(f"{URL}/readout", params=params).json()
+    readout = client.get(f"{URL}/readout", params={**params, "wait": 60}).json()
     assert verify_readout(readout) == []
     counted = readout["metrics"][0]["comparisons"][0]["statistics"]
     found = {arm["variant"]: arm["units"] for arm in readout["arms"]}
@@ -74,7 +74,7 @@ def test_a_unit_of_another_unit_type_is_not_meant(client: TestClient, payload: A
     client.post(f"{URL}/start")
     shown = item("y", 0, experiment="new-landing-page", variant="control", unit_type="device")
     client.post("/v1/events", json={"exposures": [shown], "events": []})
-    assert client.get(f"{URL}/readout").json()["arms"][0]["units"] == 1
+    assert client.get(f"{URL}/readout?wait=60").json()["arms"][0]["units"] == 1
 
 
 def test_so_many_units_can_be_left_out_and_no_more(

@@ -69,7 +69,7 @@ def test_a_plan_says_who_is_counted(running: TestClient) -> None:
             item("a", 11, name="signed_up", properties={"country": "FR"}),
         ],
     )
-    readout = running.get(f"{URL}/readout").json()
+    readout = running.get(f"{URL}/readout?wait=60").json()
     assert verify_readout(readout) == []
     assert {arm["variant"]: arm["units"] for arm in readout["arms"]} == {"control": 2, "treatment": 2}
     assert readout["population"] == {
@@ -94,7 +94,7 @@ def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
     etag = running.get(URL).headers["ETag"]
     answer = running.patch(URL, json={"plan": changed, "deviation": "one more"}, headers={"If-Match": etag})
     assert answer.status_code == 200, answer.text
-    readout = running.get(f"{URL}/readout").json()
+    readout = running.get(f"{URL}/readout?wait=60").json()
     assert [each["declared"] for each in readout["segments"]] == [False, False]
     assert verify_readout(readout) == []
 

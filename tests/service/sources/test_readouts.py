@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -95,7 +96,8 @@ def test_a_source_gives_the_numbers_of_the_store(
     if orders:
         warehouse.add_orders(*((unit[name], at(minute), value) for name, minute, value in orders))
     expected, brought, own = (
-        client.get(f"/v1/experiments/{key}-{suffix}/readout").json() for suffix in ("store", "brought", "own")
+        client.get(f"/v1/experiments/{key}-{suffix}/readout?wait=60").json()
+        for suffix in ("store", "brought", "own")
     )
     assert "metrics" in brought, brought
     assert measured(brought) == measured(expected)
@@ -126,7 +128,7 @@ def test_store_and_source_side_by_side_with_overridden_units_left_out(
     events = [{"id": str(uuid.uuid4()), "time": at(-30).isoformat(), "unit": "a", "name": "converted"}]
     assert client.post("/v1/events", json={"exposures": exposures, "events": events}).status_code == 200
     warehouse.add_orders(("a", at(-20), 7), ("tester", at(-20), 1000), ("b", at(-61), 5))
-    readout = client.get(f"{URL}/readout").json()
+    readout = client.get(f"{URL}/readout?wait=60").json()
     by_key = {metric["metric"]: metric["comparisons"][0]["statistics"] for metric in readout["metrics"]}
     assert by_key["converted"]["variant"]["successes"] == 1
     assert by_key["sum"]["variant"]["n"] == 2
@@ -153,10 +155,11 @@ def test_local_times_are_of_the_zone_that_the_source_says(
     warehouse.add_orders(
         ("a", at(-59).astimezone(there), 3), ("a", at(-61).astimezone(there), 100), ("a", at(-60), 1000)
     )
-    baseline = client.get(f"{URL}/readout").json()["metrics"][0]["comparisons"][0]["statistics"]["baseline"]
-    assert baseline["mean"] == 3
+    readout = client.get(f"{URL}/readout?wait=60").json()
+    assert readout["metrics"][0]["comparisons"][0]["statistics"]["baseline"]["mean"] == 3
 
 
+@pytest.mark.parametrize("settings", [{"source_exposures": 2}], indirect=True)
 def test_too_many_exposures_are_not_brought_over(
     client: TestClient, warehouse: Warehouse, payload: Any
 ) -> None:
@@ -167,12 +170,12 @@ def test_too_many_exposures_are_not_brought_over(
          "variant": "control"}
         for unit in range(3)
     ]  # fmt: skip
-    assert client.post("/v1/events", json={"exposures": exposures, "events": []}).status_code == 200
-    state = client.app.state  # type: ignore[attr-defined]
-    state.settings = state.settings.model_copy(update={"source_exposures": 2})
-    refused = client.get(f"{URL}/readout")
+    assert client.post("/v1/events", json={"exposures": exposures[:2], "events": []}).status_code == 200
+    assert client.get(f"{URL}/readout?wait=60").status_code == 200
+    assert client.post("/v1/events", json={"exposures": exposures[2:], "events": []}).status_code == 200
+    refused = client.get(f"{URL}/readout?wait=60")
     assert refused.status_code == 409
     assert refused.json()["type"] == "urn:equipoise:problem:source-failed"
     assert "EQUIPOISE_SOURCE_EXPOSURES" in refused.json()["detail"]
-    state.settings = state.settings.model_copy(update={"source_exposures": 3})
-    assert client.get(f"{URL}/readout").status_code == 200
+    # What was computed before is served still.
+    assert client.get(f"{URL}/readout").json()["arms"][0]["units"] == 2

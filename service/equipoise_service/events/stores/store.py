@@ -1,7 +1,7 @@
 """The event store, whatever engine keeps it: exposures and events go in once, and are read through Ibis."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -11,6 +11,7 @@ from equipoise_service.events.stores.deletions import FACTS, Old, StoredUnit
 from equipoise_service.events.stores.hashing import hashed
 from equipoise_service.events.stores.workspace import Workspace
 from equipoise_service.events.writer import Writer
+from equipoise_service.interruption import interruptible
 from equipoise_service.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,20 +120,24 @@ class EventStore:
         """What unit ids are hashed with before they are stored; empty where they are stored as they come."""
         return self._unit_key
 
-    def ibis(self) -> "AbstractContextManager[SQLBackend]":
+    @contextmanager
+    def ibis(self) -> "Iterator[SQLBackend]":
         """Read the tables `exposures`, `events`, `dropped`, `rejected` and `intake` through Ibis.
 
         One consistent snapshot where the engine has one. The backend belongs to the thread that opened it,
         and blocks no writer. Columns of type UUID leave the engines in different forms: cast them to string.
         """
-        return self._engine.ibis()
+        with self._engine.ibis() as backend, interruptible(backend):
+            yield backend
 
-    def workspace(self) -> AbstractContextManager[Workspace]:
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
         """Read the tables as `ibis` does, and keep tables of what was found.
 
         What lasts is there for others when the context ended without an error, whole or not at all.
         """
-        return self._engine.workspace()
+        with self._engine.workspace() as workspace, interruptible(workspace.backend):
+            yield workspace
 
     def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
         """Delete a unit's exposures and events; how many of each table.

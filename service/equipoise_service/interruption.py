@@ -1,0 +1,73 @@
+"""Interrupting what runs on an engine: another thread stops the work that it was asked to stop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+
+
+class Interrupted(Exception):
+    """The work was stopped before it was done."""
+
+
+class Interruption:
+    """Stops one piece of work, wherever it reads at that moment.
+
+    Attributes:
+        asked: Whether it was asked to stop.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._backends: list[Any] = []
+
+    def ask(self) -> None:
+        """Interrupt what runs. Ask again until the work ended: between two statements nothing runs."""
+        self.asked = True
+        for backend in tuple(self._backends):
+            # A connection that was closed meanwhile has nothing to interrupt.
+            with suppress(Exception):
+                interrupt(backend)
+
+    @contextmanager
+    def watches(self) -> Iterator[None]:
+        """Have what this thread reads in the block stopped when it is asked."""
+        token = _present.set(self)
+        try:
+            yield
+        finally:
+            _present.reset(token)
+
+    @contextmanager
+    def _reaches(self, backend: Any) -> Iterator[None]:
+        self._backends.append(backend)
+        try:
+            yield
+        finally:
+            self._backends.remove(backend)
+
+
+_present: ContextVar[Interruption | None] = ContextVar("interruption", default=None)
+
+
+@contextmanager
+def interruptible(backend: Any) -> Iterator[None]:
+    """Let the work that this thread does be stopped while it reads from an Ibis backend."""
+    present = _present.get()
+    if present is None:
+        yield
+        return
+    with present._reaches(backend):
+        yield
+
+
+def interrupt(backend: Any) -> None:
+    """Interrupt the statement of an Ibis backend.
+
+    DuckDB and PostgreSQL can be interrupted from here; on other engines a statement goes on to its end, or to
+    the time limit that its session was opened with.
+    """
+    if backend.name == "duckdb":
+        backend.con.interrupt()
+    elif backend.name == "postgres":
+        backend.con.cancel_safe(timeout=5)

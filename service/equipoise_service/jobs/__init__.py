@@ -1,0 +1,1 @@
+"""Jobs: what takes seconds is done by workers, outside of requests, from one queue."""
