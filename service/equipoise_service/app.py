@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from equipoise_service.accounts import endpoints as accounts
+from equipoise_service.decisions import endpoints as decisions
 from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
 from equipoise_service.events import endpoints as events
@@ -146,6 +147,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         sources,
         events_inspection,
         readouts,
+        decisions,
         jobs,
         recomputation,
         accounts,

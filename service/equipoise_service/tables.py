@@ -2,6 +2,7 @@
 
 from equipoise_service.accounts.models import ApiKey, Environment, Project
 from equipoise_service.database import Change
+from equipoise_service.decisions.models import Decision, Prediction
 from equipoise_service.evaluation.models import PublishedConfiguration
 from equipoise_service.experiments.models import Experiment, OverriddenUnit, Revision, Run
 from equipoise_service.flags.models import Flag, FlagState
@@ -20,6 +21,7 @@ from equipoise_service.sources.models import Source
 __all__ = [
     "ApiKey",
     "Change",
+    "Decision",
     "Environment",
     "Erasure",
     "Experiment",
@@ -36,6 +38,7 @@ __all__ = [
     "MetricVersion",
     "OverriddenUnit",
     "PlanDeviation",
+    "Prediction",
     "Project",
     "PublishedConfiguration",
     "ReadoutSchedule",

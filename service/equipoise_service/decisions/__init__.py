@@ -1,0 +1,1 @@
+"""Decisions: what people predicted before the start, what they decided on which readout, and why."""

@@ -1,0 +1,142 @@
+"""How predictions, decisions and the history of an experiment are shown."""
+
+from collections.abc import Iterator
+
+from sqlmodel import Session
+
+from equipoise_service.accounts.principals import Principal
+from equipoise_service.decisions import repository
+from equipoise_service.decisions.models import Decision, Prediction
+from equipoise_service.decisions.schemas import DecisionOut, DecisionStatus, HistoryEntry, PredictionOut
+from equipoise_service.decisions.service import revisions_of
+from equipoise_service.experiments import repository as experiments
+from equipoise_service.experiments import service as experiment_service
+from equipoise_service.experiments.models import Revision
+from equipoise_service.plans import repository as plans
+from equipoise_service.plans.looks import Look
+
+
+def prediction_out(prediction: Prediction) -> PredictionOut:
+    """A prediction's representation."""
+    return PredictionOut.model_validate(prediction, from_attributes=True)
+
+
+def decision_out(decision: Decision, revision: Revision) -> DecisionOut:
+    """A decision's representation."""
+    fields = {name: getattr(decision, name) for name in DecisionOut.model_fields if name != "revision"}
+    return DecisionOut(revision=revision.number, **fields)
+
+
+def predictions_of(session: Session, principal: Principal, key: str) -> list[PredictionOut]:
+    """What was predicted of an experiment in the principal's environment, oldest first."""
+    experiment = experiment_service.find(session, principal, key)
+    found = repository.predictions(session, experiment.id or 0, principal.environment_id)
+    return [prediction_out(each) for each in found]
+
+
+def decisions_of(session: Session, principal: Principal, key: str) -> list[DecisionOut]:
+    """What was decided about all revisions of an experiment in the principal's environment, oldest first."""
+    experiment = experiment_service.find(session, principal, key)
+    run = experiments.run_of(session, experiment.id or 0, principal.environment_id)
+    return [
+        decision_out(each, revision)
+        for revision in revisions_of(session, run)
+        for each in repository.decisions(session, revision.id or 0)
+    ]
+
+
+def history_of(session: Session, principal: Principal, key: str) -> list[HistoryEntry]:
+    """What happened to an experiment in the principal's environment, oldest first."""
+    experiment = experiment_service.find(session, principal, key)
+    run = experiments.run_of(session, experiment.id or 0, principal.environment_id)
+    entries = [
+        HistoryEntry(
+            at=each.made_at,
+            kind="predicted",
+            revision=each.revision,
+            by=each.made_by,
+            text=f"{_choice(each.outcome, each.variant)}: {each.reason}",
+            digest=None,
+        )
+        for each in repository.predictions(session, experiment.id or 0, principal.environment_id)
+    ]
+    for revision in revisions_of(session, run):
+        entries += _of_revision(session, revision)
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]:
+    revision_id, number = revision.id or 0, revision.number
+    locked = plans.locked_plan(session, revision_id)
+    said = "the plan is locked" if locked is not None else "without a locked plan"
+    yield HistoryEntry(
+        at=revision.started_at,
+        kind="started",
+        revision=number,
+        by=None,
+        text=said,
+        digest=None if locked is None else locked.digest,
+    )
+    for deviation in plans.deviations(session, revision_id):
+        yield HistoryEntry(
+            at=deviation.made_at,
+            kind="deviated",
+            revision=number,
+            by=deviation.made_by,
+            text=f"{', '.join(deviation.changed)}: {deviation.reason}",
+            digest=deviation.digest,
+        )
+    for taken in plans.looks(session, revision_id):
+        look = Look.model_validate(taken.look)
+        yield HistoryEntry.model_validate(
+            {
+                "at": look.taken_at,
+                "kind": "looked",
+                "revision": number,
+                "by": None,
+                "text": f"look {look.number}, {look.spent:.4g} of alpha spent",
+                "digest": look.statistics_digest,
+            }
+        )
+    for decision in repository.decisions(session, revision_id):
+        yield from _of_decision(decision, number)
+    if revision.ended_at is not None:
+        yield HistoryEntry(
+            at=revision.ended_at,
+            kind="ended",
+            revision=number,
+            by=None,
+            text="the revision ends",
+            digest=None,
+        )
+
+
+def _of_decision(decision: Decision, revision: int) -> Iterator[HistoryEntry]:
+    chosen = _choice(decision.outcome, decision.variant)
+    against = ""
+    if decision.against:
+        recommended = _choice(decision.recommended, decision.recommended_variant)
+        against = f" (recommended: {recommended})"
+    yield HistoryEntry(
+        at=decision.made_at,
+        kind="decided",
+        revision=revision,
+        by=decision.made_by,
+        text=f"{chosen}{against}: {decision.reason}",
+        digest=decision.readout_digest,
+    )
+    if decision.settled_at is not None:
+        yield HistoryEntry(
+            at=decision.settled_at,
+            kind="confirmed" if decision.status == DecisionStatus.IN_EFFECT else "withdrawn",
+            revision=revision,
+            by=decision.settled_by,
+            text=f"decision {decision.number}, {chosen}: {decision.settled_reason}",
+            digest=decision.readout_digest,
+        )
+
+
+def _choice(outcome: str | None, variant: str | None) -> str:
+    if outcome is None:
+        return "open"
+    return outcome.replace("_", " ") + (f" {variant}" if variant is not None else "")
