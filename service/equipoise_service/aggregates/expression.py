@@ -10,6 +10,7 @@ comparing ids, and to take a few units more than necessary changes no number.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import ibis
@@ -19,7 +20,7 @@ from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.funnels import funnel_ingredients
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.unit_values import unit_values
-from equipoise_service.analysis.units import exposures_of, first_exposures
+from equipoise_service.analysis.units import any_of, exposures_of, first_exposures, is_mature
 from equipoise_service.analysis.value_columns import Ingredient, ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
@@ -90,6 +91,22 @@ def changed_hashes(new: ir.Table, base: ir.Table) -> ir.Table:
     return joined.filter(differs).select("unit_hash").distinct()
 
 
+def maturing_hashes(base: ir.Table, request: StoreRequest, before: datetime) -> ir.Table:
+    """Column unit_hash: the units of a base that are mature for a measure at one of two moments only.
+
+    Args:
+        base: The base.
+        request: What is measured, and one of the moments.
+        before: The other one.
+    """
+    between = [
+        is_mature(base, measure, request) ^ is_mature(base, measure, replace(request, as_of=before))
+        for measure in request.measures
+        if measure.matures_after
+    ]
+    return base.filter(any_of(between)).select("unit_hash").distinct()
+
+
 def event_hashes(events: ir.Table, request: StoreRequest) -> ir.Table:
     """Column unit_hash: the units with events that any metric is made of."""
     return measured(events, request).select("unit_hash").distinct()
@@ -122,36 +139,49 @@ def of_others(rows: ir.Table, touched: ir.Table) -> ir.Table:
     return rows.anti_join(touched, "unit_hash")
 
 
-def added_to(base: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
-    """Rows of a base with what new events add to their values.
+def before(base: ir.Table, units: ir.Table, touched: ir.Table, request: StoreRequest) -> ir.Table:
+    """The rows that new events are added to: of touched units without any value, of others as they were.
 
     Args:
-        base: Rows of a base, none of a touched unit, all of units with new events.
-        new: What `unit_values` gives for these units and the new events.
-        request: What is measured; it `adds_up`.
+        base: Rows of a base.
+        units: The touched units: `UNIT_COLUMNS`, and the labels of the segments.
+        touched: Their hashes.
+        request: What is measured.
+    """
+    nothing = {name: ibis.null("float64") for name in _columns(request)}
+    return together([of_others(base, touched), units.mutate(**nothing, active=0).select(base.columns)])
+
+
+def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
+    """Rows with what events add to their values.
+
+    Args:
+        rows: What `before` gives.
+        new: What `unit_values` gives for these units and the events.
+        request: What is measured; where it does not add up, only rows without values have events.
     """
     columns = {name: f"new_{name}" for name in _columns(request)}
     named = new.select("unit", **{to: name for name, to in columns.items()})
     named = _marked(named, "new_unit", list(columns.values()))
-    joined = base.left_join(named, base.unit == named.new_unit)
+    joined = rows.left_join(named, rows.unit == named.new_unit)
     acted, acts = joined.active == 1, ibis.coalesce(joined.marked, 0) == 1
     made = ingredients(request.measures)
     sums = {
-        name: _sum(_where(acted, joined[name]), _where(acts, joined[to]), made[name].aggregation)
+        name: _sum(
+            _where(acted, joined[name]),
+            _where(acts, joined[to]),
+            made[name].aggregation if name in made else None,
+        )
         for name, to in columns.items()
     }
-    kept = [name for name in base.columns if name not in (*columns, "active")]
+    kept = [name for name in rows.columns if name not in (*columns, "active")]
     return joined.select(*kept, **sums, active=ibis.ifelse(acted | acts, 1, 0))
 
 
 def together(parts: Sequence[ir.Table]) -> ir.Table:
-    """Rows of several tables: Ibis wants them to agree on which columns may be null."""
-    return ibis.union(
-        *(
-            rows.cast({name: type.copy(nullable=True) for name, type in rows.schema().items()})
-            for rows in parts
-        )
-    )
+    """Rows of several tables: Ibis wants them to agree on types, and on which columns may be null."""
+    types = {name: type.copy(nullable=True) for name, type in parts[0].schema().items()}
+    return ibis.union(*(rows.cast(types) for rows in parts))
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:

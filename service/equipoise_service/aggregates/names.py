@@ -11,6 +11,8 @@ from equipoise_service.analysis.requests import StoreRequest
 
 PREFIX = "base_"
 
+# What a base looks like; another number where a release keeps other columns or tables.
+_FORM = 2
 _EPOCH = datetime(1970, 1, 1)
 _NAME = re.compile(rf"{PREFIX}(?P<digest>[0-9a-f]{{20}})_(?P<microseconds>[0-9]{{16}})_[0-9a-f]{{8}}")
 
@@ -29,10 +31,14 @@ class Base:
     digest: str
     name: str
 
+    @property
+    def sums(self) -> str:
+        """Name of the table with the sums of its arms, where it has one; see `sums`."""
+        return f"{self.name}_sums"
 
-def new_base(request: StoreRequest, until: datetime) -> Base:
+
+def new_base(digest: str, until: datetime) -> Base:
     """A base that is not made yet. No two have the same name, whoever makes them at the same time."""
-    digest = digest_of(request)
     microseconds = (until - _EPOCH) // timedelta(microseconds=1)
     return Base(until, digest, f"{PREFIX}{digest}_{microseconds:016d}_{secrets.token_hex(4)}")
 
@@ -47,7 +53,7 @@ def read_base(name: str) -> Base | None:
 
 def digest_of(request: StoreRequest) -> str:
     """What tells apart requests that cannot share a base: everything but the moment of the analysis."""
-    described = asdict(request)
+    described = {**asdict(request), "form": _FORM}
     del described["as_of"]
     text = json.dumps(described, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

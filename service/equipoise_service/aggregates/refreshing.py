@@ -3,14 +3,37 @@
 Each step's table is kept for a moment: engines plan small queries well, and one large one of all steps badly.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.facts import Facts
+from equipoise_service.aggregates.statements import Statements
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.events.stores.workspace import Workspace
+
+Table = Callable[[], ir.Table]
+"""Finds a table: most are not looked at when the statements that read them are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a refresh changes in a base.
+
+    Attributes:
+        hashes: Column unit_hash: of which units the rows may be others.
+        were: Their rows in the base.
+        now: Their rows.
+    """
+
+    hashes: Table
+    were: Table
+    now: Table
 
 
 def all_rows(workspace: Workspace, facts: Facts, request: StoreRequest) -> ir.Table:
@@ -19,63 +42,86 @@ def all_rows(workspace: Workspace, facts: Facts, request: StoreRequest) -> ir.Ta
     return expression.base_rows(workspace.keep("units", units), facts.events, request)
 
 
-def refreshed_rows(
-    workspace: Workspace, facts: Facts, new: Facts, base: ir.Table, request: StoreRequest
-) -> tuple[ir.Table, int]:
-    """The row of each unit, from a base and what is new.
+def changes(
+    statements: Statements,
+    facts: Facts,
+    new: Facts,
+    base: Table,
+    request: StoreRequest,
+    matured: datetime | None,
+) -> Changes:
+    """Works out the rows that are not as they are in a base.
 
     Args:
-        workspace: Of the store.
+        statements: Runs the steps.
         facts: All facts.
         new: Those received since the base was made.
         base: The base.
         request: What is measured.
-
-    Returns:
-        The rows, and how many of them are not as they are in the base.
+        matured: Units that are mature at the moment of the analysis and were not at this one, or the other
+            way round, are among them; None where that does not matter.
     """
-    shown = workspace.keep("new_units", expression.exposed(new.exposures, request))
+    shown = statements.keep("new_units", lambda: expression.exposed(new.exposures, request))
+    touched = statements.keep("touched", lambda: _touched(shown(), new, base(), request))
+    moments = () if matured is None else (matured, request.as_of)
+    hashes = statements.keep("changed", lambda: _changed(touched(), new, base(), request, matured), *moments)
+    were = statements.keep("were", lambda: expression.of_touched(base(), hashes()))
+    units = statements.keep("touched_units", lambda: _units(facts, touched(), request))
+    earliest = statements.rows("earliest", lambda: _earliest(units()))[0]["found"]
+    # Whole days: as seldom as they change, so seldom is the statement another one.
+    begin = None if earliest is None else datetime(earliest.year, earliest.month, earliest.day)
+    events = statements.keep("all_events", lambda: _events(facts, new, touched(), begin, request), begin)
+    before = statements.keep("before", lambda: expression.before(were(), units(), touched(), request))
+    now = statements.keep(
+        "now",
+        lambda: expression.added_to(before(), unit_values(before(), events(), request), request),
+    )
+    return Changes(hashes, were, now)
+
+
+def refreshed(base: ir.Table, changed: Changes) -> ir.Table:
+    """The row of each unit."""
+    return expression.together([expression.of_others(base, changed.hashes()), changed.now()])
+
+
+def _touched(shown: ir.Table, new: Facts, base: ir.Table, request: StoreRequest) -> ir.Table:
+    """The units whose rows are worked out from all of their facts."""
     touched = expression.changed_hashes(shown, base)
-    seen = expression.event_hashes(new.events, request)
     if request.segments:
         touched = touched.union(expression.segment_hashes(new.events, request), distinct=True)
     if not expression.adds_up(request):
-        touched = touched.union(seen, distinct=True)
-    touched = workspace.keep("touched", touched)
-    others = expression.of_others(base, touched)
-    changed = [_worked_out(workspace, facts, touched, request)]
-    if expression.adds_up(request):
-        seen = workspace.keep("seen", expression.of_others(seen, touched))
-        others = expression.of_others(others, seen)
-        changed.append(_added(workspace, new, base, seen, request))
-    return expression.together([others, *changed]), sum(count(workspace, rows) for rows in changed)
+        touched = touched.union(expression.event_hashes(new.events, request), distinct=True)
+    return touched
 
 
-def count(workspace: Workspace, rows: ir.Table) -> int:
-    """How many rows there are."""
-    return int(workspace.backend.to_pyarrow(rows.agg(found=rows.count())).column(0)[0].as_py())
+def _changed(
+    touched: ir.Table, new: Facts, base: ir.Table, request: StoreRequest, matured: datetime | None
+) -> ir.Table:
+    hashes = touched.union(expression.event_hashes(new.events, request), distinct=True)
+    if matured is None:
+        return hashes
+    return hashes.union(expression.maturing_hashes(base, request, matured), distinct=True)
 
 
-def _worked_out(workspace: Workspace, facts: Facts, touched: ir.Table, request: StoreRequest) -> ir.Table:
-    """The rows of the touched units, from all of their facts."""
+def _units(facts: Facts, touched: ir.Table, request: StoreRequest) -> ir.Table:
     shown = expression.of_touched(facts.exposures, touched)
     theirs = expression.of_touched(facts.events, touched)
-    units = workspace.keep("touched_units", labelled(expression.exposed(shown, request), theirs, request))
-    earliest = workspace.backend.to_pyarrow(units.agg(found=units.first_time.min())).column(0)[0].as_py()
+    return labelled(expression.exposed(shown, request), theirs, request)
+
+
+def _earliest(units: ir.Table) -> ir.Table:
+    return units.agg(found=units.first_time.min())
+
+
+def _events(
+    facts: Facts, new: Facts, touched: ir.Table, begin: datetime | None, request: StoreRequest
+) -> ir.Table:
+    """All events of the touched units, and the new ones of others."""
+    added = expression.of_others(expression.measured(new.events, request), touched)
+    if begin is None:
+        return expression.read_columns(added)
     events = expression.measured(facts.events, request)
     # A moment that the engine reads in the query lets it skip what lies before.
-    events = expression.within_reach(events, request, earliest) if earliest is not None else events.limit(0)
-    events = expression.read_columns(expression.of_touched(events, touched))
-    events = workspace.keep("touched_events", events)
-    return workspace.keep("worked_out", expression.base_rows(units, events, request))
-
-
-def _added(
-    workspace: Workspace, new: Facts, base: ir.Table, seen: ir.Table, request: StoreRequest
-) -> ir.Table:
-    """The rows of the units that have new events and nothing else that is new."""
-    before = workspace.keep("before", expression.of_touched(base, seen))
-    events = expression.of_touched(expression.measured(new.events, request), seen)
-    events = workspace.keep("new_events", expression.read_columns(events))
-    rows = expression.added_to(before, unit_values(before, events, request), request)
-    return workspace.keep("added", rows)
+    events = expression.within_reach(events, request, begin)
+    theirs = expression.of_touched(events, touched)
+    return expression.together([expression.read_columns(rows) for rows in (theirs, added)])

@@ -1,25 +1,25 @@
-"""What happens to bases: they are made, read together with what is new, and folded when that has grown."""
+"""Analyses that read only what is new since the last time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import ibis.expr.types as ir
 
-from equipoise_service.aggregates import expression
+from equipoise_service.aggregates import bases, expression
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
-from equipoise_service.aggregates.names import PREFIX, Base, digest_of, new_base, read_base
-from equipoise_service.aggregates.refreshing import all_rows, count, refreshed_rows
+from equipoise_service.aggregates.names import Base, digest_of, new_base
+from equipoise_service.aggregates.refreshing import Changes, all_rows, changes, refreshed
+from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, with_changes
 from equipoise_service.analysis.expression import newest_receipt
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import most_frequent
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.statistics import Statistics, read_arms
 from equipoise_service.analysis.store import analyse_store, overridden_units, statistics_of
 from equipoise_service.analysis.units import exposures_of
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.stores.workspace import Workspace
-
-# A base that nobody has folded for so long is of an experiment that nobody looks at.
-_FORGET_AFTER = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,22 @@ class Keeping:
 _KEEPING = Keeping()
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one analysis works with; facts and request are without the units that are left out."""
+
+    workspace: Workspace
+    facts: Facts
+    request: StoreRequest
+    keeping: Keeping
+
+
 def analyse(store: EventStore, request: StoreRequest, keeping: Keeping = _KEEPING) -> Statistics:
     """Computes what `analyse_store` computes, reading only what is new since the last time.
 
     The first call for a request reads everything and keeps a base: a table in the store with the row of each
-    unit. Later calls read the base and what was received since, late items included.
+    unit, and one with the sums of each arm. Later calls read what was received since, late items included,
+    and the rows that it changes.
 
     Args:
         store: Where exposures and events are.
@@ -52,72 +63,82 @@ def analyse(store: EventStore, request: StoreRequest, keeping: Keeping = _KEEPIN
     with store.workspace() as workspace:
         left_out = bring_left_out(workspace, request)
         settled = settled_facts(workspace)
+        look = _Look(workspace, *without_left_out(settled, left_out, request), keeping)
         kept = expression.can_be_kept(request)
-        found = _rows(workspace, settled, left_out, request, keeping) if kept else None
+        found = _statistics(look, settled, digest_of(request)) if kept else None
         if found is None:
             return analyse_store(workspace.backend, request, left_out)
-        rows, watermark = most_frequent(found[0], request), found[1]
-        units, values = expression.units_of(rows, request), expression.values_of(rows, request)
         overridden = 0
         if left_out is not None:
             overridden = overridden_units(workspace.backend, settled.exposures, request, left_out)
-        return replace(
-            statistics_of(workspace.backend, units, values, settled.events, request),
-            watermark=watermark,
-            overridden=overridden,
-        )
+        return replace(found, overridden=overridden)
 
 
-def forget_all(workspace: Workspace) -> None:
-    """Forget every base: facts were deleted, so what was made of them must go as well."""
-    for name in workspace.kept(PREFIX):
-        workspace.forget(name)
+def _statistics(look: _Look, settled: Facts, digest: str) -> Statistics | None:
+    """The statistics; None where a base is not worth its keeping."""
+    request = look.request
+    base = bases.newest(look.workspace, digest)
+    statements = Statements(look.workspace, digest if base is None else base.name)
+    new = settled if base is None else settled.since(base.until)
+    found = statements.rows("newest", lambda: newest_receipt(new.exposures, new.events, request.place))
+    newest: datetime | None = found[0]["watermark"]
+    if base is not None:
+        return replace(_again(look, base, newest, statements), watermark=newest or base.until)
+    exposures = statements.count("exposures", lambda: exposures_of(look.facts.exposures, request))
+    if newest is None or exposures < look.keeping.smallest:
+        return None
+    rows = all_rows(look.workspace, look.facts, request)
+    return replace(_anew(look, rows, new_base(digest, newest)), watermark=newest)
 
 
-def _rows(
-    workspace: Workspace,
-    settled: Facts,
-    left_out: ir.Table | None,
-    request: StoreRequest,
-    keeping: Keeping,
-) -> tuple[ir.Table, datetime] | None:
-    """The row of each unit and the newest receipt of all; None where a base is not worth its keeping."""
-    base = _newest(workspace, request)
-    watermark = _watermark(workspace, settled if base is None else settled.since(base.until), request)
-    facts, asked = without_left_out(settled, left_out, request)
-    if base is None:
-        exposures = count(workspace, exposures_of(facts.exposures, asked))
-        if watermark is None or exposures < keeping.smallest:
-            return None
-        return _keep(workspace, all_rows(workspace, facts, asked), new_base(request, watermark)), watermark
-    kept = workspace.backend.table(base.name)
-    if watermark is None:
-        return kept, base.until
-    rows, changed = refreshed_rows(workspace, facts, facts.since(base.until), kept, asked)
-    if changed > keeping.fold_at * count(workspace, kept):
-        rows = _keep(workspace, rows, new_base(request, watermark))
-    return rows, watermark
+def _anew(look: _Look, rows: ir.Table, base: Base) -> Statistics:
+    """The statistics of rows, which are kept as a base."""
+    kept = bases.keep(look.workspace, base, rows, look.request)
+    if not have_sums(look.request):
+        return _of_rows(look, kept)
+    return _of_sums(Statements(look.workspace, base.name).rows("sums", lambda: _sums(look, base)), look)
 
 
-def _newest(workspace: Workspace, request: StoreRequest) -> Base | None:
-    names = workspace.kept(f"{PREFIX}{digest_of(request)}_")
-    return max((base for name in names if (base := read_base(name)) is not None), default=None)
+def _again(look: _Look, base: Base, newest: datetime | None, statements: Statements) -> Statistics:
+    """The statistics from a base and what is new; `newest` is when the newest of this was received."""
+    request = look.request
+
+    def kept() -> ir.Table:
+        return look.workspace.table(base.name)
+
+    sums = statements.rows("sums", lambda: _sums(look, base)) if have_sums(request) else []
+    maturing = any(measure.matures_after for measure in request.measures)
+    matured = analysed_at(sums) if sums and maturing else None
+    if newest is None and matured in (None, request.as_of):
+        return _of_sums(sums, look) if sums else _of_rows(look, kept())
+    changed = changes(statements, look.facts, look.facts.since(base.until), kept, request, matured)
+    if statements.count("now", changed.now) > look.keeping.fold_at * statements.count("kept", kept):
+        return _anew(look, refreshed(kept(), changed), new_base(base.digest, newest or base.until))
+    added = _added_up(look, base, statements, changed, sums) if sums else None
+    return _of_rows(look, refreshed(kept(), changed)) if added is None else _of_sums(added, look)
 
 
-def _keep(workspace: Workspace, rows: ir.Table, base: Base) -> ir.Table:
-    """Keep rows as a base, and forget the bases that it replaces and those that nobody looks at."""
-    kept = workspace.keep(base.name, rows, lasting=True)
-    for name in workspace.kept(PREFIX):
-        other = read_base(name)
-        if other is None or other.name == base.name:
-            continue
-        if other.digest == base.digest or other.until < base.until - _FORGET_AFTER:
-            workspace.forget(name)
-    return kept
+def _added_up(
+    look: _Look, base: Base, statements: Statements, changed: Changes, sums: Sequence[Row]
+) -> list[Row] | None:
+    """The sums of all units from the kept ones; None where that is not exact enough."""
+    then, request = replace(look.request, as_of=analysed_at(sums)), look.request
+    moment = request.as_of if any(measure.matures_after for measure in request.measures) else None
+    were = statements.rows("sums_were", lambda: arm_sums(changed.were(), then, _sums(look, base)))
+    now = statements.rows("sums_now", lambda: arm_sums(changed.now(), request, _sums(look, base)), moment)
+    return with_changes(sums, were, now, request)
 
 
-def _watermark(workspace: Workspace, facts: Facts, request: StoreRequest) -> datetime | None:
-    """When the newest of some facts was received."""
-    newest = newest_receipt(facts.exposures, facts.events, request.place)
-    found: datetime | None = workspace.backend.to_pyarrow(newest).column(0)[0].as_py()
-    return found
+def _sums(look: _Look, base: Base) -> ir.Table:
+    return look.workspace.table(base.sums)
+
+
+def _of_sums(sums: Sequence[Row], look: _Look) -> Statistics:
+    arms, crossovers = read_arms(sums, look.request.measures)
+    return Statistics(arms, crossovers, None)
+
+
+def _of_rows(look: _Look, rows: ir.Table) -> Statistics:
+    request, rows = look.request, most_frequent(rows, look.request)
+    units, values = expression.units_of(rows, request), expression.values_of(rows, request)
+    return statistics_of(look.workspace.backend, units, values, look.facts.events, request)

@@ -15,13 +15,16 @@ from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
 
 
-def reduce_to_arms(units: ir.Table, values: ir.Table | None, request: StoreRequest) -> ir.Table:
+def reduce_to_arms(
+    units: ir.Table, values: ir.Table | None, request: StoreRequest, centres: ir.Table | None = None
+) -> ir.Table:
     """Reduces units to arms, as of the moment of the analysis.
 
     Args:
         units: One row a unit: unit, first, last, first_time, and the segments'; see `units.first_exposures`.
         values: Their values, see `unit_values.unit_values`; None where no metric has any.
         request: What is measured, and when it is analysed.
+        centres: See `moments.moments`.
 
     Returns:
         What `arm_statistics` returns.
@@ -35,7 +38,7 @@ def reduce_to_arms(units: ir.Table, values: ir.Table | None, request: StoreReque
     )
     if values is not None:
         values = mature_values(values, request)
-    return arm_statistics(counted, values, request.measures, len(segments))
+    return arm_statistics(counted, values, request.measures, len(segments), centres)
 
 
 def mature_values(values: ir.Table, request: StoreRequest) -> ir.Table:
@@ -60,7 +63,11 @@ def mature_values(values: ir.Table, request: StoreRequest) -> ir.Table:
 
 
 def arm_statistics(
-    units: ir.Table, values: ir.Table | None, measures: Sequence[Measure], segments: int = 0
+    units: ir.Table,
+    values: ir.Table | None,
+    measures: Sequence[Measure],
+    segments: int = 0,
+    centres: ir.Table | None = None,
 ) -> ir.Table:
     """Counts the units of each arm, and adds what `moments` gives.
 
@@ -74,6 +81,7 @@ def arm_statistics(
             crossover; none where nothing is measured.
         measures: What is measured, in the order of those columns.
         segments: How many segments there are.
+        centres: See `moments.moments`.
 
     Returns:
         One row an arm, and one with a null variant for the crossovers where there are any; with segments,
@@ -90,7 +98,7 @@ def arm_statistics(
     counts = table.group_by(keys).agg(units=table.count(), **counted)
     if values is None:
         return counts.mutate(active=ibis.null("int64"))
-    found = moments(values, measures, segments)
+    found = moments(values, measures, segments, centres)
     return counts.left_join(found, keys).drop(*(f"{key}_right" for key in keys))
 
 

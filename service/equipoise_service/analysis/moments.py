@@ -8,6 +8,7 @@ million values near 1e9 is off by a tenth of its standard error.
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 
+import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.cuts import cut_column, with_cuts
@@ -16,7 +17,9 @@ from equipoise_service.analysis.value_columns import value_column, value_columns
 from equipoise_service.metrics.measures import Measure
 
 
-def moments(values: ir.Table, measures: Sequence[Measure], segments: int = 0) -> ir.Table:
+def moments(
+    values: ir.Table, measures: Sequence[Measure], segments: int = 0, centres: ir.Table | None = None
+) -> ir.Table:
     """Reduces the units that have facts to arms.
 
     Args:
@@ -24,6 +27,8 @@ def moments(values: ir.Table, measures: Sequence[Measure], segments: int = 0) ->
             has null there.
         measures: What is measured.
         segments: How many segments there are.
+        centres: Columns variant and `m{i}_u_centre`: the first estimates, so that sums of several sets of
+            units can be added; 0 for an arm that has none. None: the means of these values.
 
     Returns:
         One row an arm. Columns: those of the arm (see `segments.fanned`), active (units with facts), and for
@@ -35,7 +40,7 @@ def moments(values: ir.Table, measures: Sequence[Measure], segments: int = 0) ->
     values = with_cuts(values, measures)
     means = [(i, measure) for i, measure in enumerate(measures) if measure.has_moments]
     names = [value_column(i, column) for i, measure in means for column in measure.columns]
-    centred = _with_centres(values, names) if names else values
+    centred = _with_centres(values, names, centres) if names else values
     centred, keys = fanned(centred, segments)
     aggregates: dict[str, ir.Scalar] = {"active": centred.count()}
     for i, measure in enumerate(measures):
@@ -52,7 +57,14 @@ def moments(values: ir.Table, measures: Sequence[Measure], segments: int = 0) ->
     return centred.group_by(keys).agg(**aggregates)
 
 
-def _with_centres(values: ir.Table, names: Sequence[str]) -> ir.Table:
+def _with_centres(values: ir.Table, names: Sequence[str], given: ir.Table | None) -> ir.Table:
+    if given is not None:
+        # ClickHouse fills what a left join does not find with zeros.
+        columns = {f"{name}_centre": given[f"{name}_centre"] for name in names}
+        given = given.select(centred_variant=given.variant, **columns)
+        joined = values.left_join(given, values.variant == given.centred_variant)
+        filled = {name: ibis.coalesce(joined[name], 0.0) for name in columns}
+        return joined.select(*values.columns, **filled)
     centres = values.group_by("variant").agg(**{f"{name}_centre": values[name].mean() for name in names})
     return values.join(centres, "variant")
 

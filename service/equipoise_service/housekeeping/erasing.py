@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from equipoise.identifiers import uuid7
 from equipoise_service.accounts import repository as accounts
 from equipoise_service.accounts.principals import Principal
-from equipoise_service.aggregates.service import forget_all
+from equipoise_service.aggregates.bases import forget_all
 from equipoise_service.database import Database
 from equipoise_service.events.stores.deletions import StoredUnit
 from equipoise_service.events.stores.store import EventStore

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, select
 
 from equipoise_service.accounts import repository as accounts
-from equipoise_service.aggregates.service import forget_all
+from equipoise_service.aggregates.bases import forget_all
 from equipoise_service.database import Database
 from equipoise_service.events.stores.deletions import FACTS, Old
 from equipoise_service.events.stores.store import EventStore

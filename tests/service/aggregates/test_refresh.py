@@ -49,9 +49,13 @@ OTHERS = (
     Measure("of-events", MetricType.QUANTILE, "buy", quantile=0.75, level=Level.EVENT),
     Measure("spent", MetricType.MEAN, "buy"),
 )
+# Whose sums are kept, and what changed is added to them and taken away.
+SUMMED = (*ADDED[:5], *ADDED[7:9])
 REQUEST = StoreRequest("default/a", "exp", 1, "user", ADDED, START + timedelta(hours=90), left_out=("u5",))
 REQUESTS = {
     "added": REQUEST,
+    "summed": replace(REQUEST, measures=SUMMED),
+    "summed, read again": replace(REQUEST, measures=(*OTHERS[:3], OTHERS[4], *SUMMED[1:2])),
     "others": replace(REQUEST, measures=OTHERS),
     "segments": replace(
         REQUEST, measures=ADDED[:4], segments=(Segment("plan", "view", "plan"),), segment_values=2

@@ -1,7 +1,7 @@
 """A transaction in the event store that may keep tables of its own beside the facts."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -27,6 +27,15 @@ class Workspace(Protocol):
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
+
+    def make(self, name: str, statement: str, *, lasting: bool = False) -> None:
+        """Make a table of what a query gives that `backend` compiled, as `keep` does."""
+
+    def table(self, name: str) -> ir.Table:
+        """A table that was kept, here or before."""
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """What a query gives that `backend` compiled, in the driver's types."""
 
     def bring(self, name: str, rows: pa.Table) -> ir.Table:
         """Make rows of ours a table, for as long as the context is open."""

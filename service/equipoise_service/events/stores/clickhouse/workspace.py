@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -50,16 +50,30 @@ class ClickhouseWorkspace:
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
+        self.make(name, self.backend.compile(query), lasting=lasting)
+        return self.table(name)
+
+    def make(self, name: str, statement: str, *, lasting: bool = False) -> None:
+        """Make a table of what a query gives that `backend` compiled, as `keep` does."""
         made = self._named(name)
         # The names are ours, and the query is Ibis's, which quotes what comes from outside.
         self._client.command(
-            f"CREATE TABLE {made} ENGINE = MergeTree ORDER BY tuple() AS {self.backend.compile(query)}"
+            f"CREATE TABLE {made} ENGINE = MergeTree ORDER BY tuple() AS {statement}"
         )
         if lasting:
             self._lasting.append((made, name))
         else:
             self._passing.append(made)
-        return self.backend.table(made)
+
+    def table(self, name: str) -> ir.Table:
+        """A table that was kept, here or before."""
+        made = self._named(name)
+        here = made in self._passing or (made, name) in self._lasting
+        return self.backend.table(made if here else name)
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """What a query gives that `backend` compiled, in the driver's types."""
+        return list(self._client.query(statement).named_results())
 
     def bring(self, name: str, rows: pa.Table) -> ir.Table:
         """Make rows of ours a table, for as long as the context is open."""
@@ -80,7 +94,8 @@ class ClickhouseWorkspace:
 
     def finish(self) -> None:
         """Let others see what lasts: a table has its name once it is whole."""
-        for made, name in self._lasting:
+        # Who finds a table finds what was made of it: that was kept after it.
+        for made, name in reversed(self._lasting):
             self._client.command(f"RENAME TABLE {made} TO {name}")
         self._lasting.clear()
 

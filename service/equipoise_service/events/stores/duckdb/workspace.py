@@ -1,6 +1,6 @@
 """A transaction that keeps tables in the DuckDB file."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import ibis.expr.types as ir
@@ -32,10 +32,23 @@ class DuckdbWorkspace:
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
+        self.make(name, self.backend.compile(query), lasting=lasting)
+        return self.table(name)
+
+    def make(self, name: str, statement: str, *, lasting: bool = False) -> None:
+        """Make a table of what a query gives that `backend` compiled, as `keep` does."""
         kind = "TABLE" if lasting else "TEMPORARY TABLE"
         # The name is ours, and the query is Ibis's, which quotes what comes from outside.
-        self._cursor.execute(f'CREATE {kind} "{name}" AS {self.backend.compile(query)}').fetchall()
+        self._cursor.execute(f'CREATE {kind} "{name}" AS {statement}').fetchall()
+
+    def table(self, name: str) -> ir.Table:
+        """A table that was kept, here or before."""
         return self.backend.table(name)
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """What a query gives that `backend` compiled, in the driver's types."""
+        found: list[dict[str, Any]] = self._cursor.sql(statement).to_arrow_table().to_pylist()
+        return found
 
     def bring(self, name: str, rows: pa.Table) -> ir.Table:
         """Make rows of ours a table, for as long as the context is open."""

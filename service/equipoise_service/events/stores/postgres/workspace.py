@@ -1,11 +1,12 @@
 """A transaction that keeps tables in PostgreSQL."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import psycopg
 import pyarrow as pa
 from psycopg import Connection, sql
+from psycopg.rows import dict_row
 
 from equipoise_service.events.stores.postgres.schema import SCHEMA
 
@@ -37,14 +38,27 @@ class PostgresWorkspace:
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
+        self.make(name, self.backend.compile(query), lasting=lasting)
+        return self.table(name)
+
+    def make(self, name: str, statement: str, *, lasting: bool = False) -> None:
+        """Make a table of what a query gives that `backend` compiled, as `keep` does."""
         # What lasts is logged: of an unlogged table a crash of the server leaves the name, and no row.
         begin = "CREATE TABLE {}" if lasting else "CREATE TEMPORARY TABLE {} ON COMMIT DROP"
         table = sql.Identifier(SCHEMA, name) if lasting else sql.Identifier(name)
-        statement = sql.SQL(begin).format(table).as_string(self._connection)
+        made = sql.SQL(begin).format(table).as_string(self._connection)
         # The query is Ibis's, which quotes what comes from outside; it is no template of psycopg's.
-        self._connection.execute(f"{statement} AS {self.backend.compile(query)}".encode(), prepare=False)
+        self._connection.execute(f"{made} AS {statement}".encode(), prepare=False)
         self._connection.execute(sql.SQL("ANALYZE {}").format(table))
+
+    def table(self, name: str) -> ir.Table:
+        """A table that was kept, here or before."""
         return self.backend.table(name)
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """What a query gives that `backend` compiled, in the driver's types."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(statement.encode(), prepare=False).fetchall()
 
     def bring(self, name: str, rows: pa.Table) -> ir.Table:
         """Make rows of ours a table, for as long as the context is open."""

@@ -1,0 +1,102 @@
+"""The sums of arms that are kept beside a base, and what changed rows make of them.
+
+A sum of all units is the kept one, less what the changed rows were in it, plus what they are now: all about
+the same first estimates of the means. Where what is left is small beside what was taken away, digits are
+lost, and the sums are made again from all rows.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.aggregates.expression import units_of, values_of
+from equipoise_service.analysis.arms import reduce_to_arms
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.value_columns import value_column
+
+Row = Mapping[str, Any]
+
+# Three of the sixteen digits of a sum may be lost.
+_MOST_LOST = 1000
+
+
+def have_sums(request: StoreRequest) -> bool:
+    """Whether all are sums: cuts and quantiles move with each unit, and segments have many arms."""
+    return not request.segments and all(
+        measure.quantile is None and measure.winsorize is None for measure in request.measures
+    )
+
+
+def arm_sums(rows: ir.Table, request: StoreRequest, centres: ir.Table | None = None) -> ir.Table:
+    """The sums of each arm, see `reduce_to_arms`.
+
+    Args:
+        rows: Of a base.
+        request: What is measured, and when it is analysed.
+        centres: Sums whose first estimates are taken; None: the means of these rows.
+    """
+    return reduce_to_arms(units_of(rows, request), values_of(rows, request), request, centres)
+
+
+def to_be_kept(sums: ir.Table, request: StoreRequest) -> ir.Table:
+    """Sums with the column `as_of`: when they were analysed."""
+    return sums.mutate(as_of=ibis.literal(request.as_of.astimezone(UTC).replace(tzinfo=None)))
+
+
+def analysed_at(sums: Iterable[Row]) -> datetime:
+    """When kept sums were analysed; there are some."""
+    moment: datetime = next(iter(sums))["as_of"]
+    return moment.replace(tzinfo=UTC)
+
+
+def with_changes(
+    kept: Iterable[Row], were: Iterable[Row], now: Iterable[Row], request: StoreRequest
+) -> list[Row] | None:
+    """The sums of all units; None where too many digits are lost.
+
+    Args:
+        kept: The sums of a base.
+        were: Those of the changed rows as they were in it, about the same first estimates.
+        now: Those of the changed rows as they are.
+        request: What is measured.
+    """
+    parts = [{row["variant"]: row for row in rows} for rows in (kept, were, now)]
+    found: list[Row] = []
+    for variant in dict.fromkeys(variant for part in parts for variant in part):
+        row = _changed(*(part.get(variant, {}) for part in parts))
+        if not row["units"]:
+            continue
+        if not _is_exact(row, [part.get(variant, {}) for part in parts], request):
+            return None
+        found.append({**row, "variant": variant})
+    return found
+
+
+def _changed(kept: Row, were: Row, now: Row) -> dict[str, float]:
+    columns = dict.fromkeys(name for row in (kept, were, now) for name in row)
+    found = {}
+    for name in columns:
+        if name in ("variant", "as_of"):
+            continue
+        one, less, more = (float(row.get(name) or 0) for row in (kept, were, now))
+        found[name] = one or less or more if name.endswith("_centre") else one - less + more
+    return found
+
+
+def _is_exact(row: Row, parts: list[Row], request: StoreRequest) -> bool:
+    for i, measure in enumerate(request.measures):
+        n = row.get(f"m{i}_active" if measure.matures_after else "active")
+        if not measure.has_moments or not n:
+            continue
+        for column in measure.columns:
+            name = value_column(i, column)
+            # Sums of squares: none is below zero.
+            summed = sum(float(part.get(f"{name}_{column}") or 0) for part in parts)
+            about = row[f"{name}_{column}"] - row[f"{name}_sum"] * (row[f"{name}_sum"] / n)
+            if not math.isfinite(summed) or summed > _MOST_LOST * about:
+                return False
+    return True
