@@ -12,6 +12,7 @@ NAMES = (
     "ingestion",
     "latency",
     "readout",
+    "readout_building",
     "refresh",
     "statistics",
 )

@@ -4,7 +4,6 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.optimize import brentq
 
 from equipoise_stats.program.studies import Floats
 
@@ -110,6 +109,7 @@ def maximum_likelihood(
         restricted: Whether the likelihood is that of the differences between the effects, which do not
             depend on the mean; for an estimated mean and two effects or more.
     """
+    from scipy.optimize import brentq  # a third of this package's import time
 
     def score(tau_squared: float) -> float:
         """Twice the slope of the log likelihood in τ²."""
@@ -146,6 +146,8 @@ def _dersimonian_laird(effects: Floats, errors: Floats) -> float:
 
 
 def _paule_mandel(effects: Floats, errors: Floats) -> float:
+    from scipy.optimize import brentq  # a third of this package's import time
+
     df = effects.size - 1
 
     def excess(tau_squared: float) -> float:

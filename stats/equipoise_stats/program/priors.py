@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln
 
 from equipoise_stats.counts import Counts
@@ -116,6 +115,8 @@ def proportion_prior(counts: Sequence[Counts]) -> ProportionPrior:
         >>> round(learnt.prior.mean, 3)
         0.091
     """
+    from scipy.optimize import minimize  # a third of this package's import time
+
     k = len(counts)
     if k < _FEWEST:
         return ProportionPrior(Status.TOO_FEW_STUDIES, _few(k), k)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
 from equipoise_stats.distributions import normal_upper_quantile
@@ -235,6 +234,7 @@ def _log_selected(mean: float, critical: float) -> float:
 
 def _most_likely(z: float, critical: float) -> float:
     """The mean that makes z most likely, given |X| > critical: where z is the expected X."""
+    from scipy.optimize import brentq  # a third of this package's import time
 
     def gap(mean: float) -> float:
         excess = math.exp(-0.5 * (critical - mean) ** 2 - _LOG_ROOT_2_PI - _log_selected(mean, critical))
@@ -246,6 +246,7 @@ def _most_likely(z: float, critical: float) -> float:
 
 def _true_with_upper_tail(z: float, critical: float, tail: float) -> float:
     """The mean at which P(X ≥ z, given |X| > critical) is `tail`, for z > critical."""
+    from scipy.optimize import brentq  # a third of this package's import time
 
     def excess(mean: float) -> float:
         return math.exp(float(log_ndtr(mean - z)) - _log_selected(mean, critical)) - tail

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
 from scipy.special import betaincinv
 
 from equipoise_stats.counts import Counts
@@ -241,6 +240,8 @@ def _exceeded(
 
     It is bracketed from a guess by steps that double.
     """
+    from scipy.optimize import brentq  # a third of this package's import time
+
     log_target = math.log(tail)
 
     def excess(x: float) -> float:
