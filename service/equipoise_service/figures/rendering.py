@@ -1,9 +1,9 @@
 """Specifications to SVG and PNG, by vl-convert: no browser, no network."""
 
 import re
-from functools import cache
-from types import ModuleType
 from typing import Any
+
+import vl_convert
 
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.theme import CONFIG, DARK
@@ -14,17 +14,9 @@ _NOWHERE: list[str] = []
 _COLOUR = re.compile(r'\b(fill|stroke)="(#[0-9a-f]{6})"')
 
 
-class RendererMissing(Exception):
-    """What draws figures is not installed; the message says how to install it."""
-
-
 def svg(figure: Figure) -> str:
-    """The figure as SVG, on a light ground.
-
-    Raises:
-        RendererMissing: The extra `figures` is not installed.
-    """
-    drawn: str = _renderer().vegalite_to_svg(figure.specification, config=CONFIG, allowed_base_urls=_NOWHERE)
+    """The figure as SVG, on a light ground."""
+    drawn: str = vl_convert.vegalite_to_svg(figure.specification, config=CONFIG, allowed_base_urls=_NOWHERE)
     return drawn
 
 
@@ -34,11 +26,8 @@ def png(figure: Figure, *, scale: float = 2.0) -> bytes:
     Args:
         figure: The figure.
         scale: Pixels for each point.
-
-    Raises:
-        RendererMissing: The extra `figures` is not installed.
     """
-    drawn: bytes = _renderer().vegalite_to_png(
+    drawn: bytes = vl_convert.vegalite_to_png(
         figure.specification, scale=scale, config=CONFIG, allowed_base_urls=_NOWHERE
     )
     return drawn
@@ -48,12 +37,9 @@ def page_svg(figure: Figure) -> str:
     """The figure as SVG for a page, on the page's own ground.
 
     Its colours are CSS variables, see `colour_variables`, so that they follow the page's light or dark dress.
-
-    Raises:
-        RendererMissing: The extra `figures` is not installed.
     """
     config: dict[str, Any] = {**CONFIG, "background": None}
-    drawn: str = _renderer().vegalite_to_svg(figure.specification, config=config, allowed_base_urls=_NOWHERE)
+    drawn: str = vl_convert.vegalite_to_svg(figure.specification, config=config, allowed_base_urls=_NOWHERE)
     return _COLOUR.sub(_variable, drawn)
 
 
@@ -66,15 +52,3 @@ def colour_variables(*, dark: bool) -> str:
 def _variable(found: re.Match[str]) -> str:
     attribute, colour = found.groups()
     return f'{attribute}="var(--c{colour[1:]})"' if colour in DARK else found[0]
-
-
-@cache
-def _renderer() -> ModuleType:
-    try:
-        import vl_convert
-    except ModuleNotFoundError:
-        raise RendererMissing(
-            "Figures need packages that are not installed. Install them with: "
-            'pip install "equipoise-service[figures]"'
-        ) from None
-    return vl_convert

@@ -1,0 +1,176 @@
+"""A notebook that recomputes a readout from the sufficient statistics in it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from equipoise_service.readouts.schemas import Readout
+
+# nbformat 4.5: https://nbformat.readthedocs.io/en/latest/format_description.html
+_FORMAT = {"nbformat": 4, "nbformat_minor": 5}
+_LANGUAGE = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+_INTRODUCTION = """\
+# Readout of {experiment}
+
+This notebook holds the readout, and computes it again from the sufficient statistics in it: first with plain
+arithmetic, then in full. A cell that fails says which number does not follow.
+
+Needed: Python 3.11 or newer; for everything after the plain arithmetic
+`pip install "equipoise-service[figures]" pandas`.
+"""
+
+_ARITHMETIC = """\
+## With plain arithmetic
+
+Every estimate follows from the sums of two arms. Without a pre-period a difference is the difference of the
+two values, and a lift is their quotient minus 1. Only the standard library is used here.
+"""
+
+_RECOMPUTED = '''\
+import math
+
+
+def value(arm):
+    """A proportion's share, a quantile, a mean, or a ratio of two means."""
+    if not arm["n"]:
+        return None
+    if "successes" in arm:
+        return arm["successes"] / arm["n"]
+    if "quantile" in arm:
+        return arm["value"]
+    if "means" not in arm:
+        return arm["mean"]
+    if arm["means"] is None:
+        return None
+    columns = dict(zip(arm["columns"], arm["means"], strict=True))
+    return columns["y"] / columns["d"] if "d" in columns else columns["y"]
+
+
+def agree(what, shown, recomputed):
+    close = math.isclose(shown, recomputed, rel_tol=1e-9, abs_tol=1e-12)
+    assert close, f"{what}: the readout says {shown}, recomputed {recomputed}"
+
+
+def everything():
+    """Every comparison, with its place in the readout."""
+    for metric in readout["metrics"]:
+        for comparison in metric["comparisons"] + metric["between_treatments"]:
+            yield metric["metric"], comparison
+    for segment in readout["segments"]:
+        for part in segment["parts"]:
+            for metric in part["metrics"]:
+                for comparison in metric["comparisons"]:
+                    yield f"{metric['metric']}, {segment['segment']} {part['value']}", comparison
+
+
+BAYESIAN = readout["plan"]["method"] == "bayesian"
+checked = 0
+for place, comparison in everything():
+    statistics = comparison["statistics"]
+    treated, baseline = value(statistics["variant"]), value(statistics["baseline"])
+    adjusted = "y_before" in statistics["variant"].get("columns", ())
+    if adjusted or BAYESIAN or treated is None or baseline is None:
+        continue  # these take more than a subtraction: the next part recomputes them
+    name = f"{place}: {comparison['variant']} against {comparison['baseline']}"
+    if comparison["difference"]["estimate"] is not None:
+        agree(f"difference of {name}", comparison["difference"]["estimate"], treated - baseline)
+        checked += 1
+    if comparison["lift"]["estimate"] is not None:
+        agree(f"lift of {name}", comparison["lift"]["estimate"], treated / baseline - 1)
+        checked += 1
+checked'''
+
+_SHARES = """\
+# Pearson's chi-square for the shares of the arms, by its definition; with two arms its p-value is one line.
+units = [arm["units"] for arm in readout["arms"]]
+expected = [arm["expected_share"] * sum(units) for arm in readout["arms"]]
+if len(units) == 2 and min(expected) >= 5:
+    chi_square = sum((n - e) ** 2 / e for n, e in zip(units, expected, strict=True))
+    p_value = math.erfc(math.sqrt(chi_square / 2))
+    agree("p-value of the sample ratio", readout["health"]["sample_ratio"]["p_value"], p_value)"""
+
+_FULL = """\
+## In full
+
+Every interval, p-value, correction, check, segment, sentence and digest, by the library that made them.
+"""
+
+_VERIFIED = """\
+from equipoise_service.readouts.verification import verify_readout
+
+disagreements = verify_readout(readout)
+assert not disagreements, disagreements
+"every number, status, text and digest follows from the statistics and the plan\""""
+
+_RESULTS = """\
+## The results, as a frame and as figures
+"""
+
+_FRAME = """\
+from equipoise_service.exports.opened import charts, results
+from equipoise_service.readouts.reading import readout_of
+
+opened = readout_of(readout)
+frame = results(opened).to_pandas()
+frame[["metric", "segment_value", "arm", "baseline", "value", "difference", "lift", "p_value", "outcome"]]"""
+
+_CHARTS = """\
+drawn = charts(opened)
+list(drawn)"""
+
+_CHART = """\
+drawn.get("lifts")"""
+
+
+def notebook_of(document: Mapping[str, Any]) -> str:
+    """The notebook, as JSON; its first cell holds the readout.
+
+    Args:
+        document: The readout, as its JSON parses.
+    """
+    readout = Readout.model_validate(document)
+    data = f"import json\n\nreadout = json.loads({_literal(document)})"
+    cells = [
+        _text("introduction", _INTRODUCTION.format(experiment=_plain(readout.experiment))),
+        _code("readout", data, {"jupyter": {"source_hidden": True}}),
+        _text("arithmetic", _ARITHMETIC),
+        _code("estimates", _RECOMPUTED),
+        _code("shares", _SHARES),
+        _text("full", _FULL),
+        _code("verified", _VERIFIED),
+        _text("results", _RESULTS),
+        _code("frame", _FRAME),
+        _code("charts", _CHARTS),
+        _code("chart", _CHART),
+    ]
+    whole = {"cells": cells, "metadata": {**_LANGUAGE, "readout": readout.digest}, **_FORMAT}
+    return json.dumps(whole, indent=1, ensure_ascii=False)
+
+
+def _literal(document: Mapping[str, Any]) -> str:
+    """The document's JSON as a Python literal, whatever is in its texts."""
+    return repr(json.dumps(document, allow_nan=False))
+
+
+def _plain(text: str) -> str:
+    """A text as Markdown shows it as it is."""
+    return "".join(f"\\{each}" if each in r"\`*_{}[]()<>#+-.!|&$" else each for each in text)
+
+
+def _text(name: str, source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source.splitlines(keepends=True)}
+
+
+def _code(name: str, source: str, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": dict(metadata or {}),
+        "execution_count": None,
+        "outputs": [],
+        "source": source.splitlines(keepends=True),
+    }

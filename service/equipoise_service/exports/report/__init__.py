@@ -1,0 +1,1 @@
+"""The HTML report of a readout: one file, with its figures inside."""

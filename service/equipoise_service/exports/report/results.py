@@ -1,0 +1,145 @@
+"""What happened: every metric by arm, treatments against each other, and segments."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from equipoise_service.exports.markup import Markup, tag
+from equipoise_service.exports.report.page import cell, pill, section, table
+from equipoise_service.exports.report.verdict import failed
+from equipoise_service.exports.report.wording import say
+from equipoise_service.figures.theme import OUTCOMES
+from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.schemas import MarginScale
+from equipoise_service.readouts.cells import (
+    corrected_p,
+    decimals_of,
+    difference_cells,
+    is_corrected,
+    lift_cells,
+    notes_of,
+    p_cell,
+    value_cells,
+)
+from equipoise_service.readouts.numerals import decimals_for, number, percent
+from equipoise_service.readouts.schemas import Comparison, Impact, MetricResult, Readout
+from equipoise_service.readouts.summary import Outcome, outcome
+
+_PILLS: Mapping[Outcome, str] = {Outcome.BETTER: "good", Outcome.WORSE: "bad", Outcome.WAITING: "care"}
+
+
+def results(readout: Readout, *figures: Markup) -> Markup:
+    """Every metric, after the figures that show them together."""
+    warned = [tag("p", say("results.failed"), class_="alarm")] if failed(readout) else []
+    parts = [*warned, *figures, _arms(readout)]
+    for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
+        if result.comparisons:
+            parts += _metric(metric, result)
+    level = say("covered", level=f"{100 * (1 - readout.plan.alpha):g} %")
+    parts += [tag("p", note, class_="muted small") for note in (level, *notes_of(readout))]
+    return section(say("results"), *parts)
+
+
+def segments(readout: Readout, *figures: Markup) -> Iterator[Markup]:
+    """The parts of each segment, where the plan has any."""
+    if not readout.segments:
+        return
+    note = say("segments.note", corrected=say("segments.uncorrected"))
+    parts = [tag("p", note, class_="muted")]
+    yield section(say("segments"), *parts, *figures)
+
+
+def _arms(readout: Readout) -> Markup:
+    total = sum(arm.units for arm in readout.arms)
+    names = [say("arm"), say("arm.units"), say("arm.share"), say("arm.planned")]
+    rows = [
+        [
+            cell(arm.variant, kind="name"),
+            cell(f"{arm.units:,}", kind="figure"),
+            cell(percent(arm.units / total) if total else say("none"), kind="figure"),
+            cell(percent(arm.expected_share), kind="figure"),
+        ]
+        for arm in readout.arms
+    ]
+    return table(names, rows, figures=1)
+
+
+def _metric(metric: PlannedMetric, result: MetricResult) -> list[Markup]:
+    asked = say(
+        "metric",
+        type=metric.type.value.replace("_", " "),
+        role=metric.role.value,
+        direction=say(metric.direction.value),
+    )
+    wanted = [
+        say(name, **{name: _size(metric, value)})
+        for name, value in (("margin", metric.margin), ("mde", metric.mde))
+        if value is not None
+    ]
+    parts = [
+        tag("h3", metric.key),
+        tag("p", "; ".join([asked, *wanted]), class_="muted small"),
+        _comparisons(metric, result.comparisons),
+        *(tag("p", said, class_="small") for said in _said(metric, result.comparisons)),
+    ]
+    if result.between_treatments:
+        parts += [
+            tag("p", say("between"), class_="muted small"),
+            _comparisons(metric, result.between_treatments, concluded=False),
+        ]
+    return parts
+
+
+def _comparisons(
+    metric: PlannedMetric, comparisons: Sequence[Comparison], *, concluded: bool = True
+) -> Markup:
+    corrected = any(is_corrected(each) for each in comparisons)
+    decimals = decimals_of(comparisons)
+    names = [say("arm"), say("value"), say("difference"), say("lift"), say("p")]
+    names += [say("p.corrected")] if corrected else []
+    names += [say("conclusion")] if concluded else []
+    rows = []
+    baselines = list(dict.fromkeys(each.baseline for each in comparisons))
+    if len(baselines) == 1:
+        value = value_cells(comparisons[0].statistics.baseline, decimals)
+        rest = [cell("") for _ in names[2:]]
+        rows.append([cell(baselines[0], kind="name"), cell(*value, kind="figure"), *rest])
+    for each in comparisons:
+        found = outcome(metric, each)
+        words = OUTCOMES[found][0]
+        against = say("against", baseline=each.baseline) if len(baselines) > 1 else ""
+        rows.append(
+            [
+                cell(each.variant, against, kind="name"),
+                cell(*value_cells(each.statistics.variant, decimals), kind="figure"),
+                cell(*difference_cells(metric.type, each.difference), kind="figure"),
+                cell(*lift_cells(each.lift), kind="figure"),
+                cell(p_cell(each.difference.p_value), kind="figure"),
+                *([cell(p_cell(corrected_p(each)), kind="figure")] if corrected else []),
+                *([tag("td", pill(words, _PILLS.get(found, "")), class_="figure")] if concluded else []),
+            ]
+        )
+    return table(names, rows, figures=1)
+
+
+def _said(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    for each in comparisons:
+        if each.without_covariates is not None:
+            removed = percent(each.without_covariates.variance_removed, decimals=1)
+            yield say("removed", share=removed, variant=each.variant)
+        if each.impact is not None:
+            yield _impact(metric, each.variant, each.impact)
+
+
+def _impact(metric: PlannedMetric, variant: str, impact: Impact) -> str:
+    values = [impact.per_day, *impact.interval]
+    decimals = decimals_for(impact.interval)
+    per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
+    unit = " units" if metric.type is MetricType.PROPORTION else ""
+    return say("impact", variant=variant, per_day=f"{per_day}{unit}", low=low, high=high)
+
+
+def _size(metric: PlannedMetric, value: float) -> str:
+    if metric.scale is MarginScale.LIFT or metric.type.is_share:
+        unit = " %" if metric.scale is MarginScale.LIFT else " pp"
+        return f"{100 * value:g}{unit}"
+    return f"{value:g}"

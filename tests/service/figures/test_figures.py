@@ -1,0 +1,186 @@
+"""What figures show is what the readout says."""
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.service.figures.readouts import HOSTILE, funnelled, hostile, watched
+from tests.service.readouts.documents import (
+    CONVERTED,
+    LOAD_TIME,
+    PROVENANCE,
+    bayesian_readout,
+    converted,
+    looked_readout,
+    moments,
+    plan,
+    rich_readout,
+    segmented_readout,
+    statistics,
+)
+
+from equipoise_service.figures.catalogue import figures_of
+from equipoise_service.figures.figure import Figure
+from equipoise_service.figures.looks import bounds
+from equipoise_service.figures.rendering import page_svg, png, svg
+from equipoise_service.readouts.building import build_readout, statistics_digest
+from equipoise_service.readouts.reading import readout_of
+from equipoise_stats import Counts
+
+DAYS = watched()
+
+
+def drawn(document: dict[str, Any], *earlier: dict[str, Any]) -> dict[str, Figure]:
+    found = figures_of(readout_of(document), [readout_of(each) for each in earlier])
+    assert len({figure.name for figure in found}) == len(found)
+    return {figure.name: figure for figure in found}
+
+
+def rows(figure: Figure) -> list[dict[str, Any]]:
+    """All data of a figure, whatever its layers."""
+    named = figure.specification.get("datasets", {})
+    inline = [layer.get("data", {}) for layer in figure.specification["layer"]]
+    inline.append(figure.specification.get("data", {}))
+    found = [*named.values(), *(each["values"] for each in inline if "values" in each)]
+    return [row for values in found for row in values]
+
+
+def texts(image: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(image).iter() if element.tag.endswith("}text")]
+
+
+def test_the_forest_shows_the_lifts_and_the_margin_of_the_plan() -> None:
+    document = looked_readout()
+    found = {row["label"]: row for row in rows(drawn(document)["lifts"]) if "label" in row}
+    for metric, label in (("converted", "converted"), ("load-time", "load-time (less is better)")):
+        lift = next(each for each in document["metrics"] if each["metric"] == metric)["comparisons"][0][
+            "lift"
+        ]
+        assert [found[label][name] for name in ("estimate", "low", "high")] == pytest.approx(
+            [100 * lift["estimate"], *(100 * end for end in lift["interval"])]
+        )
+        assert found[label]["outcome"] == "shown to be better"
+    assert found["load-time (less is better)"]["margin"] == pytest.approx(2.0)
+    assert found["converted"]["margin"] is None
+
+
+def test_a_very_wide_interval_is_cut_with_an_arrow_and_its_numbers_stay() -> None:
+    metrics = [LOAD_TIME.model_copy(update={"key": key, "direction": CONVERTED.direction}) for key in "abcde"]
+    sizes = dict.fromkeys("abcd", 1.0) | {"e": 1_000.0}
+    found = statistics(
+        **{
+            variant: {key: moments(1_000, 10.0, size) for key, size in sizes.items()}
+            for variant in ("control", "treatment")
+        }
+    )
+    document = build_readout(plan(*metrics), found, PROVENANCE)
+    cut = {row["label"]: row for row in rows(drawn(document)["lifts"]) if "label" in row}
+    assert (cut["e"]["low_cut"], cut["e"]["high_cut"]) == (True, True)
+    assert not any(cut[key]["high_cut"] for key in "abcd")
+    high = document["metrics"][-1]["comparisons"][0]["lift"]["interval"][1]
+    assert cut["e"]["high"] < 14 * cut["a"]["high"] < 100 * high
+    assert f"to +{100 * high:.0f})" in cut["e"]["shown"]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(800, 1_300), st.integers(800, 1_300))
+def test_a_look_is_beyond_its_bound_exactly_when_its_interval_excludes_zero(control: int, new: int) -> None:
+    second = readout_of(DAYS[1])
+    found = statistics(
+        **{
+            variant: {"converted": Counts(10_000, n), "load-time": moments(10_000, 812.5, 90_000.0)}
+            for variant, n in {"control": control, "new": new, "bold": 1_000}.items()
+        }
+    )
+    digest = statistics_digest(second.plan, found)
+    looks = [second.looks[0], second.looks[1].model_copy(update={"statistics_digest": digest})]
+    looked = build_readout(second.plan, found, PROVENANCE, looks)
+    [figure] = bounds(readout_of(looked), ())
+    wall = [row["upper"] for row in rows(figure) if row.get("taken")][-1]
+    at = {row["arm"].split()[0]: row["z"] for row in rows(figure) if "z" in row}
+    for comparison in looked["metrics"][0]["comparisons"]:
+        low, high = comparison["difference"]["interval"]
+        assert (abs(at[comparison["variant"]]) > wall) == (low > 0 or high < 0)
+
+
+def test_earlier_readouts_are_the_way_to_this_one_and_those_of_others_are_not() -> None:
+    *earlier, last = DAYS
+    other = {**earlier[0], "revision": 2}
+    figures = drawn(last, *reversed(earlier), other)
+    lifts = [day["metrics"][0]["comparisons"][0]["lift"]["estimate"] for day in DAYS]
+    path = [row["value"] for row in rows(figures["effect-over-time-new"]) if "value" in row]
+    # The ground and the path have the same data, which a specification holds once.
+    assert path[: len(DAYS)] == pytest.approx([100 * lift for lift in lifts])
+    shares = [row for row in rows(figures["sample-ratio-over-time"]) if row.get("arm") == "new"]
+    units = [[arm["units"] for arm in day["arms"]] for day in DAYS]
+    assert [row["value"] for row in shares] == pytest.approx(
+        [100 * (each[1] / sum(each) - 1 / 3) for each in units], abs=1e-9
+    )
+    zs = [row for row in rows(figures["bounds"]) if "z" in row and row["arm"].startswith("new")]
+    assert len(zs) == len(DAYS)
+    assert "effect-over-time-new" not in drawn(last)
+
+
+def test_the_belief_above_zero_is_the_probability_of_the_readout() -> None:
+    document = bayesian_readout()
+    curve = [row for row in rows(drawn(document)["beliefs"]) if row.get("arm") == "treatment"]
+    step = (curve[1]["lift"] - curve[0]["lift"]) / 100
+    above = sum(row["density"] for row in curve if row["lift"] >= 0) * step
+    posterior = document["metrics"][0]["comparisons"][0]["posterior"]
+    assert above == pytest.approx(posterior["probability_above"], abs=5e-3)
+
+
+def test_a_funnel_shows_every_step_of_every_arm() -> None:
+    found = [row for row in rows(drawn(funnelled())["funnel-bought"]) if "step" in row]
+    assert [(row["step"], row["arm"], round(row["share"], 9)) for row in found] == [
+        ("1. see", "control", 60.0),
+        ("2. cart", "control", 30.0),
+        ("3. buy", "control", 9.0),
+        ("1. see", "treatment", 61.0),
+        ("2. cart", "treatment", 34.0),
+        ("3. buy", "treatment", 14.0),
+    ]
+
+
+def test_a_broken_ratio_is_seen() -> None:
+    fine, broken = converted((100, 1_000), (110, 1_000)), converted((1_000, 10_000), (1_150, 11_000))
+    assert drawn(fine)["sample-ratio"].text.startswith("The shares agree with the plan.")
+    figure = drawn(broken)["sample-ratio"]
+    assert figure.text.startswith("The shares are not the planned ones.")
+    found = {row["label"]: row for row in rows(figure) if "label" in row}
+    assert found["treatment (11,000 units)"]["estimate"] == pytest.approx(100 * (11 / 21 - 0.5))
+    assert found["treatment (11,000 units)"]["low"] > 0
+
+
+def test_segments_say_whether_they_were_declared_and_stand_beside_all_units() -> None:
+    document = segmented_readout()
+    figure = drawn(document)["segment-country-converted"]
+    assert "declared in advance" in figure.specification["title"]["subtitle"][0]
+    overall = 100 * document["metrics"][0]["comparisons"][0]["lift"]["estimate"]
+    assert overall in [row.get("place") for row in rows(figure)]
+    assert "DE (1,000 units)" in figure.text
+    undeclared = {**document, "segments": [{**document["segments"][0], "declared": False}]}
+    assert (
+        "exploratory" in drawn(undeclared)["segment-country-converted"].specification["title"]["subtitle"][0]
+    )
+
+
+@pytest.mark.parametrize(
+    "document", [rich_readout(), hostile(), looked_readout()], ids=["rich", "hostile", "looked"]
+)
+def test_every_figure_can_be_drawn_and_no_name_is_more_than_a_text(document: dict[str, Any]) -> None:
+    for figure in drawn(document).values():
+        image = svg(figure)
+        elements = {element.tag.rpartition("}")[2] for element in ET.fromstring(image).iter()}
+        assert elements <= {"svg", "g", "path", "text", "rect", "line", "defs", "clipPath", "circle", "tspan"}
+        assert figure.title in texts(image) or figure.name == "lifts"
+        assert png(figure, scale=1.0).startswith(b"\x89PNG")
+        assert "#0072b2" not in page_svg(figure)
+    if document["experiment"] == HOSTILE:
+        assert any(HOSTILE in text for text in texts(svg(drawn(document)["lifts"])))
+
+
+def test_without_units_there_is_nothing_to_draw() -> None:
+    assert drawn(build_readout(plan(CONVERTED, LOAD_TIME), statistics(), PROVENANCE)) == {}
