@@ -71,16 +71,20 @@ def _aggregate(facts: Facts, table: ir.Table, name: str, asked: Ingredient) -> i
     if asked.distinct is not None:
         kinds = [table[column].nunique(where=counted) for column in distinct_columns(asked.distinct)]
         return reduce(operator.add, kinds).cast("float64")
+    one = ibis.literal(1, type="int8")
     if asked.aggregation is None:
-        # Whole numbers first: to DuckDB 1.0 is a decimal.
-        return ibis.ifelse(counted, 1, 0).max().cast("float64")
+        return ibis.coalesce(_where(counted, one).max(), 0).cast("float64")
     if asked.aggregation is Aggregation.COUNT:
-        return counted.sum().cast("float64")
-    value = table.value
-    if asked.aggregation is Aggregation.SUM:
-        return ibis.coalesce(value.sum(where=counted), 0.0)
+        return _where(counted, one).count().cast("float64")
+    if asked.aggregation is Aggregation.LAST:
+        # Of several at the last moment the largest, the same whatever order they came in.
+        counted &= table.time == table[f"last_{name}"]
+    values = _where(counted, table.value)
     if asked.aggregation is Aggregation.MAXIMUM:
-        return value.max(where=counted)
-    # Of several at the last moment the largest, the same whatever order they came in.
-    counted &= table.time == table[f"last_{name}"]
-    return ibis.coalesce(value.max(where=counted), 0.0)
+        return values.max()
+    return ibis.coalesce(values.sum() if asked.aggregation is Aggregation.SUM else values.max(), 0.0)
+
+
+def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
+    """The value, null elsewhere: for DuckDB much cheaper than an aggregate with a filter of its own."""
+    return ibis.ifelse(condition, value, ibis.null(value.type()))
