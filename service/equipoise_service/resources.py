@@ -13,6 +13,7 @@ from equipoise_service.evaluation.changes import Changes
 from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.evaluation.publication import Publisher
 from equipoise_service.events.stores.store import EventStore, open_event_store
+from equipoise_service.interpreter import shared_interpreter
 from equipoise_service.privacy.erased import ErasedUnits
 from equipoise_service.privacy.keeping import settle_keeping
 from equipoise_service.readouts.storage import StoredReadouts
@@ -57,7 +58,11 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         UnitKeyChanged: The stored unit ids were hashed with another key.
     """
     # The event store first: its lock keeps a second service from migrating under the one that runs.
-    with open_event_store(settings) as event_store, _published(settings) as (database, publisher):
+    with (
+        open_event_store(settings) as event_store,
+        _published(settings) as (database, publisher),
+        shared_interpreter(),
+    ):
         settle_keeping(database, event_store.has_facts, settings.unit_key)
         # Until then every other process that shares the metadata has looked for changes, too.
         delay = 2 * settings.refresh_seconds if settings.is_shared else 0.0

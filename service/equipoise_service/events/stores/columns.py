@@ -62,6 +62,8 @@ class Offer:
 def exposures_offer(batches: Sequence[Batch]) -> Offer:
     """The exposures of some batches."""
     items = [item for batch in batches for item in batch.exposures]
+    if batches and not items:
+        return _nothing("exposures", batches)
     columns = {
         "experiment": pa.array([each.experiment for each in items], pa.string()),
         "variant": pa.array([each.variant for each in items], pa.string()),
@@ -80,6 +82,8 @@ def exposures_offer(batches: Sequence[Batch]) -> Offer:
 def events_offer(batches: Sequence[Batch]) -> Offer:
     """The events of some batches."""
     items = [item for batch in batches for item in batch.events]
+    if batches and not items:
+        return _nothing("events", batches)
     properties = [text for batch in batches for text in batch.properties]
     columns = {
         "name": pa.array([each.name for each in items], pa.string()),
@@ -92,6 +96,12 @@ def events_offer(batches: Sequence[Batch]) -> Offer:
         if batch.event_heads:
             heads[start : start + len(batch.events)] = np.asarray(batch.event_heads) + start
     return _offer("events", batches, bounds, heads, items, columns)
+
+
+def _nothing(name: str, batches: Sequence[Batch]) -> Offer:
+    """No rows of a kind, as in most commits. Without any batch the columns are made, which warms up Arrow."""
+    none = np.empty(0, dtype=np.int64)
+    return Offer(name, pa.table({}), b"", none, none.astype(np.bool_), [0] * (len(batches) + 1))
 
 
 def _offer(
