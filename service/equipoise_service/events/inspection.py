@@ -103,8 +103,8 @@ async def tail(
 ) -> Response:
     """Server-sent events with what the store takes in your environment, at most about a second later.
 
-    It begins with the last ten seconds, or after `Last-Event-ID`. Of very many items the newest are shown,
-    and an event `skipped` says how many are not.
+    It begins with the last ten seconds, or after `Last-Event-ID`, at most ten minutes ago. Of very many items
+    the newest are shown, and an event `skipped` says how many are not.
     """
     store: EventStore = request.app.state.event_store
     stored = unit and unit_as_stored(unit, store.unit_key)

@@ -34,6 +34,8 @@ MOST_SHOWN = 200
 
 HEARTBEAT_SECONDS = 15.0
 _LOOK_BACK = timedelta(seconds=10)
+# Who comes back after longer than that wants to see what comes now; and a look back costs the store.
+_MOST_LOOK_BACK = timedelta(minutes=10)
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _TABLES = {"exposure": "exposures", "event": "events"}
@@ -165,7 +167,7 @@ class TailStream(Response):
         self._principals: Principals = state.principals
         self._principal = principal
         self._shown = shown
-        self._after = _start(request.headers.get("last-event-id"))
+        self._after = start_after(request.headers.get("last-event-id"))
 
     async def __call__(self, _scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Send events until the reader, the key, the store or the service ends it."""
@@ -217,12 +219,13 @@ def _matching(table: "ir.Table", shown: Shown) -> "ir.BooleanValue":
     return matching
 
 
-def _start(last_id: str | None) -> datetime:
+def start_after(last_id: str | None) -> datetime:
     """The moment after which a stream begins."""
+    now = datetime.now(UTC).replace(tzinfo=None)
     if last_id is None:
-        return datetime.now(UTC).replace(tzinfo=None) - _LOOK_BACK
+        return now - _LOOK_BACK
     try:
-        return _EPOCH + int(last_id) * _MICROSECOND
+        return max(_EPOCH + int(last_id) * _MICROSECOND, now - _MOST_LOOK_BACK)
     except (ValueError, OverflowError):
         raise BadRequest(
             "Last-Event-ID is not one of this service. Begin again without it.", type="bad-cursor"

@@ -16,14 +16,19 @@ from equipoise_service.metrics.schemas import Metric
 from equipoise_service.metrics.stored import MetricIn, MetricReference, PinnedMetric
 from equipoise_service.sources import repository as sources
 
+_PREVIEW = "preview"
+
 
 def make_metric(session: Session, principal: Principal, payload: MetricIn) -> StoredMetric:
     """Store a metric, at version 1.
 
     Raises:
         Conflict: The project has a metric of that key.
-        InvalidPayload: It names a source that does not exist.
+        InvalidPayload: It names a source that does not exist, or has a key that is a route's own.
     """
+    if payload.key == _PREVIEW:
+        message = f"`{_PREVIEW}` is the path of previews: choose another key"
+        raise InvalidPayload(f"/key: {message}.", errors=[{"pointer": "/key", "message": message}])
     before = repository.metric_by_key(session, principal.project_id, payload.key)
     if before is not None:
         state = "an archived metric" if before.archived_at is not None else "a metric"

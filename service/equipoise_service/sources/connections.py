@@ -5,6 +5,7 @@ when it is needed, kept nowhere, and taken out of every message.
 """
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +19,9 @@ import pyarrow as pa
 
 from equipoise_service.interruption import interruptible
 from equipoise_service.sources.deadlines import TooSlow, deadline
+
+_SWITCH = re.compile(r"true|false|yes|no|on|off|none|\d{1,6}", re.IGNORECASE)
+_SECRET = re.compile(r"pass|pwd|secret|token|key|auth|credential|sig", re.IGNORECASE)
 
 DIALECTS: Mapping[str, str] = {
     "bigquery": "bigquery",
@@ -143,12 +147,18 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
 def redacted(error: Exception, url: str) -> str:
     """What an engine says, in one line without its address, user and password."""
     parts = urlsplit(url)
-    found = [url, parts.netloc, parts.password or "", *(value for _, value in parse_qsl(parts.query))]
+    values = (value for name, value in parse_qsl(parts.query) if not _is_harmless(name, value))
+    found = [url, parts.netloc, parts.password or "", *values]
     secrets = {each for text in found for each in (text, unquote(text)) if each}
     text = " ".join(str(error).split("\n\n")[0].split())
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text[:400].rstrip(".")
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a parameter is a switch or a number, which an engine's message may well hold by chance."""
+    return bool(_SWITCH.fullmatch(value)) and not _SECRET.search(name)
 
 
 def query_table(warehouse: Warehouse, query: str) -> ir.Table:

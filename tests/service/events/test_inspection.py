@@ -14,6 +14,8 @@ from tests.service.events.items import body, event
 from tests.service.running import RunningService, running_service
 
 from equipoise_service.accounts.principals import Scope
+from equipoise_service.errors import BadRequest
+from equipoise_service.events.tail import start_after
 
 
 def send(client: TestClient, *events: Any, **headers: str) -> Any:
@@ -216,3 +218,12 @@ def test_the_service_stops_while_somebody_reads_the_tail(tmp_path: Path) -> None
         service.process.stop()
         assert (datetime.now(UTC) - begin).total_seconds() < 10
         reader.close()
+
+
+def test_a_stream_goes_on_where_it_stopped_but_not_from_the_beginning_of_time() -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    recent = (now - timedelta(minutes=5) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    assert start_after(str(recent)) == now - timedelta(minutes=5)
+    assert now - timedelta(minutes=11) < start_after("0") < now - timedelta(minutes=9)
+    with pytest.raises(BadRequest):
+        start_after("yesterday")

@@ -157,7 +157,10 @@ def test_a_server_that_is_away_is_unavailable_and_then_back() -> None:
     with running_server() as server, opened(server.url) as store:
         sent = batch(events=[event(uuid7())])
         append(store, sent)
+        assert store.healthy()
         server.stop()
+        # Said before any commit failed.
+        assert not store.healthy()
         for _ in range(2):
             with pytest.raises(Unavailable) as caught:
                 append(store, batch(events=[event(uuid7())]))

@@ -186,3 +186,9 @@ def test_metrics_belong_to_a_project_and_need_their_scopes(service: Service) -> 
     assert client.get(URL, headers=elsewhere).status_code == 404
     assert client.get("/v1/metrics", headers=elsewhere).json()["items"] == []
     assert client.get(f"{URL}/versions", headers=elsewhere).status_code == 404
+
+
+def test_no_metric_has_the_path_of_previews(client: TestClient) -> None:
+    answer = client.post("/v1/metrics", json={**REVENUE, "key": "preview"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/key")
+    assert make(client, key="previews")["version"] == 1

@@ -267,6 +267,7 @@ def test_sources_are_made_by_admins(service: Service, warehouse: Warehouse) -> N
 
 
 def test_what_an_engine_says_loses_its_address_and_password() -> None:
-    url = "clickhouse://someone:p%40ss%20word@host.internal:8443/shop?token=t0ken"
-    said = f"cannot open {url}\nfor p@ss word (p%40ss%20word) at host with t0ken."
-    assert redacted(Exception(said), url) == "cannot open *** for *** (***) at host with ***"
+    url = "clickhouse://someone:p%40ss%20word@host.internal:8443/shop?token=t0ken&secure=true&port=90&key=17"
+    said = f"cannot open {url}\nfor p@ss word (p%40ss%20word) at host with t0ken, key 17: true? error 90."
+    expected = "cannot open *** for *** (***) at host with ***, key ***: true? error 90"
+    assert redacted(Exception(said), url) == expected

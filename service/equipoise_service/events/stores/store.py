@@ -1,5 +1,6 @@
 """The event store, whatever engine keeps it: exposures and events go in once, and are read through Ibis."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from equipoise_service.settings import Settings
 
 if TYPE_CHECKING:
     from ibis.backends.sql import SQLBackend
+
+_log = logging.getLogger(__name__)
 
 
 class EventStoreError(Exception):
@@ -45,6 +48,9 @@ class Engine(Protocol):
 
     def between_commits(self, waiting: int) -> None:
         """Do what would hold a commit up; called after each one, with the number of items that wait."""
+
+    def check(self) -> None:
+        """Raise when what keeps the items is away; cheap, and from any thread."""
 
     def ibis(self) -> "AbstractContextManager[SQLBackend]":
         """Read the tables in one consistent snapshot, where the engine has one."""
@@ -165,8 +171,15 @@ class EventStore:
             return any(found)
 
     def healthy(self) -> bool:
-        """Whether it can take batches: the writer runs and no commit failed in the last seconds."""
-        return self._writer.healthy()
+        """Whether it can take batches: the writer runs, no commit failed lately, and its server is there."""
+        if not self._writer.healthy():
+            return False
+        try:
+            self._engine.check()
+        except Exception as error:
+            _log.warning("the event store is away: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         """Take no more, commit what waits, let go of the engine."""

@@ -54,6 +54,10 @@ class ClickhouseEngine:
     def between_commits(self, waiting: int) -> None:
         """Nothing: the server merges by itself."""
 
+    def check(self) -> None:
+        """Connect anew, which asks the server for its version."""
+        self._connect(_WRITE_SECONDS).close()
+
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables on a client of its own; each query sees what is stored when it begins."""

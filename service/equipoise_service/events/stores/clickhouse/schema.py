@@ -20,7 +20,8 @@ _RECEIVED = """
         toInt32(bitShiftRight(reinterpretAsUInt32(reverse(substring(MD5(unit), 1, 4))), 1)),
     order UInt64 MATERIALIZED 9223372036854775807 - toUnixTimestamp64Micro(received_at)
 """
-_DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+"""What is inserted is on disk before it is answered."""
 
 # Step N brings a database from version N to N + 1. Steps are only ever added, and every statement may be
 # repeated: processes that start together may both come here, and there is no transaction.
@@ -46,7 +47,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             place String, client UUID, reason String, count SimpleAggregateFunction(max, Int64),
             first_at SimpleAggregateFunction(min, DateTime64(6)) DEFAULT now64(6),
             last_at SimpleAggregateFunction(max, DateTime64(6)) DEFAULT now64(6)
-        ) ENGINE = AggregatingMergeTree ORDER BY (place, client, reason) {_DURABLE}""",
+        ) ENGINE = AggregatingMergeTree ORDER BY (place, client, reason) {DURABLE}""",
         """CREATE VIEW IF NOT EXISTS dropped AS
         SELECT place, client, reason, CAST(max(count) AS Int64) AS count,
                CAST(min(first_at) AS DateTime64(6)) AS first_at,
@@ -55,11 +56,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         f"""CREATE TABLE IF NOT EXISTS rejected (
             place String, key String, received_at DateTime64(6) DEFAULT now64(6), kind String,
             id Nullable(String), pointer String, reason String, item String
-        ) ENGINE = MergeTree ORDER BY (place, received_at) {_DURABLE}""",
+        ) ENGINE = MergeTree ORDER BY (place, received_at) {DURABLE}""",
         f"""CREATE TABLE IF NOT EXISTS intake_parts (
             place String, key String, day Date DEFAULT today(), kind String,
             accepted Int64, duplicate Int64, refused Int64
-        ) ENGINE = SummingMergeTree ORDER BY (place, key, day, kind) {_DURABLE}""",
+        ) ENGINE = SummingMergeTree ORDER BY (place, key, day, kind) {DURABLE}""",
         """CREATE VIEW IF NOT EXISTS intake AS
         SELECT place, key, day, kind, sum(accepted) AS accepted, sum(duplicate) AS duplicate,
                sum(refused) AS refused
@@ -77,7 +78,7 @@ def upgrade(client: Client) -> None:
     client.command(
         "CREATE TABLE IF NOT EXISTS schema_version"
         " (version UInt32, applied_at DateTime64(6) DEFAULT now64(6))"
-        f" ENGINE = ReplacingMergeTree(applied_at) ORDER BY version {_DURABLE}"
+        f" ENGINE = ReplacingMergeTree(applied_at) ORDER BY version {DURABLE}"
     )
     version = int(client.query("SELECT max(version) FROM schema_version").result_rows[0][0])
     if version > len(STEPS):

@@ -8,12 +8,15 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from equipoise_service.events.stores.clickhouse.schema import DURABLE
+
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
 
 # Longer than an insert may take from its stamp until it is seen.
 SETTLES_AFTER = timedelta(seconds=60)
 
+_KIND = "ENGINE = MergeTree ORDER BY tuple()"
 _TYPES = {pa.string(): "String", pa.int64(): "Int64", pa.float64(): "Float64"}
 # A table that is not whole, or not to last. What a process that ended in the middle left goes after a day.
 _UNFINISHED = "unfinished_"
@@ -56,10 +59,10 @@ class ClickhouseWorkspace:
     def make(self, name: str, statement: str, *, lasting: bool = False) -> None:
         """Make a table of what a query gives that `backend` compiled, as `keep` does."""
         made = self._named(name)
-        # The names are ours, and the query is Ibis's, which quotes what comes from outside.
-        self._client.command(
-            f"CREATE TABLE {made} ENGINE = MergeTree ORDER BY tuple() AS {statement}"
-        )
+        # What lasts outlives a power failure, as the items do. The names are ours, and the query is Ibis's,
+        # which quotes what comes from outside.
+        kind = f"{_KIND} {DURABLE}" if lasting else _KIND
+        self._client.command(f"CREATE TABLE {made} {kind} AS {statement}")
         if lasting:
             self._lasting.append((made, name))
         else:
@@ -79,7 +82,7 @@ class ClickhouseWorkspace:
         """Make rows of ours a table, for as long as the context is open."""
         made = self._named(name)
         columns = ", ".join(f"{each.name} {_TYPES[each.type]}" for each in rows.schema)
-        self._client.command(f"CREATE TABLE {made} ({columns}) ENGINE = MergeTree ORDER BY tuple()")
+        self._client.command(f"CREATE TABLE {made} ({columns}) {_KIND}")
         self._passing.append(made)
         self._client.insert_arrow(made, rows)
         return self.backend.table(made)

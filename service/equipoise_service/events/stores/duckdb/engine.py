@@ -71,6 +71,9 @@ class DuckdbEngine:
             raise
         self._log_size = 0
 
+    def check(self) -> None:
+        """Nothing: the file is this process's own."""
+
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables in one consistent snapshot; it blocks no writer."""

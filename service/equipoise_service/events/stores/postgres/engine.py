@@ -90,6 +90,10 @@ class PostgresEngine:
     def between_commits(self, waiting: int) -> None:
         """Nothing: the server checkpoints by itself."""
 
+    def check(self) -> None:
+        """Connect anew: the writer's connection does not notice that the server went away."""
+        self._connect().close()
+
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables in one consistent snapshot, on a connection of its own; it blocks no writer."""
