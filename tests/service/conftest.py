@@ -26,6 +26,7 @@ ON_BOTH = frozenset(
         "experiments/test_lifecycle.py",
         "flags/test_changing.py",
         "http/test_text.py",
+        "jobs/test_queue.py",
         "layers/test_layers.py",
         "rollouts/test_rollouts.py",
         "segments/test_ids.py",

@@ -13,10 +13,12 @@ from equipoise_service.cli.housekeeping import backup, erase, erasures, restore,
 from equipoise_service.cli.importing import import_file
 from equipoise_service.cli.keys import keys
 from equipoise_service.cli.plan import plan
+from equipoise_service.cli.readout import readout
 from equipoise_service.cli.serve import migrate, serve
 from equipoise_service.cli.source import source
 from equipoise_service.cli.sql import sql
 from equipoise_service.cli.verify import verify
+from equipoise_service.cli.worker import worker
 
 app = typer.Typer(
     name="equipoise",
@@ -26,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(worker)
 app.command()(demo)
 app.command()(migrate)
 app.add_typer(keys, name="key")
@@ -33,6 +36,7 @@ app.add_typer(events, name="events")
 app.command("import")(import_file)
 app.add_typer(plan, name="plan")
 app.command()(analyze)
+app.command()(readout)
 app.command()(verify)
 app.command()(audit)
 app.add_typer(sql, name="sql")

@@ -74,6 +74,8 @@ def get(url: str, key: str, path: str) -> bytes:
         transport.close()
     if answer.status == 200:
         return answer.body
+    if answer.status == 202:
+        raise Failure(f"{url}: it is not computed yet, but it will be. Ask again in a minute.")
     try:
         said = json.loads(answer.body)["detail"]
     except (ValueError, KeyError, TypeError):

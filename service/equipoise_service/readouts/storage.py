@@ -96,7 +96,8 @@ class StoredReadouts:
     def _keep(self, kept: dict[Asked, Served], asked: Asked, served: Served) -> None:
         with self._lock:
             # What was read before a change must not be kept after it.
-            if kept is not self._kept or asked in kept or self._bytes + len(served.body) > _MOST_BYTES:
+            if kept is not self._kept or self._bytes + len(served.body) > _MOST_BYTES:
+                kept.pop(asked, None)
                 return
             kept[asked] = served
             self._bytes += len(served.body)

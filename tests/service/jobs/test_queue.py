@@ -1,0 +1,138 @@
+"""The queue, on SQLite and on PostgreSQL: each job is one worker's, and a dead worker's is taken up once."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.service.jobs.queues import database_with, definitions, silence, stored, wanted
+
+from equipoise_service.database import Database
+from equipoise_service.jobs import queue
+from equipoise_service.jobs.models import Job
+from equipoise_service.jobs.schemas import Kind, Status
+from equipoise_service.settings import Settings
+
+REVISIONS = 3
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    with database_with(settings, *definitions(REVISIONS)) as database:
+        yield database
+
+
+def claim(database: Database, worker: str) -> Job:
+    job = queue.claim(database, worker)
+    assert job is not None
+    return job
+
+
+def finish(database: Database, job: Job, made: str | None = None) -> None:
+    """Finish a job that made another row, if it is to, in the same transaction."""
+    with database.write(publishes=False) as session:
+        if made is not None:
+            session.add(Job(**{**job.model_dump(exclude={"id"}), "public_id": made, "status": "done"}))
+        queue.finish(session, job)
+
+
+def test_workers_share_the_jobs_and_no_two_work_at_one_revision(database: Database) -> None:
+    each_kind = [(kind, number) for kind in Kind for number in range(REVISIONS)]
+    jobs = [queue.add(database, wanted(database, *each)) for each in each_kind]
+    taken: list[str] = []
+    at_work: Counter[int] = Counter()
+    most: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def work(worker: int) -> None:
+        while len(taken) < len(jobs):
+            job = queue.claim(database, f"worker-{worker}")
+            if job is None:
+                continue
+            with lock:
+                taken.append(job.public_id)
+                at_work[job.revision_id] += 1
+                most[job.revision_id] = max(most[job.revision_id], at_work[job.revision_id])
+            assert queue.beat(database, job, 50, "half-way") is False
+            with lock:
+                at_work[job.revision_id] -= 1
+            finish(database, job)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, worker) for worker in range(4)]:
+            done.result(60)
+    assert sorted(taken) == sorted(job.public_id for job in jobs)
+    assert set(most.values()) == {1}
+    assert {stored(database, job).status for job in jobs} == {Status.DONE}
+
+
+def test_a_dead_workers_job_is_taken_up_once_more_and_then_given_up(database: Database) -> None:
+    job = queue.add(database, wanted(database))
+    first = claim(database, "first")
+    assert queue.claim(database, "second") is None, "while the first one lives"
+    silence(database, first)
+    second = claim(database, "second")
+    assert (second.public_id, second.attempts) == (job.public_id, 2)
+    silence(database, second)
+    assert queue.claim(database, "third") is None
+    found = stored(database, job)
+    assert (found.status, found.attempts) == (Status.FAILED, 2)
+    assert found.error is not None
+    assert "died 2 times" in found.error["detail"]
+
+
+def test_who_was_taken_for_dead_can_neither_store_nor_end_anything(database: Database) -> None:
+    queue.add(database, wanted(database))
+    first = claim(database, "first")
+    silence(database, first)
+    # It may be the same process that takes up again what it lost.
+    second = claim(database, "first")
+    for end in (
+        lambda: finish(database, first, "stored"),
+        lambda: queue.beat(database, first, 1, "x"),
+        lambda: queue.is_cancelling(database, first),
+        lambda: queue.fail(database, first, {}),
+        lambda: queue.stop(database, first),
+    ):
+        with pytest.raises(queue.Lost):
+            end()
+    assert queue.find(database, first.environment_id, "stored") is None, "what was stored before is undone"
+    queue.give_back(database, first)
+    assert stored(database, second).status == Status.RUNNING
+    finish(database, second)
+
+
+def test_what_waits_serves_all_who_ask(database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        asked = [wanted(database)] * 8
+        first = {job.public_id for job in pool.map(lambda each: queue.add(database, each), asked)}
+    assert len(first) == 1
+    look = queue.add(database, wanted(database, Kind.LOOK, 1))
+    assert claim(database, "worker").public_id == first.pop()
+    assert claim(database, "worker").public_id == look.public_id
+    # A refresh that runs may have read already what came since; of a look there is one until it ended.
+    behind = queue.add(database, wanted(database))
+    assert behind.status == Status.QUEUED
+    assert queue.add(database, wanted(database, Kind.LOOK, 1)).public_id == look.public_id
+    assert queue.claim(database, "worker") is None, "one of its revision runs"
+
+
+def test_a_job_is_cancelled_at_once_or_by_its_worker_and_stays_ended(database: Database) -> None:
+    waits = queue.add(database, wanted(database))
+    queue.cancel(database, waits)
+    assert stored(database, waits).status == Status.CANCELLED
+    assert queue.claim(database, "worker") is None
+    queue.add(database, wanted(database))
+    runs = claim(database, "worker")
+    queue.cancel(database, runs)
+    assert queue.beat(database, runs, 10, "reading") is True
+    queue.stop(database, runs)
+    finished = queue.add(database, wanted(database))
+    finish(database, claim(database, "worker"))
+    queue.cancel(database, finished)
+    assert stored(database, finished).status == Status.DONE
+    again = queue.add(database, wanted(database))
+    queue.give_back(database, claim(database, "worker"))
+    given_back = stored(database, again)
+    assert (given_back.status, given_back.attempts) == (Status.QUEUED, 0)
