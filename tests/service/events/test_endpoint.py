@@ -54,6 +54,22 @@ def test_a_batch_without_revisions_is_the_same_after_a_restart(started: TestClie
     assert [row["revision"] for row in stored(started, "exposures")] == [1]
 
 
+def test_a_batch_is_the_same_after_a_restart_without_its_variant(started: TestClient) -> None:
+    sent = exposed(variant="treatment")
+    assert send(started, body([sent], []))["accepted"] == 1
+    url = f"/v1/experiments/{KEY}"
+    started.post(f"{url}/stop").raise_for_status()
+    shown = started.get(url)
+    variants = [
+        {**each, "key": "bold"} if each["key"] == "treatment" else each for each in shown.json()["variants"]
+    ]
+    headers = {"If-Match": shown.headers["ETag"]}
+    started.patch(url, json={"variants": variants}, headers=headers).raise_for_status()
+    started.post(f"{url}/start").raise_for_status()
+    assert send(started, body([sent], []))["duplicate"] == 1
+    assert [row["revision"] for row in stored(started, "exposures")] == [1]
+
+
 def test_each_item_has_its_answer_in_order(started: TestClient) -> None:
     one, same = exposed(), event()
     content = body(
