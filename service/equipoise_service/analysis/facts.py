@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -9,7 +10,7 @@ import ibis.expr.types as ir
 from equipoise_service.analysis.conditions import fits
 from equipoise_service.analysis.properties import KINDS, read_property
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.units import one_variant
+from equipoise_service.analysis.units import naive
 from equipoise_service.analysis.value_columns import Ingredient
 
 
@@ -20,11 +21,13 @@ class Facts:
     Attributes:
         table: Columns unit, variant, first_time, segments, time, name, value, and what `read` says of them.
         begin: From how many hours after the first exposure on they are here.
+        until: Up to when what has no window counts, exclusively; None without end.
         read: For each set of filtered events, by `Ingredient.events`, the column that says which are of it.
     """
 
     table: ir.Table
     begin: int
+    until: datetime | None
     read: dict[tuple[str, ...], str]
 
     def counted(self, asked: Ingredient, table: ir.Table | None = None) -> ir.BooleanValue:
@@ -40,6 +43,8 @@ class Facts:
             found &= table.time >= _from_exposure(table, asked.start)
         if asked.end is not None:
             found &= table.time < _from_exposure(table, asked.end)
+        elif self.until is not None:
+            found &= table.time < naive(self.until)
         return found
 
 
@@ -75,11 +80,11 @@ def facts_of(units: ir.Table, events: ir.Table, request: StoreRequest, asked: Se
     wanted = wanted.select("unit", "time", "name", "value", **columns)
     segments = segment_columns(request)
     stayed = units.filter(units["first"] == units["last"])
-    stayed = stayed.select("unit", "first_time", *segments, variant=one_variant(stayed))
+    stayed = stayed.select("unit", "first_time", *segments, variant=stayed["first"])
     met = wanted.join(
         stayed, [wanted.unit == stayed.unit, wanted.time >= _from_exposure(stayed, begin)]
     ).select("unit", "variant", "first_time", *segments, "time", "name", "value", *columns)
-    return Facts(met, begin, read)
+    return Facts(met, begin, request.until, read)
 
 
 def segment_columns(request: StoreRequest) -> list[str]:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from equipoise_service.analysis.properties import read_property
 from equipoise_service.analysis.requests import Identity, StoreRequest
+from equipoise_service.analysis.units import until_the_end
 from equipoise_service.plans.population import Conflicts
 
 # Before an anonymous unit's id, so that it cannot be taken for a known unit's.
@@ -49,9 +50,8 @@ def joined_counts(exposures: ir.Table, events: ir.Table, request: StoreRequest) 
     """
     links = _links(events, request)
     asked = _asked(request)
-    shown = exposures.filter(
-        exposures.experiment == request.experiment, exposures.revision == request.revision
-    )
+    shown = until_the_end(exposures, request)
+    shown = shown.filter(shown.experiment == request.experiment, shown.revision == request.revision)
     anonymous = shown.filter(shown.place == request.place, shown.unit_type == asked.anonymous)
     anonymous = anonymous.select("unit").distinct()
     linked = anonymous.left_join(links, anonymous.unit == links.device)
@@ -79,8 +79,9 @@ def _asked(request: StoreRequest) -> Identity:
 def _links(events: ir.Table, request: StoreRequest) -> ir.Table:
     """One row an anonymous unit with links: device, device_type, known (null for the left out), conflict."""
     asked = _asked(request)
-    wanted = events.filter(
-        events.place == request.place, events.unit_type == asked.anonymous, events.name == asked.event
+    wanted = until_the_end(events, request)
+    wanted = wanted.filter(
+        wanted.place == request.place, wanted.unit_type == asked.anonymous, wanted.name == asked.event
     )
     named = wanted.select("unit", "time", known=read_property(wanted, asked.property).text)
     named = named.filter(named.known.notnull() & (named.known != ""))

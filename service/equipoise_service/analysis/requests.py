@@ -68,6 +68,8 @@ class StoreRequest:
         unit_type: What is randomised.
         measures: What is measured.
         as_of: When it is analysed; units whose window has not passed by then are immature.
+        until: When the revision ended: exposures count before that moment only, and so do facts, but for
+            those in a window that began before it; None while it goes on.
         left_out: Units that are not analysed whatever they met: people chose their variant, chance did not.
         segments: How units are split beside all together.
         segment_values: Most values of a segment; units with the others are taken together.
@@ -81,6 +83,7 @@ class StoreRequest:
     unit_type: str
     measures: tuple[Measure, ...]
     as_of: datetime
+    until: datetime | None = None
     left_out: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     segment_values: int = 20

@@ -11,6 +11,7 @@ import pyarrow as pa
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.store import analyse_tables, named_units
+from equipoise_service.analysis.units import until_the_end
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected
@@ -137,11 +138,12 @@ def first_exposures(store: EventStore, request: StoreRequest, most: int) -> tupl
 def _shown(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     joined = request.identity
     types = {request.unit_type} if joined is None else {request.unit_type, joined.anonymous, joined.known}
-    return exposures.filter(
-        exposures.place == request.place,
-        exposures.experiment == request.experiment,
-        exposures.revision == request.revision,
-        exposures.unit_type.isin(sorted(types)),
+    shown = until_the_end(exposures, request)
+    return shown.filter(
+        shown.place == request.place,
+        shown.experiment == request.experiment,
+        shown.revision == request.revision,
+        shown.unit_type.isin(sorted(types)),
     )
 
 

@@ -1,6 +1,6 @@
 """The first step: from exposures to one row a unit."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 
@@ -31,12 +31,23 @@ def first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
 
 def exposures_of(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     """The exposures of a revision."""
-    return exposures.filter(
-        exposures.place == request.place,
-        exposures.experiment == request.experiment,
-        exposures.revision == request.revision,
-        exposures.unit_type == request.unit_type,
+    shown = until_the_end(exposures, request)
+    return shown.filter(
+        shown.place == request.place,
+        shown.experiment == request.experiment,
+        shown.revision == request.revision,
+        shown.unit_type == request.unit_type,
     )
+
+
+def until_the_end(facts: ir.Table, request: StoreRequest) -> ir.Table:
+    """The facts from before the revision ended; all of them while it goes on.
+
+    Args:
+        facts: Column time.
+        request: Says when it ended.
+    """
+    return facts if request.until is None else facts.filter(facts.time < naive(request.until))
 
 
 def one_variant(units: ir.Table) -> ir.StringValue:
@@ -59,7 +70,8 @@ def bots(events: ir.Table, request: StoreRequest) -> ir.Table:
         Column unit.
     """
     found = []
-    theirs = events.filter(events.place == request.place, events.unit_type == request.unit_type)
+    theirs = until_the_end(events, request)
+    theirs = theirs.filter(theirs.place == request.place, theirs.unit_type == request.unit_type)
     asked = request.bots
     if asked is not None and asked.most_events is not None:
         days = theirs.group_by(theirs.unit, day=theirs.time.truncate("D")).agg(events=theirs.count())
@@ -72,15 +84,23 @@ def bots(events: ir.Table, request: StoreRequest) -> ir.Table:
 
 
 def is_mature(units: ir.Table, measure: Measure, request: StoreRequest) -> ir.BooleanValue:
-    """Whether a unit's window has passed when it is analysed.
+    """Whether a unit's window has passed when it is analysed; without one, its delay by the end.
 
     Args:
         units: Column first_time.
         measure: What is measured; it matures after more than no time.
         request: Says when it is analysed.
     """
-    last = request.as_of.astimezone(UTC).replace(tzinfo=None) - timedelta(hours=measure.matures_after)
-    return units.first_time <= last
+    moment = request.as_of
+    if measure.window_hours is None and request.until is not None:
+        # Nothing after the end counts, so a delay that had not passed by then never does.
+        moment = min(moment, request.until)
+    return units.first_time <= naive(moment) - timedelta(hours=measure.matures_after)
+
+
+def naive(moment: datetime) -> datetime:
+    """A moment as the tables hold it: UTC, without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def any_of(conditions: list[ir.BooleanValue]) -> ir.BooleanValue:

@@ -38,7 +38,9 @@ def analyse_plan(
         if key is None:
             found.append(analyse(store, part))
         else:
-            found.append(analyse_source(sources[key], store, part, limits))
+            # A store refuses what has yet to happen; a warehouse may hold what is planned.
+            until = min(request.as_of, request.until or request.as_of)
+            found.append(analyse_source(sources[key], store, replace(part, until=until), limits))
     return _together(found)
 
 

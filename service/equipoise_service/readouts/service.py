@@ -161,6 +161,7 @@ def analyse(
         plan.unit_type,
         plan.measures,
         now,
+        until=found.ended_at,
         left_out=overridden,
         segments=asked_segments(plan),
         bots=asked_bots(plan),

@@ -119,11 +119,17 @@ class Arm:
 
 
 def reference(
-    definition: dict[str, Any], exposures: list[Exposure], events: list[Event], as_of: datetime
+    definition: dict[str, Any],
+    exposures: list[Exposure],
+    events: list[Event],
+    as_of: datetime,
+    until: datetime | None = None,
 ) -> dict[str, Arm]:
-    """Per arm what the metric is, unit by unit."""
+    """Per arm what the metric is, unit by unit; of a revision that ended, or goes on."""
     met: dict[str, list[Exposure]] = defaultdict(list)
     for each in exposures:
+        if until is not None and each.time >= until:
+            continue
         if (each.place, each.experiment, each.revision, each.unit_type) == (PLACE, "exp", 2, "user"):
             met[each.unit].append(each)
     arms: dict[str, Arm] = {}
@@ -135,11 +141,13 @@ def reference(
         theirs = [each for each in events if (each.place, each.unit_type, each.unit) == (PLACE, "user", unit)]
         begin, end = span(definition, first)
         done = begin if end is None else end
-        if done > first and done > as_of:
+        never = end is None and until is not None and done > until
+        if done > first and (done > as_of or never):
             arm.immature += 1
             continue
-        arm.rows.append(row(definition, theirs, first, begin, end or datetime.max))
-        valued = counted(definition, theirs, begin, end or datetime.max)
+        end = end or until or datetime.max
+        arm.rows.append(row(definition, theirs, first, begin, end))
+        valued = counted(definition, theirs, begin, end)
         arm.events.append([each.value for each in valued if each.value is not None])
     return arms
 

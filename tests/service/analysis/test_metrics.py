@@ -100,9 +100,10 @@ class Store:
             self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")
             self.connection.unregister("incoming")
 
-    def analyse(self, *definitions: dict[str, Any]) -> Statistics:
+    def analyse(self, *definitions: dict[str, Any], until: datetime | None = None) -> Statistics:
         measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
-        request = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+        end = None if until is None else until.replace(tzinfo=UTC)
+        request = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC), end)
         return analyse_store(self.backend, request)
 
 
@@ -159,16 +160,20 @@ EVENTS = st.lists(
 )
 
 
+# A revision goes on, or ended at a moment at which things happen.
+ENDS = st.sampled_from([None, *(START + timedelta(hours=hours) for hours in (0, 26, 37, 48, 60))])
+
+
 @settings(max_examples=12, deadline=None)
-@given(exposures=EXPOSURES, events=EVENTS)
+@given(exposures=EXPOSURES, events=EVENTS, until=ENDS)
 def test_all_together_equal_plain_python(
-    store: Store, exposures: list[Exposure], events: list[Event]
+    store: Store, exposures: list[Exposure], events: list[Event], until: datetime | None
 ) -> None:
     store.fill(exposures, events)
     definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
-    statistics = store.analyse(*definitions)
+    statistics = store.analyse(*definitions, until=until)
     for definition in definitions:
-        assert_same(statistics, definition, reference(definition, exposures, events, AS_OF))
+        assert_same(statistics, definition, reference(definition, exposures, events, AS_OF, until))
 
 
 def crowd(seed: int) -> tuple[list[Exposure], list[Event]]:
@@ -201,14 +206,15 @@ def crowd(seed: int) -> tuple[list[Exposure], list[Event]]:
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=str)
 @settings(max_examples=3, deadline=None)
-@given(seed=st.integers(0, 2**32))
+@given(seed=st.integers(0, 2**32), until=ENDS)
 def test_each_alone_equals_plain_python_on_dense_data(
-    store: Store, definition: dict[str, Any], seed: int
+    store: Store, definition: dict[str, Any], seed: int, until: datetime | None
 ) -> None:
     exposures, events = crowd(seed)
     store.fill(exposures, events)
-    statistics = store.analyse(named(definition))
-    assert_same(statistics, named(definition), reference(named(definition), exposures, events, AS_OF))
+    statistics = store.analyse(named(definition), until=until)
+    expected = reference(named(definition), exposures, events, AS_OF, until)
+    assert_same(statistics, named(definition), expected)
 
 
 def test_one_query_that_reads_the_events_once_serves_all_metrics(

@@ -203,3 +203,20 @@ def test_identity(store: Store, seed: int, rule: Conflicts) -> None:
 def test_units_left_out_by_name_are_counted_where_they_were_exposed(store: Store) -> None:
     found, exposures, _ = analyse(store, 1, left_out=("1", "2", "nobody"))
     assert found.overridden == len({"1", "2"} & set(first_times(exposures)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, hour=st.sampled_from([1, 2, 3, 26, 27]), joins=st.booleans())
+def test_what_comes_after_the_end_says_nothing_of_who_counts(
+    store: Store, seed: int, hour: int, joins: bool
+) -> None:
+    asked: dict[str, Any] = {
+        "segments": (Segment("country", "see", "country"),),
+        "bots": Bots(most_events=3, event="login"),
+        "identity": Identity("device", "user", "login", "user") if joins else None,
+    }
+    end = START + timedelta(hours=hour)
+    ended, exposures, events = analyse(store, seed, until=end.replace(tzinfo=UTC), **asked)
+    store.fill([each for each in exposures if each.time < end], [each for each in events if each.time < end])
+    before = analyse_store(store.backend, replace(REQUEST, **asked))
+    assert replace(ended, watermark=None) == replace(before, watermark=None)
