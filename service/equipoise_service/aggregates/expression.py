@@ -70,8 +70,8 @@ def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     return units.join(hashes, units.unit == hashes.hashed_unit).select(*UNIT_COLUMNS)
 
 
-def changed_hashes(new: ir.Table, base: ir.Table) -> ir.Table:
-    """Column unit_hash: the units whose exposures are not what the base says.
+def changed_units(new: ir.Table, base: ir.Table) -> ir.Table:
+    """Columns unit and unit_hash: the units whose exposures are not what the base says.
 
     Args:
         new: Units that were exposed since: `UNIT_COLUMNS`.
@@ -88,7 +88,7 @@ def changed_hashes(new: ir.Table, base: ir.Table) -> ir.Table:
         | (joined["last"] > joined.known_last)
         | (joined.first_time < joined.known_time)
     )
-    return joined.filter(differs).select("unit_hash").distinct()
+    return joined.filter(differs).select("unit", "unit_hash")
 
 
 def maturing_hashes(base: ir.Table, request: StoreRequest, before: datetime) -> ir.Table:
@@ -107,15 +107,15 @@ def maturing_hashes(base: ir.Table, request: StoreRequest, before: datetime) -> 
     return base.filter(any_of(between)).select("unit_hash").distinct()
 
 
-def event_hashes(events: ir.Table, request: StoreRequest) -> ir.Table:
-    """Column unit_hash: the units with events that any metric is made of."""
-    return measured(events, request).select("unit_hash").distinct()
+def measured_units(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Columns unit and unit_hash: the units with events that any metric is made of."""
+    return measured(events, request).select("unit", "unit_hash").distinct()
 
 
-def segment_hashes(events: ir.Table, request: StoreRequest) -> ir.Table:
-    """Column unit_hash: the units with events that segments are made of."""
+def segment_units(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Columns unit and unit_hash: the units with events that segments are made of."""
     names = sorted({segment.event for segment in request.segments})
-    return _named(events, request, names).select("unit_hash").distinct()
+    return _named(events, request, names).select("unit", "unit_hash").distinct()
 
 
 def measured(events: ir.Table, request: StoreRequest) -> ir.Table:
@@ -131,12 +131,23 @@ def within_reach(events: ir.Table, request: StoreRequest, earliest: datetime) ->
 
 def of_touched(rows: ir.Table, touched: ir.Table) -> ir.Table:
     """The rows of the touched units."""
-    return rows.semi_join(touched, "unit_hash")
+    # Few rows are left once the hashes are compared; only of these are the ids.
+    return with_hashes(rows, touched).semi_join(touched, "unit")
 
 
 def of_others(rows: ir.Table, touched: ir.Table) -> ir.Table:
-    """The rows of the other units."""
-    return rows.anti_join(touched, "unit_hash")
+    """The rows of the other units, among few."""
+    return rows.anti_join(touched, "unit")
+
+
+def with_hashes(rows: ir.Table, hashes: ir.Table) -> ir.Table:
+    """The rows of units with some hashes."""
+    return rows.semi_join(hashes, "unit_hash")
+
+
+def without_hashes(rows: ir.Table, hashes: ir.Table) -> ir.Table:
+    """The rows of units with other hashes."""
+    return rows.anti_join(hashes, "unit_hash")
 
 
 def before(base: ir.Table, units: ir.Table, touched: ir.Table, request: StoreRequest) -> ir.Table:
@@ -196,9 +207,19 @@ def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     return acting.select(*named, variant=acting["first"])
 
 
-def read_columns(events: ir.Table) -> ir.Table:
-    """The columns of events that their values are worked out from."""
-    return events.select("place", "unit_type", "unit", "unit_hash", "name", "value", "properties", "time")
+def read_columns(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """The columns of events that their values are worked out from, of events that any metric is made of."""
+    # Literals: an engine may read what it has compared before once more, for every row.
+    read = any(each.filters or each.distinct for each in _made(request))
+    return events.select(
+        "unit",
+        "name",
+        "value",
+        "time",
+        place=ibis.literal(request.place),
+        unit_type=ibis.literal(request.unit_type),
+        properties=events.properties if read else ibis.null("string"),
+    )
 
 
 def _has_values(measure: Measure) -> bool:

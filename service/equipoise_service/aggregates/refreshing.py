@@ -65,7 +65,7 @@ def changes(
     touched = statements.keep("touched", lambda: _touched(shown(), new, base(), request))
     moments = () if matured is None else (matured, request.as_of)
     hashes = statements.keep("changed", lambda: _changed(touched(), new, base(), request, matured), *moments)
-    were = statements.keep("were", lambda: expression.of_touched(base(), hashes()))
+    were = statements.keep("were", lambda: expression.with_hashes(base(), hashes()))
     units = statements.keep("touched_units", lambda: _units(facts, touched(), request))
     earliest = statements.rows("earliest", lambda: _earliest(units()))[0]["found"]
     # Whole days: as seldom as they change, so seldom is the statement another one.
@@ -81,26 +81,32 @@ def changes(
 
 def refreshed(base: ir.Table, changed: Changes) -> ir.Table:
     """The row of each unit."""
-    return expression.together([expression.of_others(base, changed.hashes()), changed.now()])
+    return expression.together([expression.without_hashes(base, changed.hashes()), changed.now()])
 
 
 def _touched(shown: ir.Table, new: Facts, base: ir.Table, request: StoreRequest) -> ir.Table:
     """The units whose rows are worked out from all of their facts."""
-    touched = expression.changed_hashes(shown, base)
+    touched = [expression.changed_units(shown, base)]
     if request.segments:
-        touched = touched.union(expression.segment_hashes(new.events, request), distinct=True)
+        touched.append(expression.segment_units(new.events, request))
     if not expression.adds_up(request):
-        touched = touched.union(expression.event_hashes(new.events, request), distinct=True)
-    return touched
+        touched.append(expression.measured_units(new.events, request))
+    return _any_of(touched)
 
 
 def _changed(
     touched: ir.Table, new: Facts, base: ir.Table, request: StoreRequest, matured: datetime | None
 ) -> ir.Table:
-    hashes = touched.union(expression.event_hashes(new.events, request), distinct=True)
-    if matured is None:
-        return hashes
-    return hashes.union(expression.maturing_hashes(base, request, matured), distinct=True)
+    hashes = [
+        rows.select("unit_hash").distinct() for rows in (touched, expression.measured(new.events, request))
+    ]
+    if matured is not None:
+        hashes.append(expression.maturing_hashes(base, request, matured))
+    return _any_of(hashes)
+
+
+def _any_of(hashes: list[ir.Table]) -> ir.Table:
+    return expression.together(hashes).distinct() if len(hashes) > 1 else hashes[0]
 
 
 def _units(facts: Facts, touched: ir.Table, request: StoreRequest) -> ir.Table:
@@ -119,9 +125,9 @@ def _events(
     """All events of the touched units, and the new ones of others."""
     added = expression.of_others(expression.measured(new.events, request), touched)
     if begin is None:
-        return expression.read_columns(added)
+        return expression.read_columns(added, request)
     events = expression.measured(facts.events, request)
     # A moment that the engine reads in the query lets it skip what lies before.
     events = expression.within_reach(events, request, begin)
     theirs = expression.of_touched(events, touched)
-    return expression.together([expression.read_columns(rows) for rows in (theirs, added)])
+    return expression.together([expression.read_columns(rows, request) for rows in (theirs, added)])
