@@ -19,6 +19,8 @@ from equipoise_service.events import inspection as events_inspection
 from equipoise_service.events.admission import Admission
 from equipoise_service.events.tail import Tails
 from equipoise_service.experiments import endpoints as experiments
+from equipoise_service.exports import endpoints as exports
+from equipoise_service.exports.drawing import Drawing
 from equipoise_service.flags import endpoints as flags
 from equipoise_service.holdouts import endpoints as holdouts
 from equipoise_service.housekeeping import endpoints as housekeeping
@@ -39,6 +41,7 @@ from equipoise_service.ofrep.origins import PageOrigins
 from equipoise_service.power import endpoints as power
 from equipoise_service.previews import endpoints as previews
 from equipoise_service.readouts import endpoints as readouts
+from equipoise_service.readouts import serving as stored_readouts
 from equipoise_service.readouts.background import compute_readouts
 from equipoise_service.recomputation import endpoints as recomputation
 from equipoise_service.resources import Resources, open_resources
@@ -99,6 +102,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
                 else asyncio.sleep(0)
             )
             yield
+            app.state.drawing.close()
             opened.changes.close()
             # Not cancelled: its thread would go on with a database that is closed.
             ended.set()
@@ -118,6 +122,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     )
     app.state.settings = settings
     app.state.admission = Admission(settings.event_body_mb << 20)
+    app.state.drawing = Drawing()
     app.state.turn = Turn()
     app.state.tails = Tails(settings.tail_subscribers)
     app.add_middleware(
@@ -135,6 +140,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         evaluation,
         ofrep,
         events,
+        stored_readouts,
         experiments,
         layers,
         holdouts,
@@ -147,6 +153,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         sources,
         events_inspection,
         readouts,
+        exports,
         decisions,
         jobs,
         recomputation,
