@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.service.events.contract import append, batch
 
+from equipoise_service.aggregates import service
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
@@ -157,3 +158,70 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
             for later in (0, 20):
                 request = replace(REQUESTS[kind], as_of=REQUEST.as_of + timedelta(hours=30 * number + later))
                 assert_same(analyse(store, request, KEEPING[kept]), full(store, request))
+
+
+def spent(unit: int, value: float, hour: int = 60) -> tuple[EventIn, None]:
+    event = EventIn(
+        id=str(uuid4()),
+        time=START + timedelta(hours=hour),
+        unit=f"v{unit}",
+        name="buy",
+        unit_type="user",
+        value=value,
+    )
+    return event, None
+
+
+def met(unit: int, variant: str, hour: int = 48) -> ExposureIn:
+    return ExposureIn(
+        id=str(uuid4()),
+        time=START + timedelta(hours=hour),
+        unit=f"v{unit}",
+        experiment="exp",
+        variant=variant,
+        unit_type="user",
+        revision=1,
+    )
+
+
+SPENT = replace(
+    REQUEST,
+    measures=(
+        Measure("spent", MetricType.MEAN, "buy", pre_period_days=2),
+        Measure("soon", MetricType.MEAN, "buy", window_hours=60),
+        Measure("bought", MetricType.PROPORTION, "buy", window_hours=70),
+    ),
+)
+
+
+def variant_of(unit: int) -> str:
+    return ("control", "treatment")[unit % 2]
+
+
+def test_changes_are_added_to_kept_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: each change is among the rows, and none but the changed rows is read."""
+    with opened(tmp_path) as store:
+        happened = [spent(i, 10.0 + i % 7, hour) for i in range(0, 80, 3) for hour in (20, 60 + i % 5)]
+        # Half of them are mature for the shorter window when the base is kept.
+        shown = [met(i, variant_of(i), 48 + 8 * (i % 4 // 2)) for i in range(80)]
+        send(store, shown, happened)
+        first = replace(SPENT, as_of=START + timedelta(hours=112))
+        analyse(store, first, KEEPING["never folded"])
+        monkeypatch.setattr(service, "_of_rows", None)
+        # Exposures that are new, earlier than known, and of another variant; values of old and new units.
+        send(store, [met(90, "control"), met(3, "treatment", 10), met(4, "treatment")], [spent(6, 5.5)])
+        send(store, [met(90, "control", 40)], [spent(90, 3.0), spent(1, 2.0, 30), spent(1, 8.0, 61)])
+        for later in (0, 5, 10, 20, -2):
+            request = replace(first, as_of=first.as_of + timedelta(hours=later))
+            assert_same(analyse(store, request, KEEPING["never folded"]), full(store, request))
+
+
+@pytest.mark.parametrize("large", [1e12, 1e160])
+def test_a_sum_that_lost_its_digits_is_made_again(tmp_path: Path, large: float) -> None:
+    with opened(tmp_path) as store:
+        happened = [spent(i, 10.0 + i % 7) for i in range(40)]
+        send(store, [met(i, variant_of(i)) for i in range(40)], [*happened, spent(4, large)])
+        assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
+        # Who has nearly all of the sum leaves the arm.
+        send(store, [met(4, "treatment")], [])
+        assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
