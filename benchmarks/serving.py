@@ -1,4 +1,4 @@
-"""`GET /v1/config`, `POST /v1/assignments` and OFREP against bare FastAPI routes in the same process."""
+"""What is asked most, and stored readouts, against bare FastAPI routes in the same process."""
 
 import json
 
@@ -66,6 +66,29 @@ def main() -> None:
             context,
             echo,
             If_None_Match=etag.headers["ETag"],
+        )
+    _readouts()
+
+
+def _readouts() -> None:
+    path = f"/v1/experiments/{KEY}/readout"
+    with running_service() as running:
+        headers = {"Authorization": f"Bearer {running.key}"}
+        stored = httpx2.get(f"{running.url}{path}?wait=60", headers=headers, timeout=90).raise_for_status()
+    with running_service(bare_bytes=len(stored.content) - 2) as running:
+        headers = {"Authorization": f"Bearer {running.key}"}
+        stored = httpx2.get(f"{running.url}{path}?wait=60", headers=headers, timeout=90).raise_for_status()
+        bare = running.request("GET", "/bare/bytes")
+        _compare(running, "GET of a stored readout, against a route of as many bytes", "GET", path, b"", bare)
+        etag = stored.headers["ETag"]
+        _compare(
+            running,
+            "GET of a stored readout, 304, against the same",
+            "GET",
+            path,
+            b"",
+            bare,
+            If_None_Match=etag,
         )
 
 
