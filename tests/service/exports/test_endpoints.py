@@ -65,7 +65,7 @@ def test_every_form_is_made_of_the_stored_readout(running: TestClient) -> None:
     assert csv.headers["content-security-policy"].startswith("sandbox")
     table = pq.read_table(io.BytesIO(asked(running, "parquet").content))
     assert table.schema.metadata[b"readout"].decode() == document["digest"]
-    nbformat.validate(nbformat.reads(asked(running, "notebook").text, as_version=4))
+    nbformat.validate(asked(running, "notebook").json())
     assert asked(running, "html").text == html_of(document)
     svg = asked(running, "svg", figure="sample-ratio")
     assert (svg.status_code, svg.headers["content-type"]) == (200, "image/svg+xml")
@@ -75,9 +75,9 @@ def test_every_form_is_made_of_the_stored_readout(running: TestClient) -> None:
 
 def test_figures_are_drawn_by_another_process_that_ends_with_the_service(running: TestClient) -> None:
     running.get(f"{URL}/readout?wait=60")
-    drawing = running.app.state.drawing  # type: ignore[attr-defined]
+    drawing: Any = running.app.state.drawing  # type: ignore[attr-defined]
     assert asked(running, "parquet").status_code == 200
-    assert drawing._pool is None
+    assert not drawing._pool
     assert asked(running, "svg", figure="sample-ratio").status_code == 200
     [process] = drawing._pool._processes
     assert process != os.getpid()

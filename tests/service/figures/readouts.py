@@ -19,7 +19,7 @@ from tests.service.readouts.documents import (
 from equipoise_service.analysis.segments import segment_label
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics, StepCounts
 from equipoise_service.plans.documents import PlannedMetric
-from equipoise_service.plans.looks import next_look
+from equipoise_service.plans.looks import Look, next_look
 from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Looks, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
@@ -41,21 +41,21 @@ def watched(days: int = 6, lift: float = 0.1, seed: int = 3) -> list[dict[str, A
         tuning_units=30_000,
     )
     units, hits = [0, 0, 0], [0, 0, 0]
-    looks, readouts = [], []
+    looks: list[Look] = []
+    readouts: list[dict[str, Any]] = []
     for day in range(1, days + 1):
         for i, share in enumerate((0.1, 0.1 * (1 + lift), 0.098)):
             more = round(generator.gauss(2_000, 40))
             units[i] += more
             hits[i] += round(generator.gauss(more * share, (more * share * (1 - share)) ** 0.5))
-        found = statistics(
-            **{
-                variant: {
-                    "converted": Counts(units[i], hits[i]),
-                    "load-time": moments(units[i], 812.5 - 3 * i, 90_000.0),
-                }
-                for i, variant in enumerate(("control", "new", "bold"))
+        arms: dict[str, Any] = {
+            variant: {
+                "converted": Counts(units[i], hits[i]),
+                "load-time": moments(units[i], 812.5 - 3 * i, 90_000.0),
             }
-        )
+            for i, variant in enumerate(("control", "new", "bold"))
+        }
+        found = statistics(**arms)
         now = START + timedelta(days=day)
         looks.append(
             next_look(
@@ -116,5 +116,7 @@ def funnelled() -> dict[str, Any]:
         }
     )
     reached = {"control": (600, 300, 90), "treatment": (610, 340, 140)}
-    found = statistics(**{variant: {"bought": StepCounts(1000, steps)} for variant, steps in reached.items()})
-    return build_readout(plan(metric), found, PROVENANCE)
+    arms: dict[str, Any] = {
+        variant: {"bought": StepCounts(1000, steps)} for variant, steps in reached.items()
+    }
+    return build_readout(plan(metric), statistics(**arms), PROVENANCE)

@@ -69,13 +69,11 @@ def test_the_forest_shows_the_lifts_and_the_margin_of_the_plan() -> None:
 def test_a_very_wide_interval_is_cut_with_an_arrow_and_its_numbers_stay() -> None:
     metrics = [LOAD_TIME.model_copy(update={"key": key, "direction": CONVERTED.direction}) for key in "abcde"]
     sizes = dict.fromkeys("abcd", 1.0) | {"e": 1_000.0}
-    found = statistics(
-        **{
-            variant: {key: moments(1_000, 10.0, size) for key, size in sizes.items()}
-            for variant in ("control", "treatment")
-        }
-    )
-    document = build_readout(plan(*metrics), found, PROVENANCE)
+    arms: dict[str, Any] = {
+        variant: {key: moments(1_000, 10.0, size) for key, size in sizes.items()}
+        for variant in ("control", "treatment")
+    }
+    document = build_readout(plan(*metrics), statistics(**arms), PROVENANCE)
     cut = {row["label"]: row for row in rows(drawn(document)["lifts"]) if "label" in row}
     assert (cut["e"]["low_cut"], cut["e"]["high_cut"]) == (True, True)
     assert not any(cut[key]["high_cut"] for key in "abcd")
@@ -88,12 +86,11 @@ def test_a_very_wide_interval_is_cut_with_an_arrow_and_its_numbers_stay() -> Non
 @given(st.integers(800, 1_300), st.integers(800, 1_300))
 def test_a_look_is_beyond_its_bound_exactly_when_its_interval_excludes_zero(control: int, new: int) -> None:
     second = readout_of(DAYS[1])
-    found = statistics(
-        **{
-            variant: {"converted": Counts(10_000, n), "load-time": moments(10_000, 812.5, 90_000.0)}
-            for variant, n in {"control": control, "new": new, "bold": 1_000}.items()
-        }
-    )
+    arms: dict[str, Any] = {
+        variant: {"converted": Counts(10_000, n), "load-time": moments(10_000, 812.5, 90_000.0)}
+        for variant, n in {"control": control, "new": new, "bold": 1_000}.items()
+    }
+    found = statistics(**arms)
     digest = statistics_digest(second.plan, found)
     looks = [second.looks[0], second.looks[1].model_copy(update={"statistics_digest": digest})]
     looked = build_readout(second.plan, found, PROVENANCE, looks)
