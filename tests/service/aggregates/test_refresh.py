@@ -160,7 +160,7 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
                 assert_same(analyse(store, request, KEEPING[kept]), full(store, request))
 
 
-def spent(unit: int, value: float, hour: int = 60) -> tuple[EventIn, None]:
+def spent(unit: int, value: float, hour: int = 60) -> tuple[EventIn, str | None]:
     event = EventIn(
         id=str(uuid4()),
         time=START + timedelta(hours=hour),
