@@ -85,8 +85,8 @@ def rule_of(plan: Plan) -> Rule:
     if not successes:
         raise ValueError("the plan has no success metric, so there is nothing that it could show")
     family = 1 if plan.multiplicity is Multiplicity.NONE else successes * treatments
-    # The two tests of the sample ratio, each quality metric, and the balance where there is a pre-period.
-    checks = 2 + roles.count(Role.QUALITY) * treatments
+    # The tests of the sample ratio, each quality metric, and the balance where there is a pre-period.
+    checks = 2 + bool(plan.segments) + roles.count(Role.QUALITY) * treatments
     checks += any(metric.pre_period_days is not None for metric in plan.metrics)
     levels = rule_levels(
         successes=family,

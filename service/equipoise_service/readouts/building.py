@@ -14,18 +14,12 @@ from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.comparisons import statistics_out
+from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import recommend
 from equipoise_service.readouts.results import Results, results_of
-from equipoise_service.readouts.schemas import (
-    SCHEMA,
-    Deviation,
-    JoinedUnits,
-    Locked,
-    Population,
-    Progress,
-)
+from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.summary import summarise
 
@@ -84,6 +78,8 @@ def build_readout(
     health = check_health(
         plan, statistics, results.compared, complete=moment.complete, dropped=provenance.dropped
     )
+    segments = segment_results(plan, moment, statistics, provenance.deviations)
+    population = _population(statistics)
     recommendation = _recommendation(plan, moment, results, health, provenance)
     plan_document = plan.model_dump(mode="json")
     document: dict[str, Any] = {
@@ -104,15 +100,19 @@ def build_readout(
         "progress": _progress(moment).model_dump(mode="json"),
         "arms": [arm.model_dump(mode="json") for arm in arms],
         "health": health.model_dump(mode="json"),
-        "population": _population(statistics).model_dump(mode="json"),
+        "population": population.model_dump(mode="json"),
         "metrics": [metric.model_dump(mode="json") for metric in results.metrics],
-        "segments": [
-            each.model_dump(mode="json")
-            for each in segment_results(plan, moment, statistics, provenance.deviations)
-        ],
+        "segments": [each.model_dump(mode="json") for each in segments],
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(
-            plan, arms, health, results.metrics, recommendation, deviations=len(provenance.deviations)
+            plan,
+            arms,
+            health,
+            results.metrics,
+            recommendation,
+            segments=segments,
+            population=population,
+            deviations=len(provenance.deviations),
         ),
     }
     return {**document, "digest": digest(document)}

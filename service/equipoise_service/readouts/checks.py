@@ -29,6 +29,15 @@ class SampleRatio(Check):
     p_value: Number | None = Field(description="P-value of the check; null where there is none.")
 
 
+class SegmentRatio(SampleRatio):
+    """Whether the arms got their planned shares of the units of every segment value."""
+
+    segment: str | None = Field(description="The segment with the smallest p-value; null without any.")
+    value: str | None = Field(
+        description="Its value there; null for units without one, for other values, and without any."
+    )
+
+
 class Crossovers(Check):
     """Units that met several variants. They are left out of every arm."""
 
@@ -68,6 +77,7 @@ class Health(BaseModel):
 
     sample_ratio: SampleRatio
     sequential_sample_ratio: SampleRatio
+    segment_sample_ratio: SegmentRatio | None = Field(description="Only with segments.")
     crossovers: Crossovers
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
     dropped_items: DroppedItems | None = Field(description="Only for the event store.")

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.segments import OTHER, segment_value
+from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.checks import (
     Balance,
@@ -14,6 +15,7 @@ from equipoise_service.readouts.checks import (
     IncompleteRows,
     Metrics,
     SampleRatio,
+    SegmentRatio,
 )
 from equipoise_service.readouts.numerals import count, p_value, percent
 from equipoise_service.readouts.wording import CHECKS, say
@@ -22,6 +24,7 @@ from equipoise_stats import (
     CheckStatus,
     Estimate,
     Moments,
+    SequentialSampleRatio,
     bonferroni,
     moved_denominator,
     pre_exposure_balance,
@@ -75,6 +78,7 @@ def check_health(
     return Health(
         sample_ratio=_sample_ratio(units, plan, complete),
         sequential_sample_ratio=_sequential(units, plan),
+        segment_sample_ratio=_by_segment(statistics, plan),
         crossovers=_crossovers(statistics.crossovers, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
@@ -128,6 +132,49 @@ def _sequential(units: Mapping[str, int], plan: Plan) -> SampleRatio:
     return SampleRatio(
         **_about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
     )
+
+
+def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
+    """The same within each segment value, each at its part of the level."""
+    if not plan.segments:
+        return None
+    found = [
+        (each.p_value, segment, part.label)
+        for segment, parts in statistics.segments.items()
+        for part in parts
+        if (each := _of_planned_arms(part.arms, plan)).p_value is not None
+    ]
+    if not found:
+        nothing = _about("segment_sample_ratio", CheckStatus.UNAVAILABLE, "no p-value", say("found.no_parts"))
+        return SegmentRatio(**nothing, p_value=None, segment=None, value=None)
+    smallest, segment, label = min(found)
+    p = min(1.0, smallest * len(found))
+    failed = p <= CHECK_ALPHA
+    where = _part_name(label)
+    reason = say("found.segment_sample_ratio", segment=segment, value=where) if failed else None
+    return SegmentRatio(
+        **_about(
+            "segment_sample_ratio",
+            CheckStatus.FAILED if failed else CheckStatus.OK,
+            f"p {p_value(p)} ({segment}: {where})",
+            reason,
+        ),
+        p_value=p,
+        segment=segment,
+        value=None if label == OTHER else segment_value(label),
+    )
+
+
+def _of_planned_arms(arms: Mapping[str, ArmStatistics], plan: Plan) -> SequentialSampleRatio:
+    # An arm that was not planned is what the check of all units is about.
+    units = {variant: arms[variant].units if variant in arms else 0 for variant in plan.weights}
+    return sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
+
+
+def _part_name(label: str) -> str:
+    if label == OTHER:
+        return say("segments.others")
+    return segment_value(label) or say("segments.none")
 
 
 def _crossovers(crossovers: int, seen: int) -> Crossovers:

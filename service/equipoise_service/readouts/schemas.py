@@ -9,6 +9,8 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.counted import Population
+from equipoise_service.readouts.differing import MetricHeterogeneity
 from equipoise_stats import Status
 
 SCHEMA: Literal["equipoise.readout/2"] = "equipoise.readout/2"
@@ -334,30 +336,12 @@ class SegmentResult(BaseModel):
     model_config = _CONFIG
 
     segment: str = Field(description="The segment's key.")
-    declared: bool = Field(description="Whether the plan had it when it was locked.")
+    declared: bool = Field(description="Whether the plan had it when it was locked; else it is exploratory.")
+    text: str = Field(description="Whether any effect differs between its values, in words.")
+    heterogeneity: list[MetricHeterogeneity] = Field(
+        description="For each metric but those of quality, and each treatment: whether its effect differs."
+    )
     parts: list[SegmentPart] = Field(description="Its values, those with the most units first.")
-
-
-class JoinedUnits(BaseModel):
-    """What came of joining anonymous units with known ones, among the exposed ones."""
-
-    model_config = _CONFIG
-
-    anonymous: Units = Field(description="Anonymous units.")
-    joined: Units = Field(description="Those of them that are taken for a known one.")
-    conflicts: Units = Field(description="Those of them with links to several known ones.")
-    left_out: Units = Field(description="Those of them of which it cannot be told who they are.")
-    crossovers: Units = Field(description="Crossovers of units that each met one variant only.")
-
-
-class Population(BaseModel):
-    """Who was counted and who was not."""
-
-    model_config = _CONFIG
-
-    overridden: Units = Field(description="Exposed units left out because people chose their variant.")
-    bots: Units | None = Field(description="Exposed units left out as bots; null without a rule.")
-    joined: JoinedUnits | None = Field(description="What came of joining units; null without a rule.")
 
 
 class Readout(BaseModel):

@@ -1,6 +1,10 @@
-"""The results of segments: every part of the units by itself, by the plan's inference, not corrected."""
+"""The results of segments: whether effects differ between their values, and each part of the units by itself.
 
-from collections.abc import Iterable, Sequence
+The comparisons within a part are by the plan's inference and not corrected; what may be concluded from them
+together is in `heterogeneity`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from equipoise_service.analysis.segments import OTHER, segment_label, segment_value
@@ -9,6 +13,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import inference
 from equipoise_service.readouts.arms import arms_of, pairs_of
 from equipoise_service.readouts.comparisons import Pair, describe, values_in
+from equipoise_service.readouts.heterogeneity import heterogeneity_of, said
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.results import no_p_value
 from equipoise_service.readouts.schemas import (
@@ -34,15 +39,25 @@ def segment_results(
     """
     changed = [place for each in deviations for place in each.changed]
     declared = not any(place.startswith("/segments") for place in changed)
+    pairs = {
+        segment.key: {
+            part.label: pairs_of(plan, replace(statistics, arms=part.arms, crossovers=part.crossovers))
+            for part in statistics.segments.get(segment.key, ())
+        }
+        for segment in plan.segments
+    }
+    answers = heterogeneity_of(plan, moment, pairs)
     return [
         SegmentResult(
-            segment=segment.key,
+            segment=key,
             declared=declared,
+            text=said(key, answers[key], declared=declared),
+            heterogeneity=answers[key],
             parts=[
-                _part(plan, moment, statistics, each) for each in statistics.segments.get(segment.key, ())
+                _part(plan, moment, part, values[part.label]) for part in statistics.segments.get(key, ())
             ],
         )
-        for segment in plan.segments
+        for key, values in pairs.items()
     ]
 
 
@@ -90,8 +105,9 @@ def _comparisons(metric: MetricResult | SegmentMetric) -> list[Comparison]:
     return [*metric.comparisons, *metric.between_treatments]
 
 
-def _part(plan: Plan, moment: Moment, statistics: Statistics, part: SegmentStatistics) -> SegmentPart:
-    theirs = replace(statistics, arms=part.arms, crossovers=part.crossovers)
+def _part(
+    plan: Plan, moment: Moment, part: SegmentStatistics, pairs: Mapping[str, Sequence[Pair]]
+) -> SegmentPart:
     others = part.label == OTHER
     return SegmentPart(
         value=None if others else segment_value(part.label),
@@ -101,9 +117,9 @@ def _part(plan: Plan, moment: Moment, statistics: Statistics, part: SegmentStati
         metrics=[
             SegmentMetric(
                 metric=metric,
-                comparisons=[_compared(plan, moment, metric, pair) for pair in pairs[: len(plan.treatments)]],
+                comparisons=[_compared(plan, moment, metric, pair) for pair in found[: len(plan.treatments)]],
             )
-            for metric, pairs in pairs_of(plan, theirs).items()
+            for metric, found in pairs.items()
         ],
     )
 

@@ -13,6 +13,7 @@ from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.numerals import (
     MINUS,
     decimals_for,
@@ -21,7 +22,7 @@ from equipoise_service.readouts.numerals import (
     p_value,
     percent,
 )
-from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult
+from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
 from equipoise_service.readouts.wording import say
 from equipoise_stats import CheckStatus, ReasonCode
 
@@ -69,6 +70,8 @@ def summarise(
     metrics: Sequence[MetricResult],
     recommendation: Recommendation,
     *,
+    segments: Sequence[SegmentResult],
+    population: Population,
     deviations: int = 0,
 ) -> str:
     """Writes the summary.
@@ -79,13 +82,18 @@ def summarise(
         health: The checks.
         metrics: The results, in the order of the plan's metrics.
         recommendation: What the plan's rule recommends.
+        segments: The segments.
+        population: Who was counted.
         deviations: How often the plan was changed after its lock.
     """
     sentences = _blocked(plan, arms, health)
     if not sentences:
         sentences = _advice(recommendation)
         sentences += [_results(plan, arms, metrics), *_not_yet(metrics)]
-    sentences += _left_out(health)
+        sentences += [
+            each.text for each in segments if any(one.detected is not None for one in each.heterogeneity)
+        ]
+    sentences += _left_out(health, population)
     if deviations:
         sentences.append(_counted("deviations", deviations, count=f"{deviations:,}"))
     return " ".join(sentences)
@@ -258,7 +266,7 @@ def _not_yet(metrics: Sequence[MetricResult]) -> list[str]:
     return sentences
 
 
-def _left_out(health: Health) -> list[str]:
+def _left_out(health: Health, population: Population) -> list[str]:
     crossovers, rows = health.crossovers, health.incomplete_rows
     sentences = []
     if crossovers.status is not CheckStatus.OK:
@@ -267,6 +275,13 @@ def _left_out(health: Health) -> list[str]:
         sentences.append(_counted("crossovers", units, units=f"{units:,}", share=share))
     if rows is not None and rows.status is not CheckStatus.OK:
         sentences.append(_counted("rows", rows.rows, rows=f"{rows.rows:,}"))
+    bots, joined = population.bots, population.joined
+    if population.overridden:
+        sentences.append(_counted("overridden", population.overridden, units=f"{population.overridden:,}"))
+    if bots:
+        sentences.append(_counted("bots", bots, units=f"{bots:,}"))
+    if joined is not None and joined.left_out:
+        sentences.append(_counted("unknown_units", joined.left_out, units=f"{joined.left_out:,}"))
     return sentences
 
 

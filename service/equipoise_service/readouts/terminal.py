@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.cells import (
     corrected_p,
     decimals_of,
@@ -22,8 +23,9 @@ from equipoise_service.readouts.cells import (
     value_cells,
 )
 from equipoise_service.readouts.checks import Check
+from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import percent
-from equipoise_service.readouts.schemas import Comparison, Readout
+from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.readouts.wording import CHECKS, say
 from equipoise_stats import CheckStatus, DecisionOutcome
@@ -82,6 +84,8 @@ def _parts(readout: Readout) -> list[RenderableType]:
         if result.comparisons:
             heading = Text.assemble((metric.key, "bold"), (f"  {metric.type}, {metric.role} metric", "dim"))
             parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
+    for segment in readout.segments:
+        parts += ["", *_segment(readout, segment)]
     return [*parts, "", _health(readout), *_footnotes(readout)]
 
 
@@ -122,6 +126,20 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
             *([Text(p_cell(corrected_p(comparison)), colour)] if corrected else []),
         )
     return table
+
+
+def _segment(readout: Readout, segment: SegmentResult) -> list[RenderableType]:
+    """What is said of a segment, and the effects on the leading metric in each of its parts."""
+    mark = "segment" if segment.declared else "segment, exploratory"
+    heading = Text.assemble((segment.segment, "bold"), (f"  {mark}", "dim"))
+    lead = leading_metric(readout.plan)
+    table = _table("", "Units", *(f"Lift of {variant} on {lead}" for variant in readout.plan.treatments))
+    for part in segment.parts:
+        found = next((each.comparisons for each in part.metrics if each.metric == lead), [])
+        units = sum(arm.units for arm in part.arms)
+        cells = (_lines(lift_cells(each.lift)) for each in found)
+        table.add_row(Text(part_name(part)), f"{units:,}", *cells)
+    return [heading, Text(segment.text), *([table] if segment.parts and lead is not None else [])]
 
 
 def _lines(cells: tuple[str, str]) -> str:

@@ -72,7 +72,30 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "others.flat": "No detectable difference: {names}.",
         "others.waiting": "Too early to conclude: {names}.",
         "others.unknown": "No result yet: {names}.",
+        # Segments.
+        "segments.alike": "No effect is shown to differ between the values of {segment}.",
+        "segments.differ": (
+            "The effect of {variant} on {metric} differs between the values of {segment} (corrected p "
+            "{p}){where}."
+        ),
+        "segments.where": ": it is another one for {names}",
+        "segments.others": "the other values",
+        "segments.none": "units without a value",
+        "segments.unknown": "Whether effects differ between the values of {segment} is not known: {reason}",
+        "segments.at_the_end": (
+            "it is tested once, at the planned end; asked every day, it would find something sooner or later."
+        ),
+        "segments.exploratory": (
+            "This is exploratory: {segment} was not in the plan when it was locked, so try it on new units "
+            "before relying on it."
+        ),
         # What was left out, and what was changed.
+        "overridden.one": "1 unit was left out, as people chose its variant.",
+        "overridden.many": "{units} units were left out, as people chose their variant.",
+        "bots.one": "1 unit was left out as a bot.",
+        "bots.many": "{units} units were left out as bots.",
+        "unknown_units.one": "1 anonymous unit was left out, as it cannot be told who it is.",
+        "unknown_units.many": "{units} anonymous units were left out, as it cannot be told who they are.",
         "immature.one": "1 unit was not counted on {metric} yet: its window had not passed.",
         "immature.many": "{units} units were not counted on {metric} yet: their window had not passed.",
         "crossovers.one": "1 unit ({share} of all) met several variants and was left out.",
@@ -86,6 +109,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The shares differ more than a single test at the end allows. Before the end the check over "
             "time decides."
         ),
+        "found.segment_sample_ratio": (
+            "The arms did not get their planned shares of the units with the {segment} {value}."
+        ),
+        "found.no_parts": "No segment has units yet.",
         "found.crossovers": (
             "More than {share} of the units met several variants: something assigns or identifies units "
             "inconsistently."
@@ -180,6 +207,16 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             ),
             "Compare exposures by arm with what the service assigned (`equipoise audit assignments`), by day "
             "and by platform, mend the cause, and start again.",
+        ),
+        "segment_sample_ratio": CheckText(
+            "Sample ratio by segment",
+            "Did each arm get its planned share of the units of every segment value, judged at any moment?",
+            (
+                "a variant that crashes or loads slowly on one platform, in one country or in one browser",
+                "an exposure that is logged too late or not at all by one client",
+            ),
+            "Look at what the units with this value have in common, mend the cause, and start again. Other "
+            "values may be whole, but who decides on them alone after the fact picks.",
         ),
         "crossovers": CheckText(
             "Crossovers",
