@@ -246,7 +246,7 @@ def test_the_service_stops_in_order_while_streams_are_open(tmp_path: Path) -> No
         with reading(stream_url(service)) as one, reading(stream_url(service)) as other:
             begin = time.monotonic()
             service.process.stop()
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 30, "it waits for readers who never end"
             assert one.ended()
             assert other.ended()
         log = service.process.log_tail(200)

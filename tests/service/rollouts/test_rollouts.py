@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlmodel import select
 from tests.service.flags.flags import make, patch, percent, rule, served, variants, where
 
 from equipoise import bucket, evaluate
+from equipoise.configuration import Configuration
 from equipoise_service.evaluation.models import PublishedConfiguration
 from equipoise_service.resources import open_database
 from equipoise_service.rollouts import repository, service
@@ -51,6 +53,18 @@ def reach(client: TestClient, **expected: Any) -> dict[str, Any]:
     pytest.fail(f"the rollout did not reach {expected}: {shown}")
 
 
+def hear(client: TestClient, has_heard: Callable[[Configuration], bool]) -> None:
+    """Wait until evaluation has what the database has: its configuration is published after the commit."""
+    deadline = time.monotonic() + 20
+    while not has_heard(served(client)):
+        assert time.monotonic() < deadline, "evaluation does not hear of the step"
+        time.sleep(0.02)
+
+
+def on_new(configuration: Configuration) -> set[str]:
+    return {unit for unit, variant in variants(configuration).items() if variant == "new"}
+
+
 def test_a_rollout_starts_with_its_first_step_and_gives_the_flag_a_rule(client: TestClient) -> None:
     make(client)
     guardrail = {"metric": {"key": "errors", "type": "mean", "event": "error", "direction": "decrease"}}
@@ -83,9 +97,9 @@ def test_steps_are_taken_when_they_are_due_and_nobody_goes_back(client: TestClie
         left = datetime.fromisoformat(shown["due_at"]) - datetime.now(UTC)
         planned = timedelta(hours=STEPS[step - 1]["hours"])
         assert planned - timedelta(minutes=1) < left <= planned
-        got = variants(served(client))
-        new = {unit for unit, variant in got.items() if variant == "new"}
-        assert new == {unit for unit in got if bucket(salt, unit) < share}
+        expected = {unit for unit in variants(served(client)) if bucket(salt, unit) < share}
+        hear(client, lambda heard, expected=expected: on_new(heard) == expected)  # type: ignore[misc]
+        new = on_new(served(client))
         assert before <= new
         before = new
         make_due(client)
@@ -95,7 +109,7 @@ def test_steps_are_taken_when_they_are_due_and_nobody_goes_back(client: TestClie
     assert done["allowed"] == []
     (left_over,) = client.get("/v1/flags/search-engine").json()["rules"]
     assert (left_over["key"], left_over["variant"]) == ("to-new", "new")
-    assert evaluate(served(client), "search-engine", "u").reason == "STATIC"
+    hear(client, lambda heard: evaluate(heard, "search-engine", "u").reason == "STATIC")
     assert patch(client, rules=[]).status_code == 200
 
 
