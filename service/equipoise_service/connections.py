@@ -167,3 +167,16 @@ def _sqlite(url: URL) -> Engines:
         engine.execution_options(**{_WRITE: True}),
         engine.execution_options(**{_WRITE: True, _MIGRATE: True}),
     )
+
+
+def counting_exactly(backend: Any) -> Any:
+    """The Ibis backend of a ClickHouse, which then counts distinct values exactly.
+
+    Ibis takes ClickHouse's `uniq`, which compares 32 bits of hashes and estimates past 65,536 values.
+    """
+    from ibis.backends.sql.compilers.clickhouse import ClickHouseCompiler
+    from ibis.expr import operations
+
+    counted = {**ClickHouseCompiler.SIMPLE_OPS, operations.CountDistinct: "uniqExact"}
+    backend.compiler = type("ExactCompiler", (ClickHouseCompiler,), {"SIMPLE_OPS": counted})()
+    return backend

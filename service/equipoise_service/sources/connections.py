@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from equipoise_service.connections import counting_exactly
 from equipoise_service.interruption import interruptible
 from equipoise_service.sources.deadlines import TooSlow, deadline
 
@@ -233,5 +234,5 @@ def _open(url: str, seconds: float) -> Warehouse:
         return Warehouse(backend, dialect, True, url)
     if dialect == "clickhouse":
         backend = ibis.connect(url, settings={"readonly": 2, "max_execution_time": seconds})
-        return Warehouse(backend, dialect, True, url)
+        return Warehouse(counting_exactly(backend), dialect, True, url)
     return Warehouse(ibis.connect(url), dialect, False, url)

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.connections import counting_exactly
 from equipoise_service.events.stores.clickhouse import deletions
 from equipoise_service.events.stores.clickhouse.commits import commit
 from equipoise_service.events.stores.clickhouse.schema import upgrade
@@ -64,7 +65,7 @@ class ClickhouseEngine:
         import ibis
 
         with closing(self._connect(_READ_SECONDS)) as client:
-            yield ibis.clickhouse.from_connection(client)
+            yield counting_exactly(ibis.clickhouse.from_connection(client))
 
     @contextmanager
     def workspace(self) -> Iterator[ClickhouseWorkspace]:

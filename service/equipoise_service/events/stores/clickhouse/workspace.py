@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from equipoise_service.connections import counting_exactly
 from equipoise_service.events.stores.clickhouse.schema import DURABLE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ClickhouseWorkspace:
         self._token = secrets.token_hex(8)
         self._passing: list[str] = []
         self._lasting: list[tuple[str, str]] = []
-        self.backend: Backend = ibis.clickhouse.from_connection(client)
+        self.backend: Backend = counting_exactly(ibis.clickhouse.from_connection(client))
         now: datetime = client.query("SELECT now64(6)").result_rows[0][0]
         self.settled: datetime | None = now.replace(tzinfo=None) - SETTLES_AFTER
 
