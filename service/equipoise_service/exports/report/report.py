@@ -1,6 +1,6 @@
 """A readout as one HTML file, with its figures inside: from the decision to its grounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from equipoise_service.exports.markup import Markup
@@ -14,9 +14,9 @@ from equipoise_service.readouts.reading import readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import verify_readout
 
-_HEALTH = ("sample-ratio",)
-_RESULTS = ("lifts", "beliefs", "funnel")
-_SEGMENTS = ("segment",)
+_RESULTS = ("lifts", "beliefs", "funnel-")
+_SEGMENTS = "segment-"
+_HEALTH = "sample-ratio"
 
 
 def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str:
@@ -35,17 +35,17 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
     readout = readout_of(document)
     figures = figures_of(readout, earlier)
 
-    def those(*names: str) -> list[Markup]:
-        return [drawn(each) for each in figures if each.name.startswith(names)]
+    def those(place: Callable[[str], bool]) -> list[Markup]:
+        return [drawn(each) for each in figures if place(each.name)]
 
-    course = [drawn(each) for each in figures if not each.name.startswith((*_HEALTH, *_RESULTS, *_SEGMENTS))]
+    course = those(lambda name: not name.startswith((*_RESULTS, _SEGMENTS)) and name != _HEALTH)
     return page(
         say("title", experiment=readout.experiment),
         heading(readout, disagreements),
         verdict(readout),
-        health(readout, *those(*_HEALTH)),
-        results(readout, *those(*_RESULTS)),
+        health(readout, *those(lambda name: name == _HEALTH)),
+        results(readout, *those(lambda name: name.startswith(_RESULTS))),
         *([section(say("course"), *course)] if course else []),
-        *segments(readout, *those(*_SEGMENTS)),
+        *segments(readout, *those(lambda name: name.startswith(_SEGMENTS))),
         provenance(readout, agrees=not disagreements),
     )
