@@ -10,8 +10,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.connections import counting_exactly
+from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.clickhouse import deletions
 from equipoise_service.events.stores.clickhouse.commits import commit
 from equipoise_service.events.stores.clickhouse.schema import upgrade
