@@ -38,13 +38,31 @@ def keep(workspace: Workspace, base: Base, rows: ir.Table, request: StoreRequest
         other = read_base(name)
         if other is None or other.name == base.name:
             continue
-        if other.digest == base.digest or other.until < base.until - _FORGET_AFTER:
-            for made in (other.name, other.sums):
-                workspace.forget(made)
+        outdated = other.deletions < base.deletions or other.until < base.until - _FORGET_AFTER
+        if other.digest == base.digest or outdated:
+            _forget(workspace, other)
     return kept
+
+
+def forget_outdated(workspace: Workspace, deletions: int) -> None:
+    """Forget the bases that were made before facts were deleted.
+
+    Args:
+        workspace: Where they are.
+        deletions: How often facts were deleted.
+    """
+    for name in workspace.kept(PREFIX):
+        base = read_base(name)
+        if base is not None and base.deletions < deletions:
+            _forget(workspace, base)
 
 
 def forget_all(workspace: Workspace) -> None:
     """Forget every base: facts were deleted, so what was made of them must go as well."""
     for name in workspace.kept(PREFIX):
         workspace.forget(name)
+
+
+def _forget(workspace: Workspace, base: Base) -> None:
+    for made in (base.name, base.sums):
+        workspace.forget(made)

@@ -13,8 +13,11 @@ PREFIX = "base_"
 
 # What a base looks like; another number where a release keeps other columns or tables.
 _FORM = 2
+# Digits of a digest that say how often facts had been deleted.
+_DELETIONS = 6
+_DIGITS = 20
 _EPOCH = datetime(1970, 1, 1)
-_NAME = re.compile(rf"{PREFIX}(?P<digest>[0-9a-f]{{20}})_(?P<microseconds>[0-9]{{16}})_[0-9a-f]{{8}}")
+_NAME = re.compile(rf"{PREFIX}(?P<digest>[0-9a-f]{{{_DIGITS}}})_(?P<microseconds>[0-9]{{16}})_[0-9a-f]{{8}}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +33,11 @@ class Base:
     until: datetime
     digest: str
     name: str
+
+    @property
+    def deletions(self) -> int:
+        """How often facts had been deleted before it was made."""
+        return int(self.digest[:_DELETIONS], 16)
 
     @property
     def sums(self) -> str:
@@ -52,11 +60,16 @@ def read_base(name: str) -> Base | None:
 
 
 def digest_of(request: StoreRequest) -> str:
-    """What tells apart requests that cannot share a base: everything but the moment of the analysis."""
+    """What tells apart requests that cannot share a base: everything but the moment of the analysis.
+
+    It begins with how often facts had been deleted: a readout that began before a deletion may keep what was
+    deleted, under a name that nobody asks for any more.
+    """
     described = {**asdict(request), "form": _FORM}
-    del described["as_of"]
+    del described["as_of"], described["deletions"]
     text = json.dumps(described, sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    digits = hashlib.sha256(text.encode()).hexdigest()[: _DIGITS - _DELETIONS]
+    return f"{request.deletions:0{_DELETIONS}x}{digits}"
 
 
 def _plain(value: object) -> object:

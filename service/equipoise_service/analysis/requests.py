@@ -75,6 +75,7 @@ class StoreRequest:
         segment_values: Most values of a segment; units with the others are taken together.
         bots: What makes a unit a bot, which is left out; None: none is.
         identity: How anonymous units are joined with known ones before all else; None: they are not.
+        deletions: How often facts had been deleted from the store when the analysis began.
     """
 
     place: str
@@ -89,6 +90,7 @@ class StoreRequest:
     segment_values: int = 20
     bots: Bots | None = None
     identity: Identity | None = None
+    deletions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

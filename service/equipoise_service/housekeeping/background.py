@@ -11,7 +11,12 @@ import anyio.to_thread
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.housekeeping.retention import Deleted, delete_old, forget_aggregates
+from equipoise_service.housekeeping.retention import (
+    Deleted,
+    delete_old,
+    forget_aggregates,
+    forget_outdated_aggregates,
+)
 from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.settings import Settings
 
@@ -43,6 +48,7 @@ async def keep_house(
 
     def once() -> Deleted:
         with turn.taken():
+            forget_outdated_aggregates(database, store)
             return delete_old(database, store, settings, seconds=EVERY_SECONDS / 2, ended=stopping.is_set)
 
     seconds = FIRST_SECONDS
@@ -63,7 +69,7 @@ async def keep_house(
             _log.exception("could not delete what is old; trying again in an hour")
         else:
             if any(deleted.rows.values()):
-                await anyio.to_thread.run_sync(forget_aggregates, store, limiter=readouts)
+                await anyio.to_thread.run_sync(forget_aggregates, database, store, limiter=readouts)
                 _log.info("deleted what is old: %s", deleted.rows)
 
 

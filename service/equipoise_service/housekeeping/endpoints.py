@@ -77,7 +77,9 @@ async def run_retention(request: Request, _principal: Admin) -> RetentionOut:
         request,
         lambda: delete_old(state.database, state.event_store, state.settings, seconds=_RETENTION_SECONDS),
     )
-    await anyio.to_thread.run_sync(forget_aggregates, state.event_store, limiter=one_at_a_time(state))
+    await anyio.to_thread.run_sync(
+        forget_aggregates, state.database, state.event_store, limiter=one_at_a_time(state)
+    )
     return RetentionOut(deleted=deleted.rows, finished=deleted.finished)
 
 

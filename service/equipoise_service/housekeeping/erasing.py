@@ -10,14 +10,14 @@ from sqlmodel import Session, col, select
 from equipoise.identifiers import uuid7
 from equipoise_service.accounts import repository as accounts
 from equipoise_service.accounts.principals import Principal
-from equipoise_service.aggregates.bases import forget_all
 from equipoise_service.database import Database
 from equipoise_service.events.stores.deletions import StoredUnit
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.housekeeping import definitions
+from equipoise_service.housekeeping.retention import forget_aggregates
 from equipoise_service.housekeeping.schemas import EraseIn, ErasureOut
 from equipoise_service.housekeeping.searching import count_facts, rejected_items
-from equipoise_service.privacy.keeping import proof_key
+from equipoise_service.privacy.keeping import count_deletion, proof_key
 from equipoise_service.privacy.models import Erasure
 from equipoise_service.privacy.unit_ids import keyed_hash, unit_as_stored
 
@@ -124,11 +124,12 @@ def _delete(database: Database, store: EventStore, unit: _Wanted) -> dict[str, i
     # Published by now without the unit, so what was published before is outdated.
     with database.write() as session:
         deleted |= definitions.remove_copies(session, unit.project_id, unit.unit_type, unit.unit)
+        # At its beginning and its end: what is kept meanwhile is outdated, even if this ends in the middle.
+        count_deletion(session)
     deleted |= store.delete_unit(unit.stored)
     items = rejected_items(store, unit.stored.places, unit.unit, unit.stored.unit)
     deleted["rejected"] = store.delete_rejected(unit.stored.places, items)
-    with store.workspace() as workspace:
-        forget_all(workspace)
+    forget_aggregates(database, store)
     return deleted
 
 

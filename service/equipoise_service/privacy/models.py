@@ -33,7 +33,7 @@ class UnitKeeping(SQLModel, table=True):
     """How this installation keeps units: one row.
 
     `proof_key` is what erased units are hashed with. `unit_key_check` tells `EQUIPOISE_UNIT_KEY` from another
-    one, and is empty where ids are stored as they come.
+    one, and is empty where ids are stored as they come. `deletions` grows with each deletion of facts.
     """
 
     __tablename__ = "unit_keeping"
@@ -41,3 +41,4 @@ class UnitKeeping(SQLModel, table=True):
     id: int = Field(default=1, primary_key=True)
     proof_key: bytes
     unit_key_check: str = Field(default="")
+    deletions: int = Field(default=0)
