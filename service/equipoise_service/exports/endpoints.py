@@ -16,7 +16,7 @@ from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import problems
 from equipoise_service.keys import MAX_LENGTH
 from equipoise_service.plans import repository as plans
-from equipoise_service.readouts.endpoints import ExperimentKey, RevisionNumber
+from equipoise_service.readouts.serving import ExperimentKey, RevisionNumber
 from equipoise_service.readouts.storage import Asked, Found, StoredReadouts
 
 router = APIRouter(prefix="/v1", tags=["readouts"], responses=problems(503))

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from equipoise_service.plans.documents import PlannedMetric
-from equipoise_service.readouts.schemas import ArmStatistics, Comparison, Readout
+from equipoise_service.readouts.schemas import ArmStatistics, Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import outcome
 
 _TEXT, _NUMBER, _WHOLE, _TRUTH = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -61,6 +61,10 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
         "impact_per_day": _NUMBER,
         "impact_lower": _NUMBER,
         "impact_upper": _NUMBER,
+        "heterogeneity_p_value": _NUMBER,
+        "heterogeneity_detected": _TRUTH,
+        "differs": _TRUTH,
+        "best_guess": _NUMBER,
         "alpha": _NUMBER,
         "method": _TEXT,
         "warnings": _TEXT,
@@ -79,12 +83,8 @@ def rows_of(readout: Readout) -> Iterator[dict[str, Any]]:
         for comparison in result.between_treatments:
             yield _row(readout, metric, comparison, **whole, against_control=False, exploratory=True)
     for segment in readout.segments:
-        for part in segment.parts:
-            where = {
-                "segment": segment.segment,
-                "segment_value": part.value,
-                "segment_others": part.others,
-            }
+        for place, part in enumerate(segment.parts):
+            where = {"segment": segment.segment, "segment_value": part.value, "segment_others": part.others}
             for metric, of_part in zip(readout.plan.metrics, part.metrics, strict=True):
                 for comparison in of_part.comparisons:
                     yield _row(
@@ -92,9 +92,28 @@ def rows_of(readout: Readout) -> Iterator[dict[str, Any]]:
                         metric,
                         comparison,
                         **where,
+                        **_differing(segment, metric, comparison, place),
                         against_control=True,
                         exploratory=not segment.declared,
                     )
+
+
+def _differing(
+    segment: SegmentResult, metric: PlannedMetric, comparison: Comparison, place: int
+) -> dict[str, Any]:
+    """Whether the effects differ between the parts, and this one from the others."""
+    asked = (metric.key, comparison.variant)
+    tested = next((each for each in segment.heterogeneity if (each.metric, each.variant) == asked), None)
+    if tested is None:
+        return {}
+    found = {
+        "heterogeneity_p_value": tested.corrected_p_value,
+        "heterogeneity_detected": tested.detected,
+    }
+    if place < len(tested.parts):
+        part = tested.parts[place]
+        found |= {"differs": part.differs, "best_guess": part.best_guess}
+    return found
 
 
 def _row(readout: Readout, metric: PlannedMetric, comparison: Comparison, **where: Any) -> dict[str, Any]:

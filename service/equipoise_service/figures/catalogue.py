@@ -8,7 +8,8 @@ from equipoise_service.figures.funnels import funnels
 from equipoise_service.figures.looks import bounds
 from equipoise_service.figures.over_time import effects_over_time, shares_over_time
 from equipoise_service.figures.population import sample_ratio
-from equipoise_service.figures.results import forest, segment_forests
+from equipoise_service.figures.results import forest
+from equipoise_service.figures.segments import segment_forests
 from equipoise_service.readouts.schemas import Readout
 
 

@@ -118,6 +118,7 @@ def test_it_says_what_to_do_first_then_whether_to_believe_it_then_what_happened(
     for number in ("13.19 %", "120 of 910", "+3.2 pp", "+0.2 to +6.1", "0.0339", "5 units (0.28 %)"):
         assert number in words
     assert TEXTS["recomputed"] in words
+    assert f"country {document['segments'][0]['text']}" in words
 
 
 def test_over_time_needs_the_readouts_from_before() -> None:

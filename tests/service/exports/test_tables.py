@@ -111,3 +111,12 @@ def test_a_text_that_a_spreadsheet_would_run_is_a_text_in_csv_and_itself_in_parq
     assert {row["segment_value"] for row in read} == {"", "'=1+1", HOSTILE}
     values = table_of(readout)["segment_value"].to_pylist()
     assert set(values) == {None, "=1+1", HOSTILE}
+
+
+def test_a_part_of_a_segment_says_whether_its_effect_differs() -> None:
+    document = segmented_readout()
+    tested = document["segments"][0]["heterogeneity"][0]
+    rows = [row for row in table_of(readout_of(document)).to_pylist() if row["segment"]]
+    assert [row["differs"] for row in rows] == [part["differs"] for part in tested["parts"]]
+    assert [row["best_guess"] for row in rows] == [part["best_guess"] for part in tested["parts"]]
+    assert {row["heterogeneity_p_value"] for row in rows} == {tested["corrected_p_value"]}

@@ -164,6 +164,25 @@ def test_segments_say_whether_they_were_declared_and_stand_beside_all_units() ->
     )
 
 
+def test_parts_are_coloured_only_where_the_effects_are_shown_to_differ() -> None:
+    document = segmented_readout()
+    part = document["segments"][0]["parts"][0]["metrics"][0]["comparisons"][0]
+    # Alone it would count as a difference; among three parts it is none.
+    assert part["lift"]["interval"][0] > 0
+    outcomes = [
+        row["outcome"] for row in rows(drawn(document)["segment-country-converted"]) if "label" in row
+    ]
+    assert outcomes == ["no difference shown"] * 3
+    tested = document["segments"][0]["heterogeneity"][0]
+    tested["detected"], tested["parts"][0]["differs"], tested["corrected_p_value"] = True, True, 0.001
+    figure = drawn(document)["segment-country-converted"]
+    found = {row["label"]: row for row in rows(figure) if "label" in row}
+    assert found["DE (1,000 units)"]["outcome"] == "shown to be better"
+    assert found["DE (1,000 units)"]["shown"].endswith(", differs")
+    assert sum(row["outcome"] == "no difference shown" for row in found.values()) == 2
+    assert "Effects differ (corrected p 0.00100)." in figure.specification["title"]["subtitle"][0]
+
+
 @pytest.mark.parametrize(
     "document", [rich_readout(), hostile(), looked_readout()], ids=["rich", "hostile", "looked"]
 )

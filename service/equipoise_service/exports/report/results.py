@@ -43,8 +43,8 @@ def segments(readout: Readout, *figures: Markup) -> Iterator[Markup]:
     """The parts of each segment, where the plan has any."""
     if not readout.segments:
         return
-    note = say("segments.note", corrected=say("segments.uncorrected"))
-    parts = [tag("p", note, class_="muted")]
+    parts = [tag("p", say("segments.note"), class_="muted")]
+    parts += [tag("p", tag("strong", each.segment), f" {each.text}") for each in readout.segments]
     yield section(say("segments"), *parts, *figures)
 
 

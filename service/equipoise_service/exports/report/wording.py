@@ -48,10 +48,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "against": "against {baseline}",
         "course": "How did it go?",
         "segments": "Is it the same for everyone?",
-        "segments.note": "Segments are no part of the recommendation. {corrected}",
-        "segments.uncorrected": (
-            "Their intervals are not corrected: among twenty parts one differs by chance."
-        ),
+        "segments.note": "Segments are no part of the recommendation.",
         "provenance": "Where does this come from?",
         "provenance.verify": (
             "Everything on this page follows from the readout's JSON, which holds its plan and its "
