@@ -22,6 +22,8 @@ from tests.service.events.items import PLACE, batch, body, event, exposure, read
 from equipoise.identifiers import uuid7
 from equipoise_service.errors import Unavailable
 from equipoise_service.events.batches import Batch, Receipt
+from equipoise_service.events.stores.deletions import StoredUnit
+from equipoise_service.events.stores.duckdb.engine import DuckdbEngine
 from equipoise_service.events.stores.store import (
     EventStore,
     EventStoreError,
@@ -385,3 +387,30 @@ def test_the_log_waits_for_whoever_keeps_a_table(
         for _ in range(2):  # the second one waits for what comes after the first
             append(store, batch([], [event()]))
         assert store.healthy()
+
+
+def test_a_checkpoint_moves_rows_together_only_after_a_start_and_after_deletions(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise_service.events.stores.duckdb.engine.CHECKPOINT_BETWEEN", 0)
+    unit = StoredUnit([PLACE], "user", "user-1")
+
+    def vacuum_tasks(store: EventStore) -> int:
+        for _ in range(3):  # the last one waits for two checkpoints
+            append(store, batch([], [event()]))
+        with store.ibis() as backend:
+            found = backend.raw_sql("SELECT current_setting('max_vacuum_tasks')").fetchall()
+        return int(found[0][0])
+
+    with open_store() as store:
+        append(store, batch([], [event()]))
+        assert vacuum_tasks(store) == 0
+        engine = store._engine
+        assert isinstance(engine, DuckdbEngine)
+        store.delete_unit(unit)
+        assert engine._is_vacuum_due
+        assert vacuum_tasks(store) == 0
+        assert not engine._is_vacuum_due
+    with open_store() as store:
+        assert isinstance(store._engine, DuckdbEngine)
+        assert store._engine._is_vacuum_due
