@@ -62,7 +62,7 @@ class Changes:
         """
         if self.closed or self._of_key[key] >= self._limit - self._count:
             raise TooManyRequests(
-                "No more streams can be served with this key now. Ask for the configuration without one, or "
+                "No more streams can be served with this key now. Ask without one, or "
                 "again later; where one key serves many, give some of them a key of their own, or let the "
                 "operator raise EQUIPOISE_STREAM_SUBSCRIBERS.",
                 retry_after=_RETRY_SECONDS,

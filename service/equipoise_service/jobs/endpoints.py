@@ -33,12 +33,12 @@ async def read(id: JobId, request: Request, principal: Reader) -> JobOut:
             "description": "Events `job`, whose data is the job, at first and whenever it changed.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **problems(401, 403, 404, 422),
+        **problems(401, 403, 404, 422, 429),
     },
 )
 async def follow(id: JobId, request: Request, principal: Reader) -> Response:
     """Server-sent events until the job ended."""
-    return JobStream(request, await _found(request, principal, id))
+    return JobStream(request, principal, await _found(request, principal, id))
 
 
 @router.delete("/{id}", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 422))

@@ -9,6 +9,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from equipoise_service.accounts.principals import Principal
 from equipoise_service.database import Database
 from equipoise_service.evaluation.changes import Changes
 from equipoise_service.jobs import queue
@@ -24,29 +25,32 @@ class JobStream(Response):
 
     Args:
         request: The request for the stream.
+        principal: Who follows it.
         job: The job as it is.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, request: Request, job: Job) -> None:
+    def __init__(self, request: Request, principal: Principal, job: Job) -> None:
         self.status_code = 200
         self.background: BackgroundTask | None = None
         # Proxies keep an answer back to gather it, nginx unless it is told by the last of these.
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._database: Database = request.app.state.database
         self._changes: Changes = request.app.state.changes
+        self._principal = principal
         self._job: Job | None = job
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the job, the reader or the service ends it."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        gone = asyncio.create_task(_disconnected(receive))
-        try:
-            await self._tell(send, gone)
-        finally:
-            gone.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with self._changes.subscribe(self._principal.environment_id, self._principal.public_id):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            gone = asyncio.create_task(_disconnected(receive))
+            try:
+                await self._tell(send, gone)
+            finally:
+                gone.cancel()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, send: Send, gone: "asyncio.Task[None]") -> None:
         told, silent = "", 0.0

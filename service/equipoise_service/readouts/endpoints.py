@@ -47,7 +47,7 @@ async def refresh(
     status_code=201,
     summary="Take the look that is due",
     response_model=Readout,
-    responses={**JOB, **problems(401, 403, 404, 409, 422)},
+    responses={**JOB, **problems(401, 403, 404, 409, 422, 429)},
 )
 async def take(
     key: ExperimentKey,
@@ -68,7 +68,7 @@ async def take(
     asked = Asked(principal.environment_id, key, None)
     found = await anyio.to_thread.run_sync(stored.read, principal, asked)
     job = await add_job(request, principal, Kind.LOOK, key, found)
-    job = await ended_within(state.database, job, wait)
+    job = await ended_within(state, principal, job, wait)
     if job.status != Status.DONE:
         return not_done(job)
     document = await anyio.to_thread.run_sync(readout_of_last_look, state.database, found.revision_id)

@@ -81,7 +81,7 @@ _PARAMETERS = [
         200: {"headers": {"ETag": {"description": "The readout's digest.", "schema": {"type": "string"}}}},
         304: {"description": "The readout is the one that If-None-Match names."},
         **JOB,
-        **problems(401, 403, 404, 409, 422),
+        **problems(401, 403, 404, 409, 422, 429),
     },
 )
 async def read(request: Request) -> Response:
@@ -107,7 +107,7 @@ async def read(request: Request) -> Response:
         underway = await anyio.to_thread.run_sync(queue.underway, state.database, found.revision_id)
         return not_done(underway or await add_job(request, principal, Kind.REFRESH, key, found))
     job = await add_job(request, principal, Kind.REFRESH, key, found)
-    job = await ended_within(state.database, job, wait)
+    job = await ended_within(state, principal, job, wait)
     if job.status == Status.DONE:
         found = await anyio.to_thread.run_sync(stored.read, principal, asked)
         if found.served is not None:

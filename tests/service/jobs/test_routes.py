@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.readouts.test_endpoint import URL, event, exposure, send
-from tests.service.sources.conftest import warehouse  # noqa: F401 - a fixture
+from tests.service.sources.conftest import settings, warehouse  # noqa: F401 - fixtures
 from tests.service.sources.test_sources import ENDLESS
 from tests.service.sources.warehouses import Warehouse, source
 
@@ -116,6 +116,13 @@ def test_a_cancelled_job_interrupts_its_query_and_stores_nothing(
     assert behind["id"] != job
     assert client.delete(f"/v1/jobs/{behind['id']}").status_code == 202
     assert followed(client, behind["id"])[-1]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("settings", [{"stream_subscribers": 0}], indirect=True)
+def test_those_who_wait_and_follow_are_limited(running: TestClient) -> None:
+    assert running.get(f"{URL}/readout?wait=1").status_code == 429
+    job = running.post(f"{URL}/readout/refresh").json()["id"]
+    assert running.get(f"/v1/jobs/{job}/events").status_code == 429
 
 
 def test_why_a_job_failed_is_kept_and_shown(
