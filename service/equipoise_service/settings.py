@@ -79,8 +79,8 @@ class Settings(BaseSettings):
     )
     stream_subscribers: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         500,
-        description="Most streams of changes and of jobs, and requests that wait for a job, at once, shared by "
-        "the keys: one gets another while more are free than it has, else it is answered 429.",
+        description="Most streams of changes and of jobs, and requests that wait for a job, at once, shared "
+        "by the keys: one gets another while more are free than it has, else it is answered 429.",
     )
     event_store_url: str = Field(
         "",
