@@ -1,7 +1,7 @@
 """The analysis plan that a readout follows, complete and by itself."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -144,6 +144,19 @@ class Plan(Design):
         return self
 
     @property
+    def document(self) -> dict[str, Any]:
+        """Its JSON.
+
+        Of a plan that was read, with the members that it had there: those that later releases add have their
+        defaults, which say what the plan meant, and its digest stays the one that was locked.
+        """
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def complete(self) -> "Plan":
+        """The same plan, with every member in its document."""
+        return Plan.model_validate(self.model_dump(mode="json"))
+
+    @property
     def control(self) -> str:
         """The control's key."""
         return next(variant.key for variant in self.variants if variant.control)
@@ -182,7 +195,7 @@ def make_plan(
         metrics=[planned_metric(metric, design.targets.get(metric.key)) for metric in metrics],
         method=design.inference,
         tuning_units=tuning,
-    )
+    ).complete()
 
 
 def planned_metric(metric: PinnedMetric, target: Target | None) -> PlannedMetric:

@@ -17,7 +17,7 @@ _FROZEN_BY_LOOKS = ("alpha", "method", "horizon", "looks", "spending")
 
 def lock(session: Session, revision_id: int, plan: Plan, *, at: datetime) -> None:
     """Lock the plan of a revision that begins."""
-    document = plan.model_dump(mode="json")
+    document = plan.document
     session.add(LockedPlan(revision_id=revision_id, plan=document, digest=digest(document), locked_at=at))
     session.flush()
 

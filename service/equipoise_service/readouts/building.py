@@ -81,7 +81,7 @@ def build_readout(
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     population = _population(statistics)
     recommendation = _recommendation(plan, moment, results, health, provenance)
-    plan_document = plan.model_dump(mode="json")
+    plan_document = plan.document
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "experiment": provenance.experiment,

@@ -56,7 +56,7 @@ def readout_of_file(
         unit_type=columns.unit,
         variants=_variants(path, columns, statistics, control, shares),
         metrics=list(metrics),
-    )
+    ).complete()
     return build_readout(plan, statistics, Provenance(_name(path), None, datetime.now(UTC)))
 
 

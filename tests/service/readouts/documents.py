@@ -62,7 +62,7 @@ def plan(*metrics: PlannedMetric, variants: tuple[str, ...] = ("control", "treat
         ],
         metrics=list(metrics),
         **more,
-    )
+    ).complete()
 
 
 def statistics(crossovers: int = 0, **arms: dict[str, ArmValues]) -> Statistics:

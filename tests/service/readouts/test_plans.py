@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import select
 from tests.service.readouts.test_endpoint import event, exposure, send
 
+from equipoise_service.canonical import digest
+from equipoise_service.plans.models import LockedPlan
 from equipoise_service.readouts.verification import verify_readout
 
 URL = "/v1/experiments/new-landing-page"
@@ -51,6 +54,28 @@ def test_the_plan_is_locked_with_every_default_resolved(planned: TestClient) -> 
     assert found["locked"]["digest"] == found["plan_digest"]
     assert found["deviations"] == []
     assert planned.get(URL).json()["plan"]["horizon"] == {"units": 400, "days": None}
+
+
+def test_a_plan_that_was_locked_before_members_were_added_keeps_its_digest(planned: TestClient) -> None:
+    with planned.app.state.database.write() as session:  # type: ignore[attr-defined]
+        (locked,) = session.exec(select(LockedPlan)).all()
+        document = {name: value for name, value in locked.plan.items() if name not in ("segments", "bots")}
+        document["metrics"] = [
+            {name: value for name, value in each.items() if name not in ("steps", "level")}
+            for each in document["metrics"]
+        ]
+        assert document["horizon"]
+        locked.plan, locked.digest = document, digest(document)
+        session.add(locked)
+    found = readout(planned)
+    assert found["plan"] == document
+    assert found["locked"]["digest"] == found["plan_digest"] == digest(document)
+    # What differs only in members that it lacks is no change.
+    assert patch(planned, plan=PLAN).status_code == 200
+    assert patch(planned, plan=PLAN | {"alpha": 0.1}, deviation="wider").status_code == 200
+    changed = readout(planned)
+    assert [each["changed"] for each in changed["deviations"]] == [["/alpha"]]
+    assert changed["plan"].keys() > document.keys()
 
 
 def test_a_change_after_the_start_needs_a_reason_and_stays_on_record(planned: TestClient) -> None:
