@@ -164,7 +164,7 @@ EVENTS = st.lists(
 ENDS = st.sampled_from([None, *(START + timedelta(hours=hours) for hours in (0, 26, 37, 48, 60))])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(exposures=EXPOSURES, events=EVENTS, until=ENDS)
 def test_all_together_equal_plain_python(
     store: Store, exposures: list[Exposure], events: list[Event], until: datetime | None
@@ -205,7 +205,7 @@ def crowd(seed: int) -> tuple[list[Exposure], list[Event]]:
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=str)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32), until=ENDS)
 def test_each_alone_equals_plain_python_on_dense_data(
     store: Store, definition: dict[str, Any], seed: int, until: datetime | None
