@@ -138,9 +138,9 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
     # Routes are tried in turn: those that answer each visitor come before those that people use.
     for routes in (
         evaluation,
+        stored_readouts,
         ofrep,
         events,
-        stored_readouts,
         experiments,
         layers,
         holdouts,

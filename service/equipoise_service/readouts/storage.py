@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
@@ -30,8 +30,7 @@ class Served:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Whose readout is asked for.
 
     Attributes:
