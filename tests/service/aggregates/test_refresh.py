@@ -58,6 +58,7 @@ REQUESTS = {
     "summed": replace(REQUEST, measures=SUMMED),
     "summed, read again": replace(REQUEST, measures=(*OTHERS[:3], OTHERS[4], *SUMMED[1:2])),
     "others": replace(REQUEST, measures=OTHERS),
+    "ended": replace(REQUEST, measures=(*SUMMED, *OTHERS[:3]), until=START + timedelta(hours=60)),
     "segments": replace(
         REQUEST, measures=ADDED[:4], segments=(Segment("plan", "view", "plan"),), segment_values=2
     ),
