@@ -194,7 +194,7 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
                 "exposures that are logged in one arm only",
                 "bots that are filtered in one arm more than in the other",
             ),
-            "Compare exposures by arm with what the service assigned (`equipoise audit assignments`), by day "
+            "Compare exposures by arm with what the service assigned (`equipoise audit EXPERIMENT`), by day "
             "and by platform, mend the cause, and start again.",
         ),
         "sequential_sample_ratio": CheckText(
@@ -205,7 +205,7 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
                 "exposures that are logged in one arm only",
                 "bots that are filtered in one arm more than in the other",
             ),
-            "Compare exposures by arm with what the service assigned (`equipoise audit assignments`), by day "
+            "Compare exposures by arm with what the service assigned (`equipoise audit EXPERIMENT`), by day "
             "and by platform, mend the cause, and start again.",
         ),
         "segment_sample_ratio": CheckText(
