@@ -1,4 +1,4 @@
-"""When readouts are computed by themselves: at the first exposures, regularly, and for looks."""
+"""When readouts are computed by themselves: at the first exposures, regularly, after ends, and for looks."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import anyio.to_thread
 import ibis
-from sqlalchemy import func, update
+from sqlalchemy import exists, func, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -21,9 +21,10 @@ from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments.lifecycle import LIVE
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.jobs import queue
+from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 from equipoise_service.plans.looks import Look, next_look_at
-from equipoise_service.plans.models import TakenLook
+from equipoise_service.plans.models import PlanDeviation, TakenLook
 from equipoise_service.readouts.models import ReadoutSchedule
 from equipoise_service.readouts.service import Analysis
 
@@ -181,7 +182,7 @@ def plan_next(session: Session, found: Analysis, look: TakenLook | None, every: 
     ended_at = found.revision.ended_at
     if ended_at is not None:
         settled_at = _settled_at(found, ended_at)
-        schedule.next_at = max(settled_at, now + every) if now < settled_at else None
+        schedule.next_at = min(settled_at, now + every) if now < settled_at else None
     else:
         due = next_look_at(found.plan, looks, found.revision.started_at)
         schedule.next_at = now + every if due is None or due <= now else min(due, now + every)
@@ -213,14 +214,30 @@ def _not_scheduled(session: Session) -> list[_Due]:
 
 
 def _due(session: Session, now: datetime) -> list[tuple[_Due, datetime]]:
+    """What is due by the clock, and what ended or was planned otherwise since it was computed last."""
     statement = (
         _revisions()
         .add_columns(ReadoutSchedule.next_at)
         .join(ReadoutSchedule, col(ReadoutSchedule.revision_id) == col(Revision.id))
-        .where(col(ReadoutSchedule.next_at) <= now)
+        .where(
+            col(ReadoutSchedule.next_at).is_not(None),
+            or_(
+                col(ReadoutSchedule.next_at) <= now,
+                col(Revision.ended_at).is_not(None) & ~_asked_since(Revision.ended_at),
+                exists().where(
+                    col(PlanDeviation.revision_id) == Revision.id, ~_asked_since(PlanDeviation.made_at)
+                ),
+            ),
+        )
         .order_by(col(ReadoutSchedule.next_at))
     )
     return [(_Due(*row[:-1]), row[-1]) for row in session.exec(statement)]
+
+
+def _asked_since(moment: Any) -> Any:
+    """Whether anything was to be computed for a revision since a moment, whatever came of it."""
+    asked = exists().where(col(Job.revision_id) == Revision.id, col(Job.requested_at) >= moment)
+    return asked.correlate(Revision, PlanDeviation)
 
 
 def _revisions() -> Any:

@@ -1,6 +1,7 @@
 """What is computed without being asked for: first readouts, regular ones, and looks, each of them once."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from equipoise_service.jobs import queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import ENDED, Kind, Status
 from equipoise_service.jobs.worker import Work, Worker
-from equipoise_service.plans.models import TakenLook
+from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
 from equipoise_service.readouts.models import ReadoutSchedule, StoredReadout
 from equipoise_service.readouts.scheduling import Scheduler
 from equipoise_service.readouts.working import Workplace
@@ -154,6 +155,31 @@ def test_what_is_not_exposed_here_is_computed_after_a_while(
         assert scheduler.tick() == 1
 
 
+def test_what_ended_or_was_planned_otherwise_is_computed_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene(settings, monkeypatch, 4, experiment("over")) as (database, store):
+        scheduler = Scheduler(database, store, HOUR)
+        assert scheduler.tick() == 1
+        work_off(database, works(database, store))
+        (locked,) = rows(database, LockedPlan)
+        deviation = {"number": 1, "changed": ["/alpha"], "reason": "Because.", "made_by": "test"}
+        kept = locked.model_dump(include={"revision_id", "plan", "digest"})
+        with Session(database.engine) as session:
+            session.add(PlanDeviation(**deviation, **kept, made_at=datetime.now(UTC)))
+            session.commit()
+        assert (scheduler.tick(), scheduler.tick()) == (1, 0)
+        work_off(database, works(database, store))
+        (stored,) = rows(database, StoredReadout)
+        assert len(json.loads(stored.body)["deviations"]) == 1
+        change(database, Revision, ended_at=datetime.now(UTC))
+        assert (scheduler.tick(), scheduler.tick()) == (1, 0)
+        work_off(database, works(database, store))
+        (stored,) = rows(database, StoredReadout)
+        assert json.loads(stored.body)["ended_at"] is not None
+        assert scheduler.tick() == 0, "once is enough"
+
+
 def test_two_workers_take_a_look_once_and_alpha_is_spent_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,13 +253,18 @@ def test_the_final_look_waits_until_the_last_unit_is_mature(
     # All are exposed 29 hours ago, so that their windows have passed.
     with scene(settings, monkeypatch, 120, definition, minute=-28 * 60) as (database, store):
         now = datetime.now(UTC)
-        for hours, taken in ((2, 0), (26, 1)):
+        for hours, taken in ((2, 0), (24.5, 0), (26, 1)):
             change(database, Revision, started_at=now - 30 * HOUR, ended_at=now - hours * HOUR)
             queue.add(database, wanted(database, Kind.SCHEDULED))
             work_off(database, works(database, store))
             assert len(rows(database, TakenLook)) == taken
             (schedule,) = rows(database, ReadoutSchedule)
-            assert schedule.next_at == (None if taken else now + 23 * HOUR), "a day and an hour after the end"
+            if taken:
+                assert schedule.next_at is None
+            else:
+                # Units become mature until a day and an hour after the end.
+                next_at = now + min(HOUR, (25 - hours) * HOUR)
+                assert next_at <= schedule.next_at < next_at + timedelta(minutes=5)
         (look,) = rows(database, TakenLook)
         assert look.look["final"]
         assert look.look["spent"] == pytest.approx(0.05)
