@@ -25,6 +25,9 @@ LEASE = timedelta(seconds=20)
 MOST_ATTEMPTS = 2
 """A job whose worker died is taken up again once."""
 
+TOLD_FOR = timedelta(minutes=1)
+"""How long after a readout failed who asks for it is told why, and nothing is tried again."""
+
 _KEPT_FOR = timedelta(days=30)
 
 
@@ -103,6 +106,20 @@ def underway(database: Database, revision_id: int) -> Job | None:
             .where(Job.revision_id == revision_id, col(Job.status).not_in(ENDED))
             .order_by(col(Job.id))
         ).first()
+
+
+def failed_lately(database: Database, revision_id: int) -> Job | None:
+    """The last job that was to compute a revision's readout, if it failed a moment ago."""
+    with Session(database.engine, expire_on_commit=False) as session:
+        last = session.exec(
+            select(Job)
+            .where(Job.revision_id == revision_id, Job.kind != Kind.LOOK)
+            .order_by(col(Job.id).desc())
+            .limit(1)
+        ).first()
+    if last is None or last.status != Status.FAILED or last.ended_at is None:
+        return None
+    return last if last.ended_at > datetime.now(UTC) - TOLD_FOR else None
 
 
 def is_any_waiting(database: Database) -> bool:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from equipoise_service.accounts.principals import SECURITY, Principal, Principals, Scope
+from equipoise_service.database import Database
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import payload_error, problems
 from equipoise_service.jobs import queue
@@ -104,8 +105,8 @@ async def read(request: Request) -> Response:
     if not wait:
         if found.served is not None:
             return _answer(request, found.served)
-        underway = await anyio.to_thread.run_sync(queue.underway, state.database, found.revision_id)
-        return not_done(underway or await add_job(request, principal, Kind.REFRESH, key, found))
+        there = await anyio.to_thread.run_sync(_there, state.database, found.revision_id)
+        return not_done(there or await add_job(request, principal, Kind.REFRESH, key, found))
     job = await add_job(request, principal, Kind.REFRESH, key, found)
     job = await ended_within(state, principal, job, wait)
     if job.status == Status.DONE:
@@ -113,6 +114,11 @@ async def read(request: Request) -> Response:
         if found.served is not None:
             return _answer(request, found.served)
     return not_done(job)
+
+
+def _there(database: Database, revision_id: int) -> Job | None:
+    """A job that is worked at, or that has failed so lately that the next one would, too."""
+    return queue.underway(database, revision_id) or queue.failed_lately(database, revision_id)
 
 
 def _asked(request: Request) -> tuple[int | None, float]:

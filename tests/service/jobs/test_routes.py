@@ -3,10 +3,12 @@
 import hashlib
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import Session, select
 from tests.service.readouts.test_endpoint import URL, event, exposure, send
 from tests.service.sources.conftest import settings, warehouse  # noqa: F401 - fixtures
 from tests.service.sources.test_sources import ENDLESS
@@ -14,6 +16,9 @@ from tests.service.sources.warehouses import Warehouse, source
 
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.canonical import canonical_json
+from equipoise_service.database import Database
+from equipoise_service.jobs import queue
+from equipoise_service.jobs.models import Job
 
 
 @pytest.fixture
@@ -125,6 +130,11 @@ def test_those_who_wait_and_follow_are_limited(running: TestClient) -> None:
     assert running.get(f"/v1/jobs/{job}/events").status_code == 429
 
 
+def jobs(database: Database) -> int:
+    with Session(database.engine) as session:
+        return len(session.exec(select(Job.id)).all())
+
+
 def test_why_a_job_failed_is_kept_and_shown(
     service: Any, running: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,5 +145,16 @@ def test_why_a_job_failed_is_kept_and_shown(
     answer = running.get(f"{URL}/readout?wait=60")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "secret" not in answer.text
+    # Who only asks again is told the same, and has nothing tried that would fail again, until a while later.
+    database = running.app.state.database  # type: ignore[attr-defined]
+    assert running.post(f"{URL}/looks").json()["type"] == "urn:equipoise:problem:internal"
+    for _ in range(2):
+        again = running.get(f"{URL}/readout")
+        assert (again.status_code, again.json()) == (500, answer.json())
+    assert jobs(database) == 2
     monkeypatch.undo()
-    assert running.get(f"{URL}/readout?wait=60").status_code == 200
+    monkeypatch.setattr(queue, "TOLD_FOR", timedelta(0))
+    first = running.get(f"{URL}/readout")
+    assert (first.status_code, jobs(database)) == (202, 3)
+    assert followed(running, first.json()["id"])[-1]["status"] == "done"
+    assert running.get(f"{URL}/readout").status_code == 200
