@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from equipoise_service.decisions.models import Decision, Prediction
@@ -16,6 +17,7 @@ def predictions(session: Session, experiment_id: int, environment_id: int) -> Se
 
 
 def decisions(session: Session, revision_id: int) -> Sequence[Decision]:
-    """What was decided about a revision, oldest first."""
+    """What was decided about a revision, oldest first; a readout is read when asked for in the session."""
     statement = select(Decision).where(Decision.revision_id == revision_id)
+    statement = statement.options(defer(col(Decision.readout)))
     return session.exec(statement.order_by(col(Decision.number))).all()

@@ -27,6 +27,9 @@ from equipoise_stats import DecisionOutcome
 MOST_PREDICTIONS = 1000
 """Of an experiment in an environment."""
 
+MOST_DECISIONS = 500
+"""Of a revision. Each keeps its readout."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -104,6 +107,12 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
             "person. Confirm or withdraw it first.",
             type="decision-waiting",
             number=waiting.number,
+        )
+    if len(made) >= MOST_DECISIONS:
+        raise Conflict(
+            f"Revision {about.revision.number} of {key} has {MOST_DECISIONS} decisions, which is the most. "
+            "Stop or ship the experiment itself.",
+            type="frozen-field",
         )
     readout = _readout(session, about.revision, payload.readout_digest)
     recommendation = msgspec.json.decode(readout)["recommendation"]
@@ -262,7 +271,7 @@ def _readout(session: Session, revision: Revision, digest: str) -> bytes:
     stored = session.get(StoredReadout, revision.id)
     if stored is not None and stored.digest == digest:
         return stored.body
-    for look in plans.looks(session, revision.id or 0):
+    for look in reversed(plans.looks(session, revision.id or 0)):
         document: dict[str, Any] = look.readout
         if document["digest"] == digest:
             return canonical_json(document).encode()

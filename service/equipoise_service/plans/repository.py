@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
@@ -19,6 +20,7 @@ def deviations(session: Session, revision_id: int) -> Sequence[PlanDeviation]:
 
 
 def looks(session: Session, revision_id: int) -> Sequence[TakenLook]:
-    """The looks at a revision, oldest first."""
+    """The looks at a revision, oldest first; each readout is read when it is asked for in the session."""
     statement = select(TakenLook).where(TakenLook.revision_id == revision_id)
+    statement = statement.options(defer(col(TakenLook.readout)))
     return session.exec(statement.order_by(col(TakenLook.number))).all()

@@ -1,9 +1,11 @@
 """Predictions and decisions over HTTP: on which readout, by whom, and what takes effect when."""
 
+import re
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.event import listen
 from tests.service.conftest import Service
 from tests.service.readouts.test_plans import come
 
@@ -115,6 +117,24 @@ def test_a_decision_names_a_readout_of_the_service(started: TestClient) -> None:
     latest = started.get(f"{URL}/readout?wait=60").json()
     assert latest["digest"] != readout["digest"]
     assert decide(started, latest, "ship", variant="treatment").status_code == 201
+
+
+def test_lists_read_no_readouts_and_decisions_are_limited(
+    started: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readout = look(started, LOSER)
+    assert decide(started, readout, "keep_running").status_code == 201
+    assert started.post(f"{URL}/decisions/1/withdraw", json={"reason": "No."}).status_code == 200
+    read: list[str] = []
+    engine = started.app.state.database.engine  # type: ignore[attr-defined]
+    listen(engine, "before_cursor_execute", lambda *given: read.append(given[2]))
+    for listed in ("decisions", "looks", "history"):
+        assert started.get(f"{URL}/{listed}").status_code == 200
+    assert any("FROM decision" in each for each in read)
+    assert any("FROM look" in each for each in read)
+    assert not [each for each in read if re.search(r"(decision|look)\.readout\b", each)]
+    monkeypatch.setattr("equipoise_service.decisions.service.MOST_DECISIONS", 1)
+    problem(decide(started, readout, "do_not_ship"), "frozen-field")
 
 
 @pytest.mark.parametrize(
