@@ -1,5 +1,6 @@
 """The routes of refreshes and of looks."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import anyio.to_thread
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import JsonValue
 
 from equipoise_service.accounts.principals import Reader, Writer
+from equipoise_service.errors import TooManyRequests
 from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession
 from equipoise_service.jobs.answers import ended_within, not_done
@@ -47,7 +49,7 @@ async def refresh(
     status_code=201,
     summary="Take the look that is due",
     response_model=Readout,
-    responses={**JOB, **problems(401, 403, 404, 409, 422, 429)},
+    responses={**JOB, **problems(401, 403, 404, 409, 422)},
 )
 async def take(
     key: ExperimentKey,
@@ -68,7 +70,9 @@ async def take(
     asked = Asked(principal.environment_id, key, None)
     found = await anyio.to_thread.run_sync(stored.read, principal, asked)
     job = await add_job(request, principal, Kind.LOOK, key, found)
-    job = await ended_within(state, principal, job, wait)
+    # Who may not wait is told of the job all the same: a refusal would say that nothing is spent.
+    with suppress(TooManyRequests):
+        job = await ended_within(state, principal, job, wait)
     if job.status != Status.DONE:
         return not_done(job)
     document = await anyio.to_thread.run_sync(readout_of_last_look, state.database, found.revision_id)

@@ -128,6 +128,8 @@ def test_those_who_wait_and_follow_are_limited(running: TestClient) -> None:
     assert running.get(f"{URL}/readout?wait=1").status_code == 429
     job = running.post(f"{URL}/readout/refresh").json()["id"]
     assert running.get(f"/v1/jobs/{job}/events").status_code == 429
+    look = running.post(f"{URL}/looks")
+    assert (look.status_code, look.json()["kind"]) == (202, "look"), "it is taken, so it is not refused"
 
 
 def jobs(database: Database) -> int:
