@@ -193,6 +193,18 @@ def test_inflation_after_an_over_run_counts_all_information() -> None:
     assert inflation_factor(plan_looks([2.0]), power=0.8) == pytest.approx(1.0, abs=1e-9)
 
 
+@pytest.mark.parametrize("drift", [0.0, 3.0, 50.0])
+def test_a_bound_that_is_never_met_is_none(drift: float) -> None:
+    """However far it is: a grid up to it would not fit into memory."""
+    unmet = exit_probabilities(
+        [0.3, 0.6, 1.0], [math.inf, 2.0, math.inf], [-1.0, -math.inf, 0.5], drift=drift
+    )
+    for far in (1e3, 1e9, 1e300):
+        found = exit_probabilities([0.3, 0.6, 1.0], [far, 2.0, far], [-1.0, -far, 0.5], drift=drift)
+        assert found.upper == pytest.approx(unmet.upper, rel=1e-12, abs=1e-15)
+        assert found.lower == pytest.approx(unmet.lower, rel=1e-12, abs=1e-15)
+
+
 def test_impossible_exits_are_refused() -> None:
     with pytest.raises(ValueError, match="2 fractions, 1 upper"):
         exit_probabilities([0.5, 1.0], [2.0])

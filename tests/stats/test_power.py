@@ -242,6 +242,17 @@ def test_a_look_that_cannot_reject_costs_nothing() -> None:
     assert es.planned_power(test, units=1e9) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("looks", [10, 14, 30])
+@pytest.mark.parametrize("units", [1e3, 1e4, 1e5])
+def test_power_is_a_probability(looks: int, units: float) -> None:
+    """Summed over looks it would end a little above 1."""
+    for sd in (1.0, 2.0, 5.0):
+        test = planned(es.mean_outcome(mean=1.0, sd=sd), 1.0, design=es.group_sequential_design(looks))
+        power = es.planned_power(test, units=units)
+        assert 0.8 < power <= 1
+        assert es.ship_probability(successes=[power], guardrails=[]) <= 1
+
+
 def test_wrong_direction_is_not_power() -> None:
     up = es.fixed_design(alternative="greater")
     wrong = planned(NORMAL, -0.5, design=up)

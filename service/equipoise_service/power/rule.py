@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
@@ -133,6 +133,6 @@ Outcomes = Mapping[str, Outcome | str]
 """For each metric what is known of it, or why nothing is."""
 
 
-@cache
+@lru_cache(maxsize=256)  # levels come from requests
 def _group_sequential(looks: int, spending: Spending, alpha: float) -> TestDesign:
     return group_sequential_design(looks, spending=spending, alpha=alpha)

@@ -12,8 +12,8 @@ from equipoise_service.plans.schemas import MAX_DAYS, PlanIn
 
 MAX_METRICS = 50
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e15)]
+Value = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Deviation = Annotated[float, Field(ge=1e-100, le=1e15, allow_inf_nan=False)]
 
 _EXAMPLE: dict[str, Any] = {
     "metrics": [
@@ -60,8 +60,8 @@ class BaselineIn(BaseModel):
         extra="forbid", json_schema_extra={"example": {"value": 20.0, "standard_deviation": 35.0}}
     )
 
-    value: Finite = Field(description="The metric's value without a change.")
-    standard_deviation: Above0 | None = Field(
+    value: Value = Field(description="The metric's value without a change.")
+    standard_deviation: Deviation | None = Field(
         None,
         description="Of the units' values; of a ratio or quantile, its standard error times the root of the "
         "number of units. A share has none of its own.",

@@ -20,6 +20,9 @@ from equipoise_stats import (
 )
 
 NOT_ASKED = "nothing has to be shown of it"
+TOO_FAR = (
+    "the effect is too small, or too large, beside the metric's value and variance for any number of units"
+)
 NO_TARGET = "it has no effect to find: give its mde in the plan's targets"
 
 _WEEK = 7
@@ -65,8 +68,8 @@ def metric_power(
     else:
         try:
             found = needed(rule, metric, known, looks)
-        except ValueError as error:
-            reason = str(error)
+        except (ValueError, ArithmeticError) as error:
+            reason = _why(error)
         if found is None and reason is None:
             reason = NO_TARGET
     whole = 1 / rule.pair_share
@@ -150,24 +153,24 @@ def _reach(
     increase = (metric.direction is Direction.INCREASE) == (metric.role is Role.SUCCESS)
     # For a margin the treated units vary as the others do: what is planned for is that nothing changes.
     of = outcome if metric.role is Role.SUCCESS else replace(outcome, response="constant")
-    found = minimum_effect(
-        of,
-        units=pair_units,
-        power=rule.levels.power,
-        design=design,
-        direction="increase" if increase else "decrease",
-        treatment_share=rule.treatment_share,
-    )
-    difference, lift = found.difference, found.lift
-    if metric.role is Role.GUARDRAIL:
-        difference, lift = _margin(rule, found)
-    power: float | None = None
-    reason: str | None = found.reason
+    difference, lift, power, reason = None, None, None, None
     try:
+        found = minimum_effect(
+            of,
+            units=pair_units,
+            power=rule.levels.power,
+            design=design,
+            direction="increase" if increase else "decrease",
+            treatment_share=rule.treatment_share,
+        )
+        reason = found.reason
+        difference, lift = found.difference, found.lift
+        if metric.role is Role.GUARDRAIL:
+            difference, lift = _margin(rule, found)
         test = planned_test(rule, metric, outcome, design)
         power = None if test is None else planned_power(test, units=pair_units)
-    except ValueError as error:
-        reason = str(error)
+    except (ValueError, ArithmeticError) as error:
+        reason = _why(error)
     return Reach(
         metric=metric.key, units=int(units), difference=difference, lift=lift, power=power, reason=reason
     )
@@ -191,6 +194,12 @@ def _margin(rule: Rule, found: MinimumEffect) -> tuple[float | None, float | Non
         control = (1 + sign * lift) ** 2 / (1 - share)
         lift = first * math.sqrt((1 / share + control) / (1 / share + 1 / (1 - share)))
     return abs(found.difference), lift
+
+
+def _why(error: ValueError | ArithmeticError) -> str:
+    """Why there is no number, in words."""
+    # What is impossible for a metric has words of its own; what overflows has not.
+    return str(error) if isinstance(error, ValueError) else TOO_FAR
 
 
 def _up(units: float) -> int:

@@ -144,7 +144,8 @@ def power_at(test: PlannedTest, per_unit: Precision, units: float) -> float:
     """
     drift, design = per_unit.drift * math.sqrt(units), test.design
     if len(design.critical) > 1:
-        return float(exits_at(test, per_unit, drift).power)
+        # A sum over the looks, which rounding can carry past 1.
+        return min(1.0, float(exits_at(test, per_unit, drift).power))
     if not test.by_t:
         return float(ndtr(drift - design.critical[0] * per_unit.inflation))
     df = degrees_of_freedom(test, per_unit, units)

@@ -215,3 +215,27 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     assert refused(client, **{**asked, "traffic_of": {}}) == "/traffic_of"
     assert refused(client) == "/metrics"
     assert client.post("/v1/plans/power", json={"experiment": "none"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("mde", "value", "deviation"),
+    [(1e-300, 1.0, 1.0), (1e300, 1.0, 1e-12), (0.1, 1e-300, 1e15), (0.1, 1e15, 1.0)],
+)
+@pytest.mark.parametrize("method", ["fixed-horizon", "group-sequential", "confidence-sequence"])
+def test_extremes_are_answered_in_words(
+    client: TestClient, method: str, mde: float, value: float, deviation: float
+) -> None:
+    latency = {"key": "latency", "type": "mean", "event": "loaded", "role": "guardrail"}
+    found = power(
+        client,
+        metrics=[SPEND, latency],
+        plan={
+            "method": method,
+            "horizon": {"units": 1000},
+            "targets": {"spend": {"mde": mde}, "latency": {"margin": min(mde, 0.9)}},
+        },
+        baselines={each: {"value": value, "standard_deviation": deviation} for each in ("spend", "latency")},
+        traffic_of={"daily_units": 1000},
+    )
+    for each in found["metrics"]:
+        assert (each["units"] is None) == (each["reason"] is not None)

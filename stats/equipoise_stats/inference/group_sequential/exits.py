@@ -12,6 +12,8 @@ from equipoise_stats.inference.group_sequential.recursion import Floats, Stage, 
 from equipoise_stats.inference.settings import tail_alpha
 
 _OUT_OF_REACH = 9.0
+# To exceed it without a drift has a probability below every double.
+_FARTHEST = 40.0
 _LARGEST_DRIFT = 50.0
 
 
@@ -166,18 +168,19 @@ def _upper_exits(times: Floats, highs: Floats, lows: Floats, drifts: Floats) -> 
     exits = np.zeros((drifts.size, times.size))
     if np.isinf(highs).all():
         return exits
-    out_of_reach = np.abs(highs[np.isfinite(highs)]).max() + np.abs(drifts).max() + _OUT_OF_REACH
+    farthest = min(np.abs(highs[np.isfinite(highs)]).max(), _FARTHEST)
+    out_of_reach = farthest + np.abs(drifts).max() + _OUT_OF_REACH
     stage: Stage | None = None
     for look, time in enumerate(times):
         high, low = highs[look], lows[look]
         if math.isinf(high) and math.isinf(low):
             continue
         grid, root = grid_towards(stage, time), math.sqrt(time)
-        if math.isinf(high):
-            high = out_of_reach * max(1.0, root)
-        else:
+        # No motion comes above it, and a grid up to a bound that is never met could fill all memory.
+        ceiling = max(out_of_reach * max(1.0, root), low + 1)
+        if high <= ceiling:
             exits[:, look] = np.exp(log_exits(grid, time, high * root, drifts))
-        stage = Stage(float(time), low * root, high * root, grid)
+        stage = Stage(float(time), low * root, min(high, ceiling) * root, grid)
     return exits
 
 
