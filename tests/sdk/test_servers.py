@@ -208,6 +208,9 @@ def test_celery_prefork(service: FakeService, tmp_path: Path) -> None:
         "backend.py",
         CLIENT,
         """
+        import time
+        from glob import glob
+
         from celery import Celery
         from celery.signals import worker_process_shutdown
 
@@ -221,6 +224,11 @@ def test_celery_prefork(service: FakeService, tmp_path: Path) -> None:
 
         @app.task
         def work(unit):
+            # The first waits for the other process, which may still start when it could have done everything.
+            open(f"done-{os.getpid()}", "a").close()
+            until = time.monotonic() + 30
+            while len(glob("done-*")) < 2 and time.monotonic() < until:
+                time.sleep(0.01)
             client.variant("new-landing-page", unit)
             client.track("seen", unit)
             with open(f"done-{os.getpid()}", "a") as done:

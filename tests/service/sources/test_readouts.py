@@ -35,6 +35,17 @@ def measured(readout: dict[str, Any]) -> list[Any]:
     ]
 
 
+def about(document: Any) -> Any:
+    """What equals a document but for the rounding of sums, which engines add up in an order of their own."""
+    if isinstance(document, dict):
+        return {name: about(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return type(document)(about(value) for value in document)
+    if isinstance(document, float):
+        return pytest.approx(document, rel=1e-9, abs=1e-9)
+    return document
+
+
 def metrics(**more: Any) -> list[dict[str, Any]]:
     return [
         {"key": "sum", "type": "mean", "event": "order", **more},
@@ -100,11 +111,11 @@ def test_a_source_gives_the_numbers_of_the_store(
         for suffix in ("store", "brought", "own")
     )
     assert "metrics" in brought, brought
-    assert measured(brought) == measured(expected)
+    assert measured(brought) == about(measured(expected))
     assert brought["arms"] == expected["arms"]
     assert brought["health"]["crossovers"] == expected["health"]["crossovers"]
     assert "metrics" in own, own
-    assert measured(own) == measured(expected)
+    assert measured(own) == about(measured(expected))
     assert own["arms"] == expected["arms"]
 
 
