@@ -169,6 +169,8 @@ def _reach(
             difference, lift = _margin(rule, found)
         test = planned_test(rule, metric, outcome, design)
         power = None if test is None else planned_power(test, units=pair_units)
+        if power is not None and math.isnan(power):
+            power, reason = None, TOO_FAR
     except (ValueError, ArithmeticError) as error:
         reason = _why(error)
     return Reach(

@@ -225,14 +225,14 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
 def test_extremes_are_answered_in_words(
     client: TestClient, method: str, mde: float, value: float, deviation: float
 ) -> None:
-    latency = {"key": "latency", "type": "mean", "event": "loaded", "role": "guardrail"}
+    latency = {**SPEND, "key": "latency", "role": "guardrail", "direction": "decrease"}
     found = power(
         client,
         metrics=[SPEND, latency],
         plan={
             "method": method,
             "horizon": {"units": 1000},
-            "targets": {"spend": {"mde": mde}, "latency": {"margin": min(mde, 0.9)}},
+            "targets": {"spend": {"mde": mde}, "latency": {"margin": mde}},
         },
         baselines={each: {"value": value, "standard_deviation": deviation} for each in ("spend", "latency")},
         traffic_of={"daily_units": 1000},
