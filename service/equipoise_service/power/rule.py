@@ -88,12 +88,19 @@ def rule_of(plan: Plan) -> Rule:
     # The tests of the sample ratio, each quality metric, and the balance where there is a pre-period.
     checks = 2 + bool(plan.segments) + roles.count(Role.QUALITY) * treatments
     checks += any(metric.pre_period_days is not None for metric in plan.metrics)
+    false_alarms = plan.deterioration_alpha / treatments + checks * CHECK_ALPHA
+    if false_alarms >= 1 - plan.power:
+        raise ValueError(
+            f"a good change is stopped by chance with a probability of {false_alarms:.4g}: by its "
+            f"deterioration_alpha, {plan.deterioration_alpha:g}, and by the checks, {CHECK_ALPHA:g} each. So "
+            f"no number of units has the power {plan.power:g}; ask for less than {1 - false_alarms:.4g}"
+        )
     levels = rule_levels(
         successes=family,
         guardrails=sum(decides(metric) for metric in plan.metrics) - successes,
         alpha=plan.alpha / 2,
         power=plan.power,
-        false_alarms=plan.deterioration_alpha / treatments + checks * CHECK_ALPHA,
+        false_alarms=false_alarms,
     )
     weights = plan.weights
     smallest = min(weights[variant] for variant in plan.treatments)

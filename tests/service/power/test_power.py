@@ -206,7 +206,9 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     slow = power(client, **asked, plan={"targets": {"bookings": {"mde": 0.01}}})
     assert (slow["units"] > 10**5, slow["days"]) == (True, None)
     assert refused(client, **{**asked, "metrics": [{**BOOKINGS, "role": "quality"}]}) == "/plan"
-    assert refused(client, **asked, plan={"power": 0.99}) == "/plan"
+    hopeless = client.post("/v1/plans/power", json={**asked, "plan": {"power": 0.99}}).json()["errors"][0]
+    assert hopeless["pointer"] == "/plan"
+    assert "ask for less than 0.988" in hopeless["message"]
     assert refused(client, **asked, plan={"targets": {"other": {"mde": 0.1}}}) == "/plan/targets/other"
     assert refused(client, **{**asked, "baselines": {"other": {"value": 0.2}}}) == "/baselines/other"
     assert (
