@@ -18,6 +18,7 @@ from equipoise_service.errors import ServiceError, problem_type
 from equipoise_service.interruption import Interrupted, Interruption
 from equipoise_service.jobs import queue
 from equipoise_service.jobs.models import Job
+from equipoise_service.jobs.schemas import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +171,10 @@ class _Run:
         if self._instead is not None:
             self._instead(self._database, job)
         elif isinstance(error, ServiceError):
+            if job.kind != Kind.LOOK:
+                # Nobody may have asked for it, and the readout before it is served on.
+                said = "the readout of %s (revision %d) could not be computed, job %s: %s"
+                _log.warning(said, job.experiment, job.revision, job.public_id, error.detail)
             queue.fail(self._database, job, error.document())
         else:
             _log.error("the job %s failed", job.public_id, exc_info=error)

@@ -155,6 +155,21 @@ def test_what_is_not_exposed_here_is_computed_after_a_while(
         assert scheduler.tick() == 1
 
 
+def test_the_log_says_why_what_nobody_asked_for_could_not_be_computed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise Conflict("The source is away.")
+
+    with scene(settings, monkeypatch, 1, experiment("unlucky")) as (database, store):
+        assert Scheduler(database, store, HOUR).tick() == 1
+        (job,) = work_off(database, broken)
+        assert job.status == Status.FAILED
+    assert (
+        f"unlucky (revision 1) could not be computed, job {job.public_id}: The source is away." in caplog.text
+    )
+
+
 def test_what_ended_or_was_planned_otherwise_is_computed_at_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
