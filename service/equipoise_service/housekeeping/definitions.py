@@ -10,6 +10,8 @@ from equipoise_service.accounts.models import ApiKey, Environment
 from equipoise_service.evaluation.models import PublishedConfiguration
 from equipoise_service.experiments.models import Experiment, OverriddenUnit, Revision, Run
 from equipoise_service.http.idempotency import IdempotentAnswer
+from equipoise_service.jobs.models import Job
+from equipoise_service.jobs.schemas import Status
 from equipoise_service.privacy.texts import names
 from equipoise_service.segments import repository as segments
 from equipoise_service.segments.models import Segment
@@ -45,17 +47,18 @@ def remove_unit(session: Session, project_id: int, unit_type: str, unit: str) ->
 
 
 def remove_copies(session: Session, project_id: int, unit_type: str, unit: str) -> dict[str, int]:
-    """Delete the configurations that named a unit, but for the present ones, and answers kept for repetition.
+    """Delete what was made of the definitions and named a unit.
 
-    Called when the definitions were published without it.
+    These are published configurations but for the present ones, answers kept for repetition, and jobs that
+    failed with an engine's words about it. Called when the definitions were published without it.
     """
     outdated = [
         each for each in _published(session, project_id, unit_type, unit) if not _is_latest(session, each)
     ]
-    answers = _answers(session, project_id, unit)
-    for each in (*outdated, *answers):
+    answers, jobs = _answers(session, project_id, unit), _jobs(session, project_id, unit)
+    for each in (*outdated, *answers, *jobs):
         session.delete(each)
-    return {"configurations": len(outdated), "answers": len(answers)}
+    return {"configurations": len(outdated), "answers": len(answers), "jobs": len(jobs)}
 
 
 def count_unit(session: Session, project_id: int, unit_type: str, unit: str) -> dict[str, int]:
@@ -71,6 +74,7 @@ def count_unit(session: Session, project_id: int, unit_type: str, unit: str) -> 
         "audiences": sum(_asks_for(condition, unit) for condition in conditions),
         "configurations": sum(1 for _ in _published(session, project_id, unit_type, unit)),
         "answers": len(_answers(session, project_id, unit)),
+        "jobs": len(_jobs(session, project_id, unit)),
     }
 
 
@@ -141,6 +145,16 @@ def _answers(session: Session, project_id: int, unit: str) -> list[IdempotentAns
     )
     statement = select(IdempotentAnswer).where(col(IdempotentAnswer.caller).in_(callers))
     return [each for each in session.exec(statement) if names(each.body.decode(errors="replace"), unit)]
+
+
+def _jobs(session: Session, project_id: int, unit: str) -> list[Job]:
+    """The jobs whose error names a unit, anywhere in it: engines quote the values that they cannot read."""
+    statement = (
+        select(Job)
+        .join(Environment, col(Job.environment_id) == col(Environment.id))
+        .where(Environment.project_id == project_id, Job.status == Status.FAILED)
+    )
+    return [each for each in session.exec(statement) if each.error and unit in each.error["detail"]]
 
 
 def _asks_for(condition: Mapping[str, Any], unit: str) -> bool:

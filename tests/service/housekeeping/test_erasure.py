@@ -1,6 +1,7 @@
 """Erasure: nothing of the unit is left anywhere, everything else stays, and the record proves it."""
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,18 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import Session, select
 from tests.service.conftest import Service, experiment
 
 from equipoise.identifiers import uuid7
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.aggregates.names import PREFIX
+from equipoise_service.errors import Conflict
 from equipoise_service.events.batches import MOST_ITEM_CHARACTERS
+from equipoise_service.experiments.models import Revision, Run
 from equipoise_service.housekeeping import erasing
+from equipoise_service.jobs.models import Job
+from equipoise_service.jobs.schemas import Kind, Status
 from equipoise_service.privacy.unit_ids import unit_as_stored
 from equipoise_service.settings import Settings
 
@@ -88,9 +94,39 @@ def fill(service: Service, client: TestClient, unit: str) -> None:
         headers={"Content-Type": "application/json"},
     )
     assert answer.json()["refused"] == 1
+    for named in (unit, "other"):
+        job = failed_over(service, named)
+        assert named in client.get(f"/v1/jobs/{job}").json()["error"]["detail"]
     # Kept without its end, in the middle of the id.
     cut = {"name": "x" * (MOST_ITEM_CHARACTERS - 26), "unit": unit}
     assert send(client, [cut])["refused"] == 1
+
+
+def failed_over(service: Service, unit: str) -> str:
+    """The id of a job that failed with what an engine says of a value that it cannot read."""
+    database = service.client.app.state.database  # type: ignore[attr-defined]
+    with database.read() as session:
+        (run,) = session.exec(select(Run)).all()
+        (revision,) = session.exec(select(Revision)).all()
+    refused = Conflict(f"the engine refused: Could not convert string '{unit}' to DOUBLE")
+    job = Job(
+        public_id=secrets.token_hex(8),
+        environment_id=run.environment_id,
+        revision_id=revision.id,
+        experiment="new-landing-page",
+        revision=revision.number,
+        kind=Kind.REFRESH,
+        status=Status.FAILED,
+        stage="failed",
+        requested_by="test",
+        requested_at=datetime.now(UTC),
+        ended_at=datetime.now(UTC),
+        error=refused.document(),
+    )
+    with Session(database.engine, expire_on_commit=False) as session:
+        session.add(job)
+        session.commit()
+    return job.public_id
 
 
 def rejected(client: TestClient) -> list[str]:
@@ -112,6 +148,7 @@ def test_a_unit_is_erased_everywhere(service: Service, client: TestClient) -> No
         "segment_ids": 1,
         "configurations": proof["deleted"]["configurations"],
         "answers": 1,
+        "jobs": 1,
         "exposures": 1,
         "events": 2,
         "rejected": 2 if service.settings.unit_key else 3,
