@@ -22,7 +22,7 @@ def test_all_is_what_is_imported() -> None:
 
 
 def test_importing_stays_light() -> None:
-    # scipy.stats, pandas and statsmodels each cost more than everything else together, scipy.optimize a third.
+    # scipy.stats, pandas and statsmodels each cost more than everything else together, scipy.optimize a third
     heavy = ("scipy.stats", "scipy.optimize", "pandas", "statsmodels")
     program = f"import sys, equipoise_stats; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

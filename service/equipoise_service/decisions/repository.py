@@ -1,8 +1,9 @@
 """All queries on predictions and decisions."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, select
 
 from equipoise_service.decisions.models import Decision, Prediction
@@ -19,5 +20,5 @@ def predictions(session: Session, experiment_id: int, environment_id: int) -> Se
 def decisions(session: Session, revision_id: int) -> Sequence[Decision]:
     """What was decided about a revision, oldest first; a readout is read when asked for in the session."""
     statement = select(Decision).where(Decision.revision_id == revision_id)
-    statement = statement.options(defer(col(Decision.readout)))
+    statement = statement.options(defer(cast("QueryableAttribute[Any]", Decision.readout)))
     return session.exec(statement.order_by(col(Decision.number))).all()

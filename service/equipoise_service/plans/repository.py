@@ -1,8 +1,9 @@
 """All queries on plans and looks."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, select
 
 from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
@@ -22,5 +23,5 @@ def deviations(session: Session, revision_id: int) -> Sequence[PlanDeviation]:
 def looks(session: Session, revision_id: int) -> Sequence[TakenLook]:
     """The looks at a revision, oldest first; each readout is read when it is asked for in the session."""
     statement = select(TakenLook).where(TakenLook.revision_id == revision_id)
-    statement = statement.options(defer(col(TakenLook.readout)))
+    statement = statement.options(defer(cast("QueryableAttribute[Any]", TakenLook.readout)))
     return session.exec(statement.order_by(col(TakenLook.number))).all()

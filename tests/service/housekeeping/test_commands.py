@@ -48,7 +48,9 @@ def send(service: RunningService, **items: list[dict[str, Any]]) -> int:
 
 
 def numbers(service: RunningService) -> dict[str, Any]:
-    readout: dict[str, Any] = service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60").json()
+    readout: dict[str, Any] = service.request(
+        "GET", "/v1/experiments/new-landing-page/readout?wait=60"
+    ).json()
     for name in ("generated_at", "watermark", "digest"):
         assert readout.pop(name)
     return readout
