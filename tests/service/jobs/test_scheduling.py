@@ -178,7 +178,7 @@ def test_what_ended_or_was_planned_otherwise_is_computed_at_once(
         assert scheduler.tick() == 1
         work_off(database, works(database, store))
         (locked,) = rows(database, LockedPlan)
-        deviation: dict[str, Any] = {"number": 1, "changed": ["/alpha"], "reason": "Because.", "made_by": "test"}
+        deviation: dict[str, Any] = {"number": 1, "changed": ["/alpha"], "reason": "So", "made_by": "test"}
         kept = locked.model_dump(include={"revision_id", "plan", "digest"})
         with Session(database.engine) as session:
             session.add(PlanDeviation(**deviation, **kept, made_at=datetime.now(UTC)))
