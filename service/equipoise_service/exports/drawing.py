@@ -16,7 +16,8 @@ from equipoise_service.exports.making import Export, export
 _MOST_WAITING = 8
 _SECONDS = 60.0
 # What draws keeps some memory of each figure.
-_TASKS_PER_PROCESS = 100
+_MOST_DRAWN = 100
+_ENDED = "The process that draws ended; ask again."
 
 
 class Drawing:
@@ -26,6 +27,7 @@ class Drawing:
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
         self._waiting = 0
+        self._drawn = 0
 
     async def draw(
         self, form: Export, body: bytes, earlier: Sequence[bytes], figure: str | None
@@ -40,6 +42,7 @@ class Drawing:
                 f"{_MOST_WAITING} exports are being drawn; ask again in a moment.", retry_after=5
             )
         self._waiting += 1
+        self._drawn += 1
         pool = self._started()
         try:
             work = asyncio.wrap_future(pool.submit(export, form, body, list(earlier), figure))
@@ -49,9 +52,17 @@ class Drawing:
             raise Unavailable(f"Drawing took more than {_SECONDS:g} seconds.", retry_after=60) from None
         except BrokenProcessPool:
             self._end(pool)
-            raise Unavailable("The process that draws ended; ask again.") from None
+            raise Unavailable(_ENDED) from None
+        except asyncio.CancelledError:
+            # The process ended for another one's export, or nobody waits for this one any more.
+            if _is_cancelled():
+                raise
+            raise Unavailable(_ENDED) from None
         finally:
             self._waiting -= 1
+            # Not the pool's own `max_tasks_per_child`: where several waited, it starts no process any more.
+            if self._drawn >= _MOST_DRAWN and not self._waiting:
+                self._end(pool)
 
     def close(self) -> None:
         """End the process; what is being drawn is given up."""
@@ -65,14 +76,19 @@ class Drawing:
                     max_workers=1,
                     # Not forked: a fork of a process with threads and open databases is not safe.
                     mp_context=multiprocessing.get_context("spawn"),
-                    max_tasks_per_child=_TASKS_PER_PROCESS,
                 )
             return self._pool
 
     def _end(self, pool: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._pool is pool:
-                self._pool = None
+                self._pool, self._drawn = None, 0
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_cancelled() -> bool:
+    """Whether who waits here was cancelled itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
