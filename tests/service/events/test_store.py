@@ -389,6 +389,26 @@ def test_the_log_waits_for_whoever_keeps_a_table(
         assert store.healthy()
 
 
+def test_what_was_deleted_while_a_checkpoint_failed_is_moved_together_later(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise_service.events.stores.duckdb.engine.CHECKPOINT_BETWEEN", 0)
+    with open_store() as store:
+        engine = store._engine
+        assert isinstance(engine, DuckdbEngine)
+        engine._is_vacuum_due = False
+
+        class Busy:
+            def execute(self, _: str) -> None:
+                engine._is_vacuum_due = True  # as a deletion does, once it has ended
+                raise duckdb.TransactionException("other write transactions are active")
+
+        with monkeypatch.context() as busy:
+            busy.setattr(engine._file, "connection", Busy())
+            engine.between_commits(0)
+        assert engine._is_vacuum_due
+
+
 def test_a_checkpoint_moves_rows_together_only_after_a_start_and_after_deletions(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ class DuckdbEngine:
             self._file.connection.execute("CHECKPOINT")
         except duckdb.TransactionException:
             # Somebody keeps a table at this moment; after one of the next commits nobody does.
-            self._is_vacuum_due = bool(tasks)
+            self._is_vacuum_due |= bool(tasks)
             return
         except (duckdb.FatalException, duckdb.ConnectionException):
             self._file.reopen()
