@@ -97,7 +97,7 @@ async def _drawn(
     def earlier() -> list[bytes]:
         with request.app.state.database.read() as session:
             looks = plans.looks(session, found.revision_id)[-_MOST_EARLIER:]
-        return [msgspec.json.encode(look.readout) for look in looks]
+            return [msgspec.json.encode(look.readout) for look in looks]
 
     drawing: Drawing = request.app.state.drawing
     return await drawing.draw(form, body, await anyio.to_thread.run_sync(earlier), figure)
