@@ -7,6 +7,8 @@ from typing import Any
 
 import altair as alt
 
+from equipoise_service.readouts.printable import printable
+
 _LONGEST_NAME = 80
 
 
@@ -49,7 +51,7 @@ def distinct(figures: Iterable[Figure]) -> list[Figure]:
 
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The chart as Vega-Lite, without the theme that Altair has in place."""
-    document: dict[str, Any] = chart.to_dict()
+    """The chart as Vega-Lite, without the theme that Altair has in place, and texts that XML holds."""
+    document: dict[str, Any] = printable(chart.to_dict())
     document.pop("config", None)
     return document

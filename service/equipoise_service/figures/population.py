@@ -17,10 +17,14 @@ def sample_ratio(readout: Readout) -> Iterator[Figure]:
     if not units:
         return
     check = readout.health.sequential_sample_ratio
-    broken = CheckStatus.FAILED in (check.status, readout.health.sample_ratio.status)
+    at_the_end = readout.health.sample_ratio
+    broken = CheckStatus.FAILED in (check.status, at_the_end.status)
     rows = [_row(arm, units, Outcome.WORSE if broken else Outcome.FLAT) for arm in readout.arms]
     p = "" if check.p_value is None else f" p {p_value(check.p_value)}, valid whenever one looks."
-    verdict = "The shares are not the planned ones." if broken else "The shares agree with the plan."
+    fine = "The shares agree with the plan."
+    if at_the_end.status is CheckStatus.WARNING and at_the_end.reason is not None:
+        fine = at_the_end.reason
+    verdict = "The shares are not the planned ones." if broken else fine
     yield Figure(
         "sample-ratio",
         "Shares of the arms against their plan",

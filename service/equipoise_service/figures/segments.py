@@ -83,7 +83,8 @@ def _row(
     several: bool,
 ) -> Row:
     units = sum(arm.units for arm in part.arms)
-    label = f"{part_name(part)}{f' · {comparison.variant}' if several else ''} ({units:,} units)"
+    name = part_name(part.value, others=part.others)
+    label = f"{name}{f' · {comparison.variant}' if several else ''} ({units:,} units)"
     lift = comparison.lift
     estimate, interval = lift_cells(lift)
     if lift.estimate is None or lift.interval is None:

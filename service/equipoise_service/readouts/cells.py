@@ -44,18 +44,20 @@ def lift_cells(lift: Lift) -> tuple[str, str]:
     return _effect(lift, 100.0, " %")
 
 
-def value_cells(statistics: ArmStatistics, decimals: int) -> tuple[str, str]:
+def value_cells(type_: MetricType, statistics: ArmStatistics, decimals: int) -> tuple[str, str]:
     """The value of an arm, and of how many units it is.
 
     Args:
+        type_: The metric's; of a share that is adjusted for a pre-period there are moments, no successes.
         statistics: The arm's.
         decimals: How many a mean is shown with, see `decimals_of`.
     """
     value = statistics.value
+    shown = NOTHING
+    if value is not None:
+        shown = percent(value) if type_.is_share else number(value, decimals=decimals)
     if isinstance(statistics, ProportionStatistics):
-        share = NOTHING if value is None else percent(value)
-        return share, f"{statistics.successes:,} of {statistics.n:,}"
-    shown = NOTHING if value is None else number(value, decimals=decimals)
+        return shown, f"{statistics.successes:,} of {statistics.n:,}"
     return shown, count(statistics.n, "unit", "units")
 
 

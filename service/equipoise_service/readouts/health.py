@@ -17,6 +17,7 @@ from equipoise_service.readouts.checks import (
     SampleRatio,
     SegmentRatio,
 )
+from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import count, p_value, percent
 from equipoise_service.readouts.wording import CHECKS, say
 from equipoise_stats import (
@@ -150,7 +151,9 @@ def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
     smallest, segment, label = min(found)
     p = min(1.0, smallest * len(found))
     failed = p <= CHECK_ALPHA
-    where = _part_name(label)
+    others = label == OTHER
+    value = None if others else segment_value(label)
+    where = part_name(value, others=others)
     reason = say("found.segment_sample_ratio", segment=segment, value=where) if failed else None
     return SegmentRatio(
         **_about(
@@ -161,7 +164,7 @@ def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
         ),
         p_value=p,
         segment=segment,
-        value=None if label == OTHER else segment_value(label),
+        value=value,
     )
 
 
@@ -169,12 +172,6 @@ def _of_planned_arms(arms: Mapping[str, ArmStatistics], plan: Plan) -> Sequentia
     # An arm that was not planned is what the check of all units is about.
     units = {variant: arms[variant].units if variant in arms else 0 for variant in plan.weights}
     return sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
-
-
-def _part_name(label: str) -> str:
-    if label == OTHER:
-        return say("segments.others")
-    return segment_value(label) or say("segments.none")
 
 
 def _crossovers(crossovers: int, seen: int) -> Crossovers:

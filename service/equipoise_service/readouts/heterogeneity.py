@@ -8,7 +8,6 @@ It is asked at the planned end: asked at every look it would find something soon
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.metrics.schemas import Role
@@ -82,7 +81,7 @@ def said(segment: str, answers: Sequence[MetricHeterogeneity], *, declared: bool
 
 
 def _differs(segment: str, found: MetricHeterogeneity) -> str:
-    names = [part_name(part) for part in found.parts if part.differs]
+    names = [part_name(part.value, others=part.others) for part in found.parts if part.differs]
     where = say("segments.where", names=listing(names)) if names else ""
     p = p_value(found.corrected_p_value or 0.0)
     relation = p if p.startswith("<") else f"= {p}"
@@ -96,23 +95,16 @@ def _differs(segment: str, found: MetricHeterogeneity) -> str:
     )
 
 
-class Part(Protocol):
-    """What names a part of a segment."""
+def part_name(value: str | None, *, others: bool) -> str:
+    """How a part of a segment is called.
 
-    @property
-    def value(self) -> str | None:
-        """Its value."""
-
-    @property
-    def others(self) -> bool:
-        """Whether it is that of other values."""
-
-
-def part_name(part: Part) -> str:
-    """How a part of a segment is called."""
-    if part.others:
+    Args:
+        value: Its value, which may be an empty text; None for units without one.
+        others: Whether it is that of other values.
+    """
+    if others:
         return say("segments.others")
-    return say("segments.none") if part.value is None else part.value
+    return say("segments.none") if value is None else value or '""'
 
 
 def _why_not(plan: Plan, moment: Moment) -> str | None:

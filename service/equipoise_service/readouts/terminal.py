@@ -25,6 +25,7 @@ from equipoise_service.readouts.cells import (
 from equipoise_service.readouts.checks import Check
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.printable import printable
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.readouts.wording import CHECKS, say
@@ -53,7 +54,7 @@ def draw(document: Mapping[str, Any], console: Console) -> None:
         document: The readout, as `building.build_readout` makes it or as its JSON parses.
         console: Where to draw it.
     """
-    readout = Readout.model_validate(document)
+    readout = Readout.model_validate(printable(document))
     revision = "" if readout.revision is None else f", revision {readout.revision}"
     title = Text.assemble((readout.experiment, "bold"), revision)
     console.print(Panel(_summary(readout), title=title, title_align="left"), Group(*_parts(readout)))
@@ -111,15 +112,14 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
     table = _table("", *names)
     decimals = decimals_of(comparisons)
     baseline = comparisons[0]
-    table.add_row(
-        Text(baseline.baseline), _lines(value_cells(baseline.statistics.baseline, decimals)), "", "", ""
-    )
+    value = value_cells(metric.type, baseline.statistics.baseline, decimals)
+    table.add_row(Text(baseline.baseline), _lines(value), "", "", "")
     for comparison in comparisons:
         colour = _COLOURS[outcome(metric, comparison)]
         difference, lift = comparison.difference, comparison.lift
         table.add_row(
             Text(comparison.variant),
-            _lines(value_cells(comparison.statistics.variant, decimals)),
+            _lines(value_cells(metric.type, comparison.statistics.variant, decimals)),
             Text(_lines(difference_cells(metric.type, difference)), colour),
             Text(_lines(lift_cells(lift)), colour),
             Text(p_cell(difference.p_value), colour),
@@ -138,7 +138,7 @@ def _segment(readout: Readout, segment: SegmentResult) -> list[RenderableType]:
         found = next((each.comparisons for each in part.metrics if each.metric == lead), [])
         units = sum(arm.units for arm in part.arms)
         cells = (_lines(lift_cells(each.lift)) for each in found)
-        table.add_row(Text(part_name(part)), f"{units:,}", *cells)
+        table.add_row(Text(part_name(part.value, others=part.others)), f"{units:,}", *cells)
     return [heading, Text(segment.text), *([table] if segment.parts and lead is not None else [])]
 
 

@@ -25,6 +25,7 @@ from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.looks import bounds
 from equipoise_service.figures.rendering import page_svg, png, svg
+from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, statistics_digest
 from equipoise_service.readouts.reading import readout_of
 from equipoise_stats import Counts
@@ -149,6 +150,10 @@ def test_a_broken_ratio_is_seen() -> None:
     found = {row["label"]: row for row in rows(figure) if "label" in row}
     assert found["treatment (11,000 units)"]["estimate"] == pytest.approx(100 * (11 / 21 - 0.5))
     assert found["treatment (11,000 units)"]["low"] > 0
+    horizon = Horizon(units=100_000)
+    early = converted((1_000, 10_000), (1_050, 10_500), method=Method.FIXED_HORIZON, horizon=horizon)
+    assert early["health"]["sample_ratio"]["reason"] in drawn(early)["sample-ratio"].text
+    assert "agree" not in drawn(early)["sample-ratio"].text
 
 
 def test_segments_say_whether_they_were_declared_and_stand_beside_all_units() -> None:
@@ -196,6 +201,15 @@ def test_every_figure_can_be_drawn_and_no_name_is_more_than_a_text(document: dic
         assert "#0072b2" not in page_svg(figure)
     if document["experiment"] == HOSTILE:
         assert any(HOSTILE in text for text in texts(svg(drawn(document)["lifts"])))
+
+
+def test_a_name_with_control_characters_can_be_drawn() -> None:
+    arms: dict[str, Any] = {
+        variant: {"converted": Counts(900, 90)} for variant in ("control", "b\x00\x1b[2J\ufffe")
+    }
+    figure = drawn(build_readout(plan(CONVERTED), statistics(**arms), PROVENANCE))["sample-ratio"]
+    assert any("b\ufffd\ufffd[2J\ufffd (900 units)" in text for text in texts(svg(figure)))
+    assert png(figure, scale=1.0).startswith(b"\x89PNG")
 
 
 def test_without_units_there_is_nothing_to_draw() -> None:

@@ -203,6 +203,9 @@ def test_a_sample_ratio_that_is_broken_in_one_value_blocks_shipping() -> None:
     assert "with the country DE" in readout["summary"]
     whole = segmented(ALIKE)["health"]["segment_sample_ratio"]
     assert (whole["status"], whole["p_value"]) == ("ok", 1.0)
+    # An empty text is a value.
+    empty = segmented({"": one((6000, 600), (5000, 600)), "FR": one((5000, 500), (6000, 720))})
+    assert 'with the country "".' in empty["summary"]
 
 
 ANSWER = ("segments", 0, "heterogeneity", 0)

@@ -17,7 +17,7 @@ from tests.service.readouts.documents import (
 
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.terminal import draw
-from equipoise_stats import Counts
+from equipoise_stats import Counts, Moments
 
 
 def drawn(readout: dict[str, Any], width: int) -> str:
@@ -52,6 +52,24 @@ def test_names_are_not_markup() -> None:
     readout = build_readout(plan(CONVERTED, variants=("control", "[red]b[/red]")), found, PROVENANCE)
     assert "[red]b[/red]" in drawn({**readout, "experiment": "[bold]x"}, 100)
     assert "[bold]x" in drawn({**readout, "experiment": "[bold]x"}, 100)
+
+
+def test_a_name_does_not_command_the_terminal() -> None:
+    arms: dict[str, Any] = {name: {"converted": Counts(50, 5)} for name in ("control", "b\x1b[2J\x9b1m")}
+    text = drawn(build_readout(plan(CONVERTED), statistics(**arms), PROVENANCE), 100)
+    assert "b\ufffd[2J\ufffd1m" in text
+    assert not set(text) & {"\x1b", "\x9b"}
+
+
+def test_a_share_is_in_percent_with_a_pre_period_too() -> None:
+    metric = CONVERTED.model_copy(update={"pre_period_days": 7})
+    arms: dict[str, Any] = {
+        name: {"converted": Moments(n, ("y", "y_before"), (share, 0.2), ((90.0, 20.0), (20.0, 160.0)))}
+        for name, n, share in (("control", 1000, 0.1), ("treatment", 1001, 0.1234))
+    }
+    text = drawn(build_readout(plan(metric), statistics(**arms), PROVENANCE), 120)
+    assert "12.34 %" in text
+    assert "0.1234" not in text
 
 
 def test_no_units_at_all_can_be_drawn() -> None:

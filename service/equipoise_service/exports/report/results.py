@@ -100,7 +100,7 @@ def _comparisons(
     rows = []
     baselines = list(dict.fromkeys(each.baseline for each in comparisons))
     if len(baselines) == 1:
-        value = value_cells(comparisons[0].statistics.baseline, decimals)
+        value = value_cells(metric.type, comparisons[0].statistics.baseline, decimals)
         rest = [cell("") for _ in names[2:]]
         rows.append([cell(baselines[0], kind="name"), cell(*value, kind="figure"), *rest])
     for each in comparisons:
@@ -110,7 +110,7 @@ def _comparisons(
         rows.append(
             [
                 cell(each.variant, against, kind="name"),
-                cell(*value_cells(each.statistics.variant, decimals), kind="figure"),
+                cell(*value_cells(metric.type, each.statistics.variant, decimals), kind="figure"),
                 cell(*difference_cells(metric.type, each.difference), kind="figure"),
                 cell(*lift_cells(each.lift), kind="figure"),
                 cell(p_cell(each.difference.p_value), kind="figure"),
