@@ -121,7 +121,7 @@ def _asked(
     """The readout that a service has, and those of the looks where figures are drawn."""
     import json
 
-    from equipoise_service.readouts.reading import readout_of
+    from equipoise_service.readouts.reading import readable
 
     place = f"/v1/experiments/{quote(experiment, safe='')}"
     # Computed anew: who types a command asks about now.
@@ -131,9 +131,9 @@ def _asked(
         return document, []
     of_revision = f"?revision={document['revision']}"
     looks = [look["number"] for look in document["looks"]][-_MOST_EARLIER:]
-    return document, [
-        readout_of(json.loads(get(url, key, f"{place}/looks/{number}{of_revision}"))) for number in looks
-    ]
+    return document, readable(
+        json.loads(get(url, key, f"{place}/looks/{number}{of_revision}")) for number in looks
+    )
 
 
 def _warn(what: str, document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 from typing import Annotated
+from urllib.parse import quote
 
 import anyio.to_thread
 import msgspec
@@ -16,6 +17,7 @@ from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import problems
 from equipoise_service.keys import MAX_LENGTH
 from equipoise_service.plans import repository as plans
+from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.serving import ExperimentKey, RevisionNumber
 from equipoise_service.readouts.storage import Asked, Found, StoredReadouts
 
@@ -62,15 +64,22 @@ async def read_export(
     if found.served is None:
         raise Conflict(f"There is no readout of {key} yet. GET /v1/experiments/{key}/readout has it made.")
     named = figure if form in _IMAGES else None
-    # What is made follows from the readout, the form and the release.
-    etag = '"{}-{}"'.format(found.served.etag.strip('"'), "-".join(filter(None, [form, named, _RELEASE])))
+    # What is made follows from the readout, the form and the release; a name may be any text.
+    made_of = [form, named and quote(named, safe=""), _RELEASE]
+    etag = '"{}-{}"'.format(found.served.etag.strip('"'), "-".join(filter(None, made_of)))
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if matches_none(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    if form in DRAWN:
-        made = await _drawn(request, found, found.served.body, form, named)
-    else:
-        made = await anyio.to_thread.run_sync(export, form, found.served.body, (), None)
+    try:
+        if form in DRAWN:
+            made = await _drawn(request, found, found.served.body, form, named)
+        else:
+            made = await anyio.to_thread.run_sync(export, form, found.served.body, (), None)
+    except NotAReadout:
+        raise Conflict(
+            f"The readout of {key} was made by another release. GET /v1/experiments/{key}/readout?wait=60 "
+            "has it made anew."
+        ) from None
     if made is None:
         raise NotFound(
             f"The readout of {key} has no figure {named!r}. The report (format=html) shows all that it has."

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 
-from equipoise_service.readouts.reading import readout_of
+from equipoise_service.readouts.reading import readable, readout_of
 
 
 class Export(StrEnum):
@@ -42,6 +42,9 @@ def export(form: Export, body: bytes, earlier: Sequence[bytes], figure: str | No
 
     Returns:
         The export; None where the readout has no such figure.
+
+    Raises:
+        NotAReadout: The body is none of this release.
     """
     document = json.loads(body)
     if form is Export.NOTEBOOK:
@@ -52,7 +55,7 @@ def export(form: Export, body: bytes, earlier: Sequence[bytes], figure: str | No
         from equipoise_service.exports.tables import csv_of, parquet_of
 
         return (csv_of if form is Export.CSV else parquet_of)(readout_of(document))
-    before = [readout_of(json.loads(each)) for each in earlier]
+    before = readable(json.loads(each) for each in earlier)
     if form is Export.HTML:
         from equipoise_service.exports.report.report import html_of
 

@@ -1,6 +1,8 @@
 """A readout from a file, or from what its JSON parses to."""
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,15 @@ def readout_of(document: Any) -> Readout:
         raise NotAReadout(
             f"This is not a readout of schema equipoise.readout/2. {'; '.join(places)}"
         ) from None
+
+
+def readable(documents: Iterable[Any]) -> list[Readout]:
+    """The readouts of looks: those that an earlier release took, in another form, are left out."""
+    found = []
+    for each in documents:
+        with suppress(NotAReadout):
+            found.append(readout_of(each))
+    return found
 
 
 def _refuse_constant(name: str) -> float:

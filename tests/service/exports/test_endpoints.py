@@ -1,6 +1,7 @@
 """Exports over HTTP: made of the stored readout, drawn beside the service, and known again by their ETags."""
 
 import io
+import json
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,13 @@ import nbformat
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import select
 
 from equipoise_service.exports.making import Export
 from equipoise_service.exports.report.report import html_of
 from equipoise_service.exports.tables import csv_of
 from equipoise_service.figures import installed
+from equipoise_service.readouts.models import StoredReadout
 from equipoise_service.readouts.reading import readout_of
 
 URL = "/v1/experiments/new-landing-page"
@@ -98,6 +101,33 @@ def test_an_export_is_known_again_and_those_of_other_forms_are_not(running: Test
             f"{URL}/readout/export", params={"format": form}, headers={"If-None-Match": etag}
         )
         assert answer.status_code == status
+
+
+def test_a_readout_of_another_release_is_said_to_be_that(running: TestClient) -> None:
+    document = running.get(f"{URL}/readout?wait=60").json()
+    del document["population"]
+    database: Any = running.app.state.database  # type: ignore[attr-defined]
+    with database.write() as session:
+        stored = session.exec(select(StoredReadout)).one()
+        stored.body = json.dumps(document).encode()
+        session.add(stored)
+    for form in ("csv", "html"):
+        answer = asked(running, form)
+        assert answer.status_code == 409
+        assert "?wait=60" in answer.json()["detail"]
+    assert running.get(f"{URL}/readout?wait=60").status_code == 200
+    assert asked(running, "csv").status_code == 200
+
+
+def test_no_name_gets_into_a_header(running: TestClient) -> None:
+    running.get(f"{URL}/readout?wait=60")
+    answer = running.get(
+        f"{URL}/readout/export",
+        params={"format": "svg", "figure": 'x"\r\nSet-Cookie: \u0142'},
+        headers={"If-None-Match": "*"},
+    )
+    assert answer.status_code == 304
+    assert "%22%0D%0ASet-Cookie%3A%20%C5%82" in answer.headers["etag"]
 
 
 def test_what_there_is_not_is_said(running: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

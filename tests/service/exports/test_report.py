@@ -1,5 +1,6 @@
 """The report: what a person reads first, nothing from outside, and no name that is more than a text."""
 
+import json
 import re
 from copy import deepcopy
 from html.parser import HTMLParser
@@ -22,6 +23,7 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.exports import report
+from equipoise_service.exports.making import Export, export
 from equipoise_service.exports.report.report import html_of
 from equipoise_service.exports.report.wording import TEXTS
 from equipoise_service.figures.catalogue import figures_of
@@ -125,6 +127,15 @@ def test_over_time_needs_the_readouts_from_before() -> None:
     *earlier, last = watched(3)
     assert "over time: new" not in Page(html_of(last)).words
     assert "over time: new" in Page(html_of(last, [readout_of(each) for each in earlier])).words
+
+
+def test_a_look_that_another_release_took_does_not_keep_the_report_from_being_made() -> None:
+    *earlier, last = watched(3)
+    del earlier[0]["population"]
+    bodies = [json.dumps(each).encode() for each in (last, *earlier)]
+    made = export(Export.HTML, bodies[0], bodies[1:], None)
+    assert made is not None
+    assert "over time: new" in Page(made.decode()).words
 
 
 def test_a_failed_check_is_said_before_and_above_the_results() -> None:
