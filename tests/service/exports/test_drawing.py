@@ -31,7 +31,7 @@ def test_the_process_is_replaced_after_many_figures_however_many_wait(
 ) -> None:
     monkeypatch.setattr(drawing, "_MOST_DRAWN", 5)
     monkeypatch.setattr(drawing, "_SECONDS", 20.0)
-    processes = set()
+    processes: set[int] = set()
 
     async def several() -> list[bytes | None]:
         wanted = (drawer.draw(Export.SVG, b"0.02", [], None) for _ in range(4))
