@@ -15,7 +15,7 @@ from equipoise_service.evaluation.attributes import find_excess
 from equipoise_service.evaluation.configurations import Configurations, Served
 from equipoise_service.evaluation.explaining import EXAMPLE_IN, EXAMPLE_OUT, ExplainIn, ExplanationOut
 from equipoise_service.evaluation.schemas import AssignmentOut, AssignmentsIn, AssignmentsOut
-from equipoise_service.evaluation.streams import ChangeStream
+from equipoise_service.evaluation.streams import stream_of_changes
 from equipoise_service.evaluation.workers import answered
 from equipoise_service.http import payloads
 from equipoise_service.http.preconditions import matches_none
@@ -121,7 +121,7 @@ async def stream(request: Request) -> Response:
     """
     principals: Principals = request.app.state.principals
     principal = principals.authenticate(request, Scope.EVALUATE)
-    return ChangeStream(request, principal, _new_document, request.headers.get("last-event-id"))
+    return stream_of_changes(request, principal, _new_document, request.headers.get("last-event-id"))
 
 
 def _new_document(served: Served) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from equipoise_service.events.counters import CounterOut, counters_page
 from equipoise_service.events.rejections import RejectedOut, Wanted, rejected_page
 from equipoise_service.events.schemas import MAX_NAME_LENGTH, MAX_UNIT_LENGTH
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.events.tail import Shown, TailStream
+from equipoise_service.events.tail import Shown, stream_of_items
 from equipoise_service.http.pages import Cursor, Limit, Page
 from equipoise_service.http.problems import problems
 from equipoise_service.keys import MAX_LENGTH, PATTERN
@@ -108,4 +108,4 @@ async def tail(
     """
     store: EventStore = request.app.state.event_store
     stored = unit and unit_as_stored(unit, store.unit_key)
-    return TailStream(request, principal, Shown(name, experiment, stored))
+    return stream_of_items(request, principal, Shown(name, experiment, stored))

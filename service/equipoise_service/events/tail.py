@@ -5,7 +5,7 @@ reader: the next look at the store finds what came meanwhile, shows the newest o
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from fastapi import Request
-from starlette.background import BackgroundTask
 from starlette.responses import Response
-from starlette.types import Receive, Send
-from starlette.types import Scope as AsgiScope
 
 from equipoise_service.accounts.principals import Principal, Principals, Scope
 from equipoise_service.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated, Unavailable
 from equipoise_service.evaluation.changes import Changes
 from equipoise_service.events.queries import asked, latest, rows_of
 from equipoise_service.events.stores.store import EventStore
+from equipoise_service.http.streams import COMMENT, HEARTBEAT_SECONDS, Gone, ServerSentEvents, event
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -32,7 +30,6 @@ LOOK_SECONDS = 0.7
 MOST_SHOWN = 200
 """Items of a kind that are shown of one look; a person reads no more."""
 
-HEARTBEAT_SECONDS = 15.0
 _LOOK_BACK = timedelta(seconds=10)
 # Who comes back after longer than that wants to see what comes now; and a look back costs the store.
 _MOST_LOOK_BACK = timedelta(minutes=10)
@@ -142,70 +139,54 @@ def _look(backend: "SQLBackend", place: str, shown: Shown, after: datetime) -> N
     return News(until, found, skipped)
 
 
-class TailStream(Response):
+def stream_of_items(request: Request, principal: Principal, shown: Shown) -> Response:
     """Server-sent events: `exposure` and `event` for each item, `skipped` for how many are not shown.
+
+    It ends when the reader goes, the key is revoked, or the store or the service ends.
 
     Args:
         request: The request for the stream.
-        principal: Who reads it; it ends when the key does.
+        principal: Who reads it.
         shown: What is wanted.
 
     Raises:
         BadRequest: `Last-Event-ID` was not made here.
     """
+    state = request.app.state
+    tails: Tails = state.tails
+    changes: Changes = state.changes
+    store: EventStore = state.event_store
+    principals: Principals = state.principals
+    start = start_after(request.headers.get("last-event-id"))
 
-    media_type = "text/event-stream"
+    async def bodies(gone: Gone) -> AsyncGenerator[bytes]:
+        after, silent = start, HEARTBEAT_SECONDS
+        with tails.reader():
+            while not gone.done() and not changes.closed and _is_admitted(principals, principal):
+                try:
+                    news = await asyncio.to_thread(look, store, principal.place, shown, after)
+                except Unavailable:
+                    return
+                after, silent = news.until, silent + LOOK_SECONDS
+                if news.items:
+                    # It waits for a slow reader; what comes meanwhile is for the next look.
+                    yield _events(news)
+                    silent = 0.0
+                elif silent >= HEARTBEAT_SECONDS:
+                    yield COMMENT
+                    silent = 0.0
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(gone), LOOK_SECONDS)
 
-    def __init__(self, request: Request, principal: Principal, shown: Shown) -> None:
-        self.status_code = 200
-        self.background: BackgroundTask | None = None
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        state = request.app.state
-        self._tails: Tails = state.tails
-        self._changes: Changes = state.changes
-        self._store: EventStore = state.event_store
-        self._principals: Principals = state.principals
-        self._principal = principal
-        self._shown = shown
-        self._after = start_after(request.headers.get("last-event-id"))
+    return ServerSentEvents(bodies)
 
-    async def __call__(self, _scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Send events until the reader, the key, the store or the service ends it."""
-        with self._tails.reader():
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            gone = asyncio.create_task(_disconnected(receive))
-            try:
-                await self._tell(send, gone)
-            finally:
-                gone.cancel()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell(self, send: Send, gone: "asyncio.Task[None]") -> None:
-        silent = HEARTBEAT_SECONDS
-        while not gone.done() and not self._changes.closed and self._is_admitted():
-            try:
-                place = self._principal.place
-                news = await asyncio.to_thread(look, self._store, place, self._shown, self._after)
-            except Unavailable:
-                return
-            self._after = news.until
-            body = _events(news)
-            silent += LOOK_SECONDS
-            if not body and silent >= HEARTBEAT_SECONDS:
-                body = b":\n\n"
-            if body:
-                silent = 0.0
-                # It waits for a slow reader; what comes meanwhile is for the next look.
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(gone), LOOK_SECONDS)
-
-    def _is_admitted(self) -> bool:
-        try:
-            self._principals.admit(self._principal.public_id, Scope.READ)
-        except (Unauthenticated, Forbidden):
-            return False
-        return True
+def _is_admitted(principals: Principals, principal: Principal) -> bool:
+    try:
+        principals.admit(principal.public_id, Scope.READ)
+    except (Unauthenticated, Forbidden):
+        return False
+    return True
 
 
 def _matching(table: "ir.Table", shown: Shown) -> "ir.BooleanValue":
@@ -233,14 +214,11 @@ def start_after(last_id: str | None) -> datetime:
 
 
 def _events(news: News) -> bytes:
-    if not news.items:
-        return b""
-    mark = f"id: {(news.until - _EPOCH) // _MICROSECOND}\n".encode()
-    told = [b"event: skipped\ndata: " + _encode({"count": news.skipped}) + b"\n\n"] if news.skipped else []
-    for kind, row in news.items:
-        told.append(b"event: " + kind.encode() + b"\ndata: " + _encode(_item(row)) + b"\n\n")
+    told = [event("skipped", _encode({"count": news.skipped}))] if news.skipped else []
+    told += [event(kind, _encode(_item(row))) for kind, row in news.items[:-1]]
     # The last one alone has the id: who has not got all of them gets all of them again.
-    told[-1] = mark + told[-1]
+    kind, row = news.items[-1]
+    told.append(event(kind, _encode(_item(row)), str((news.until - _EPOCH) // _MICROSECOND)))
     return b"".join(told)
 
 
@@ -252,9 +230,3 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
     if "properties" in item:
         item["properties"] = msgspec.Raw(item["properties"].encode())
     return item
-
-
-async def _disconnected(receive: Receive) -> None:
-    """Wait until the reader has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

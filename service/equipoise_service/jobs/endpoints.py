@@ -11,7 +11,7 @@ from equipoise_service.http.problems import problems
 from equipoise_service.jobs import queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import JobOut, job_out
-from equipoise_service.jobs.streams import JobStream
+from equipoise_service.jobs.streams import stream_of_job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(503))
 
@@ -38,7 +38,7 @@ async def read(id: JobId, request: Request, principal: Reader) -> JobOut:
 )
 async def follow(id: JobId, request: Request, principal: Reader) -> Response:
     """Server-sent events until the job ended."""
-    return JobStream(request, principal, await _found(request, principal, id))
+    return stream_of_job(request, principal, await _found(request, principal, id))
 
 
 @router.delete("/{id}", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 422))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from equipoise_service.accounts.principals import Principal, Principals, Scope
 from equipoise_service.errors import NotFound
 from equipoise_service.evaluation.configurations import Configurations, Served
-from equipoise_service.evaluation.streams import ChangeStream
+from equipoise_service.evaluation.streams import stream_of_changes
 from equipoise_service.evaluation.workers import answered
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.ofrep import documentation
@@ -95,7 +95,7 @@ async def changes(request: Request) -> Response:
     principals: Principals = request.app.state.principals
     principal = open_ticket(principals, request.query_params.get("ticket", ""), time.time())
     seen = request.headers.get("last-event-id") or request.query_params.get("since")
-    return ChangeStream(request, principal, _refetch, seen)
+    return stream_of_changes(request, principal, _refetch, seen)
 
 
 def _authenticate(request: Request) -> Principal:
