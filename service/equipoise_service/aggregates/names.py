@@ -12,7 +12,7 @@ from equipoise_service.analysis.requests import StoreRequest
 PREFIX = "base_"
 
 # What a base looks like; another number where a release keeps other columns or tables.
-_FORM = 2
+_FORM = 3
 # Digits of a digest that say how often facts had been deleted.
 _DELETIONS = 6
 _DIGITS = 20

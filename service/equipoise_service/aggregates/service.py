@@ -12,6 +12,7 @@ from equipoise_service.aggregates.names import Base, digest_of, new_base
 from equipoise_service.aggregates.refreshing import Changes, all_rows, changes, refreshed
 from equipoise_service.aggregates.statements import Statements
 from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, with_changes
+from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.expression import newest_receipt
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import most_frequent
@@ -134,8 +135,10 @@ def _sums(look: _Look, base: Base) -> ir.Table:
 
 
 def _of_sums(sums: Sequence[Row], look: _Look) -> Statistics:
-    arms, crossovers = read_arms(sums, look.request.measures)
-    return Statistics(arms, crossovers, None)
+    rows, measures = over_days(sums), look.request.measures
+    arms, crossovers = read_arms(rows, measures)
+    days, early = read_days(sums, measures), read_early(rows, look.request)
+    return Statistics(arms, crossovers, None, days=days, early=early)
 
 
 def _of_rows(look: _Look, rows: ir.Table) -> Statistics:

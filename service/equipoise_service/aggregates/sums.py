@@ -6,7 +6,7 @@ lost, and the sums are made again from all rows.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from equipoise_service.aggregates.expression import units_of, values_of
 from equipoise_service.analysis.arms import reduce_to_arms
+from equipoise_service.analysis.days import over_days
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.value_columns import value_column
 
@@ -64,15 +65,21 @@ def with_changes(
         now: Those of the changed rows as they are.
         request: What is measured.
     """
-    parts = [{row["variant"]: row for row in rows} for rows in (kept, were, now)]
+    parts = [{(row["variant"], row["day"]): row for row in rows} for rows in (kept, were, now)]
     found: list[Row] = []
-    for variant in dict.fromkeys(variant for part in parts for variant in part):
-        row = _changed(*(part.get(variant, {}) for part in parts))
+    for variant, day in dict.fromkeys(key for part in parts for key in part):
+        of_day = [part.get((variant, day), {}) for part in parts]
+        row = _changed(*of_day)
         if not row["units"]:
             continue
-        if not _is_exact(row, [part.get(variant, {}) for part in parts], request):
+        if not _is_kept(row, of_day, request):
             return None
-        found.append({**row, "variant": variant})
+        found.append({**row, "variant": variant, "day": day})
+    wholes = {row["variant"]: row for row in over_days(found)}
+    summed = [{row["variant"]: row for row in over_days(part.values())} for part in parts]
+    for variant, whole in wholes.items():
+        if not _is_exact(whole, [part.get(variant, {}) for part in summed], request):
+            return None
     return found
 
 
@@ -80,23 +87,43 @@ def _changed(kept: Row, were: Row, now: Row) -> dict[str, float]:
     columns = dict.fromkeys(name for row in (kept, were, now) for name in row)
     found = {}
     for name in columns:
-        if name in ("variant", "as_of"):
+        if name in ("variant", "day", "as_of"):
             continue
         one, less, more = (float(row.get(name) or 0) for row in (kept, were, now))
         found[name] = one or less or more if name.endswith("_centre") else one - less + more
     return found
 
 
+def _is_kept(row: Row, parts: list[Row], request: StoreRequest) -> bool:
+    """Whether what was taken away from a day is not most of what is left of it."""
+    for name, n, column in _squares(row, request):
+        if n and _summed(parts, f"{name}_{column}") > _MOST_LOST * row[f"{name}_{column}"]:
+            return False
+    return True
+
+
 def _is_exact(row: Row, parts: list[Row], request: StoreRequest) -> bool:
-    for i, measure in enumerate(request.measures):
-        n = row.get(f"m{i}_active" if measure.matures_after else "active")
-        if not measure.has_moments or not n:
-            continue
-        for column in measure.columns:
-            name = value_column(i, column)
-            # Sums of squares: none is below zero.
-            summed = sum(float(part.get(f"{name}_{column}") or 0) for part in parts)
+    """Whether the sums of squares of all days are not most of what remains about the mean."""
+    for name, n, column in _squares(row, request):
+        summed = _summed(parts, f"{name}_{column}")
+        if not math.isfinite(summed):
+            return False
+        if n:
             about = row[f"{name}_{column}"] - row[f"{name}_sum"] * (row[f"{name}_sum"] / n)
-            if not math.isfinite(summed) or summed > _MOST_LOST * about:
+            if summed > _MOST_LOST * about:
                 return False
     return True
+
+
+def _squares(row: Row, request: StoreRequest) -> Iterator[tuple[str, float, str]]:
+    """For each number with moments its name, the units with facts and its column."""
+    for i, measure in enumerate(request.measures):
+        if measure.has_moments:
+            n = row.get(f"m{i}_active" if measure.matures_after else "active") or 0
+            for column in measure.columns:
+                yield value_column(i, column), n, column
+
+
+def _summed(parts: Iterable[Row], name: str) -> float:
+    # Sums of squares: none is below zero.
+    return sum(float(part.get(name) or 0) for part in parts)

@@ -9,7 +9,7 @@ from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.moments import moments
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import fanned
-from equipoise_service.analysis.units import is_mature, one_variant
+from equipoise_service.analysis.units import exposure_day, is_mature, one_variant, was_early
 from equipoise_service.analysis.value_columns import ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
@@ -34,10 +34,12 @@ def reduce_to_arms(
     counted = units.select(
         *segments,
         variant=one_variant(units),
+        day=exposure_day(units, request),
+        early=was_early(units, request),
         **{_mature(i): is_mature(units, measure, request) for i, measure in maturing.items()},
     )
     if values is not None:
-        values = mature_values(values, request)
+        values = mature_values(values, request).mutate(day=exposure_day(values, request))
     return arm_statistics(counted, values, request.measures, len(segments), centres)
 
 
@@ -69,25 +71,26 @@ def arm_statistics(
     segments: int = 0,
     centres: ir.Table | None = None,
 ) -> ir.Table:
-    """Counts the units of each arm, and adds what `moments` gives.
+    """Counts the units of each arm, by the day of their first exposure, and adds what `moments` gives.
 
     Units without facts are not among the values: they are known to be zero, so only their number is counted,
     and `analysis.statistics` merges them in. That halves the work where most units do nothing.
 
     Args:
         units: Columns variant (null for crossovers), `m{i}_mature` for every measure that takes time to
-            mature, and those of the segments; one row a unit.
-        values: Columns variant, `m0_y`, …, and those of the segments; one row a unit that has facts and is no
-            crossover; none where nothing is measured.
+            mature, those of the segments, and where they are known day and early (see `units`); one row a
+            unit.
+        values: Columns variant, `m0_y`, …, those of the segments, and day where the units have it; one row a
+            unit that has facts and is no crossover; none where nothing is measured.
         measures: What is measured, in the order of those columns.
         segments: How many segments there are.
         centres: See `moments.moments`.
 
     Returns:
-        One row an arm, and one with a null variant for the crossovers where there are any; with segments,
-        one for each arm and each of the labels, see `segments.fanned`. Columns: the arm's, units (all of
-        them), for every measure that takes time `m{i}_units` (the mature ones), active (those with facts,
-        null for none), and what `moments` gives.
+        One row an arm and day, and those with a null variant for the crossovers where there are any; with
+        segments, one for each arm and each of the labels, see `segments.fanned`. Columns: the arm's, units
+        (all of them), early (how many of them are), for every measure that takes time `m{i}_units` (the
+        mature ones), active (those with facts, null for none), and what `moments` gives.
     """
     table, keys = fanned(units, segments)
     counted = {
@@ -95,6 +98,8 @@ def arm_statistics(
         for i, measure in enumerate(measures)
         if measure.matures_after
     }
+    if "early" in table.columns:
+        counted["early"] = table.early.sum()
     counts = table.group_by(keys).agg(units=table.count(), **counted)
     if values is None:
         return counts.mutate(active=ibis.null("int64"))

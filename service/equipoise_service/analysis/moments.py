@@ -23,19 +23,20 @@ def moments(
     """Reduces the units that have facts to arms.
 
     Args:
-        values: Columns variant, `m0_y`, …, and those of the segments; a unit that is immature for a measure
-            has null there.
+        values: Columns variant, `m0_y`, …, those of the segments, and day where it is known; a unit that is
+            immature for a measure has null there.
         measures: What is measured.
         segments: How many segments there are.
-        centres: Columns variant and `m{i}_u_centre`: the first estimates, so that sums of several sets of
-            units can be added; 0 for an arm that has none. None: the means of these values.
+        centres: Columns variant, active and `m{i}_u_centre`: the first estimates, so that sums of several
+            sets of units can be added; 0 for an arm that has none. None: the means of these values.
 
     Returns:
-        One row an arm. Columns: those of the arm (see `segments.fanned`), active (units with facts), and for
-        measure *i* over the mature ones `m{i}_active` (their number, where it takes time), `m{i}_y_units`
-        (for counts; for funnels `m{i}_s1_units`, …) or, for columns *u*, *v* of the measure, `m{i}_u_centre`
-        (a first estimate of the mean), `m{i}_u_sum` (sum of the deviations from it) and `m{i}_u_v` (sum of
-        the products of the deviations), and `m{i}_u_cut` where values are cut.
+        One row an arm and day; the first estimates are the arm's, the same on all days. Columns: those of the
+        arm (see `segments.fanned`), active (units with facts), and for measure *i* over the mature ones
+        `m{i}_active` (their number, where it takes time), `m{i}_y_units` (for counts; for funnels
+        `m{i}_s1_units`, …) or, for columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the
+        mean), `m{i}_u_sum` (sum of the deviations from it) and `m{i}_u_v` (sum of the products of the
+        deviations), and `m{i}_u_cut` where values are cut.
     """
     values = with_cuts(values, measures)
     means = [(i, measure) for i, measure in enumerate(measures) if measure.has_moments]
@@ -60,8 +61,11 @@ def moments(
 def _with_centres(values: ir.Table, names: Sequence[str], given: ir.Table | None) -> ir.Table:
     if given is not None:
         # ClickHouse fills what a left join does not find with zeros.
-        columns = {f"{name}_centre": given[f"{name}_centre"] for name in names}
-        given = given.select(centred_variant=given.variant, **columns)
+        columns = [f"{name}_centre" for name in names]
+        acting = given.filter(given.active > 0)
+        given = acting.group_by(centred_variant=acting.variant).agg(
+            **{name: acting[name].max() for name in columns}
+        )
         joined = values.left_join(given, values.variant == given.centred_variant)
         filled = {name: ibis.coalesce(joined[name], 0.0) for name in columns}
         return joined.select(*values.columns, **filled)

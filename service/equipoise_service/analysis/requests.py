@@ -76,6 +76,7 @@ class StoreRequest:
         bots: What makes a unit a bot, which is left out; None: none is.
         identity: How anonymous units are joined with known ones before all else; None: they are not.
         deletions: How often facts had been deleted from the store when the analysis began.
+        since: When the revision began; None where that is not known. Nothing is left out by it.
     """
 
     place: str
@@ -91,6 +92,7 @@ class StoreRequest:
     bots: Bots | None = None
     identity: Identity | None = None
     deletions: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,13 @@ class FileRequest:
     """An analysis of a file whose rows are exposures and facts at once.
 
     Attributes:
-        unit: Column of the unit ids.
+        unit: Column of the unit ids; None: every row is a unit of its own.
         variant: Column of the variants.
         time: Column of the times, where there is one that counts.
         measures: What is measured; each `name` is a column.
     """
 
-    unit: str
+    unit: str | None
     variant: str
     time: str | None
     measures: tuple[Measure, ...]
@@ -112,5 +114,6 @@ class FileRequest:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the analysis reads, each once."""
-        columns = [self.unit, self.variant, *([self.time] if self.time else [])]
+        named = (self.unit, self.variant, self.time)
+        columns = [column for column in named if column is not None]
         return tuple(dict.fromkeys([*columns, *(measure.name for measure in self.measures)]))

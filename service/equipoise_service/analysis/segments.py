@@ -1,5 +1,7 @@
 """Segments: units split by what a property of theirs was when they were first exposed."""
 
+from datetime import date
+
 import ibis
 import ibis.expr.types as ir
 
@@ -9,6 +11,9 @@ from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import any_of
 
 NO_VALUE, OTHER, _VALUE = "none", "other", "="
+NO_DAY = date(1970, 1, 1)
+"""The day of rows of a segment, which are of all days together."""
+
 _LONGEST_VALUE = 200
 _LARGEST_NUMBER = 1e15
 
@@ -87,21 +92,26 @@ def fanned(table: ir.Table, segments: int) -> tuple[ir.Table, list[str]]:
     """Makes each row one of all units and one of each segment's value, so that one pass serves them all.
 
     Args:
-        table: Columns variant, and `s0`, ….
+        table: Columns variant, `s0`, …, and day where it is known.
         segments: How many segments there are.
 
     Returns:
-        The table, and the columns that name an arm: variant, and where there are segments `segment` (0: all
-        units, from 1: of the segment of that number) and `segment_value` (its label; empty for all units).
+        The table, and the columns that name an arm: variant, day where it is known (the same one for all rows
+        of a segment), and where there are segments `segment` (0: all units, from 1: of the segment of that
+        number) and `segment_value` (its label; empty for all units).
     """
+    names = ["variant", "day"] if "day" in table.columns else ["variant"]
     if not segments:
-        return table, ["variant"]
+        return table, names
     numbers = ibis.range(segments + 1).unnest().name("segment").as_table()
     crossed = table.cross_join(numbers)
     label = ibis.cases(
         *((crossed.segment == i + 1, crossed[f"s{i}"]) for i in range(segments)), else_=ibis.literal("")
     )
-    return crossed.mutate(segment_value=label), ["variant", "segment", "segment_value"]
+    columns: dict[str, ir.Value] = {"segment_value": label}
+    if "day" in names:
+        columns["day"] = ibis.ifelse(crossed.segment == 0, crossed.day, ibis.literal(NO_DAY))
+    return crossed.mutate(**columns), [*names, "segment", "segment_value"]
 
 
 def _last_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -80,6 +80,19 @@ class ArmStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class DayStatistics:
+    """The units that were first exposed on one day, with their values as they are at the analysis.
+
+    Attributes:
+        day: The day, in UTC; the first one holds who was exposed before the start.
+        arms: The arms with such units, by variant; of quantiles only the number of units is known.
+    """
+
+    day: date
+    arms: Mapping[str, ArmStatistics]
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentStatistics:
     """The units with one value of a segment.
 
@@ -134,6 +147,10 @@ class Statistics:
         overridden: Exposed units that are left out by their id.
         bots: Exposed units that are left out as bots; None where nobody asked.
         joined: What came of joining units; None where nobody asked.
+        days: The days on which units of the arms were first exposed, in order; the arms are their sums. None
+            are known where a file has no times.
+        early: Units, crossovers among them, that were exposed before the revision began, by more than clocks
+            differ; None where nobody asked.
     """
 
     arms: Mapping[str, ArmStatistics]
@@ -145,6 +162,8 @@ class Statistics:
     overridden: int = 0
     bots: int | None = None
     joined: Joined | None = None
+    days: Sequence[DayStatistics] = ()
+    early: int | None = None
 
 
 def read_arms(

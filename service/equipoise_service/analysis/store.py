@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from equipoise_service.analysis import expression, quantiles
 from equipoise_service.analysis.arms import reduce_to_arms
+from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Joined, Statistics, read_arms, read_cuts, read_segments
@@ -88,13 +89,16 @@ def statistics_of(
     Returns:
         The statistics, without what only exposures tell: the watermark and who was left out.
     """
-    rows = _rows(backend, reduce_to_arms(units, values, request))
+    by_day = _rows(backend, reduce_to_arms(units, values, request))
+    rows = over_days(by_day)
     found = _quantiles(backend, units, values, events, request)
     arms, crossovers = read_arms(rows, request.measures, found)
     return Statistics(
         arms,
         crossovers,
         None,
+        days=read_days(by_day, request.measures),
+        early=read_early(rows, request),
         cuts=read_cuts(rows, request.measures),
         segments=read_segments(rows, request, found),
     )

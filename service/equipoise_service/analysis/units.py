@@ -11,6 +11,9 @@ from equipoise_service.analysis.conditions import fits
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.metrics.measures import Measure
 
+CLOCKS = timedelta(seconds=60)
+"""So much clocks may differ, as `events.clocks` sees it."""
+
 
 def first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     """The units of a revision.
@@ -96,6 +99,31 @@ def is_mature(units: ir.Table, measure: Measure, request: StoreRequest) -> ir.Bo
         # Nothing after the end counts, so a delay that had not passed by then never does.
         moment = min(moment, request.until)
     return units.first_time <= naive(moment) - timedelta(hours=measure.matures_after)
+
+
+def exposure_day(units: ir.Table, request: StoreRequest) -> ir.DateValue:
+    """The day of a unit's first exposure; that of the start where it was exposed before.
+
+    Args:
+        units: Column first_time.
+        request: Says when the revision began.
+    """
+    if request.since is None:
+        return units.first_time.date()
+    start = ibis.literal(naive(request.since), units.first_time.type())
+    return ibis.ifelse(units.first_time < start, start, units.first_time).date()
+
+
+def was_early(units: ir.Table, request: StoreRequest) -> ir.IntegerValue:
+    """1 for a unit that was exposed before the revision began, by more than clocks may differ; else 0.
+
+    Args:
+        units: Column first_time.
+        request: Says when the revision began.
+    """
+    if request.since is None:
+        return ibis.literal(0)
+    return ibis.ifelse(units.first_time < naive(request.since) - CLOCKS, 1, 0)
 
 
 def naive(moment: datetime) -> datetime:
