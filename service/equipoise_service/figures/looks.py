@@ -1,7 +1,7 @@
 """Where the looks of a group-sequential plan stand against its bounds."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -11,14 +11,20 @@ from equipoise_service.figures.figure import Figure, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
 from equipoise_service.metrics.schemas import Direction
 from equipoise_service.plans.documents import Plan
-from equipoise_service.plans.looks import fractions_of, leading_metric, spending_of
+from equipoise_service.plans.looks import Passed, fractions_of, leading_metric, passed
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.numerals import number, percent
 from equipoise_service.readouts.schemas import Readout
-from equipoise_stats import Look as Bound
-from equipoise_stats import LookHistory, plan_looks
 
 _HIGHEST = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """The critical value of a look, where so much of the horizon has passed."""
+
+    fraction: float
+    critical: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,15 @@ class _Point:
 def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
     """The standardised effect on the leading metric at the looks, and the bounds that it has to cross."""
     plan, lead = readout.plan, leading_metric(readout.plan)
-    fractions = fractions_of(readout.looks, lead or "")
-    if plan.method is not Method.GROUP_SEQUENTIAL or lead is None or not fractions:
+    looked = passed(readout.looks, lead or "")
+    if plan.method is not Method.GROUP_SEQUENTIAL or lead is None or looked is None:
         return
-    taken = _history(plan, readout, fractions)
-    planned = _to_come(plan, taken)
+    fractions = fractions_of(readout.looks, lead)
+    taken = [
+        _Bound(fraction, look.critical)
+        for fraction, look in zip(fractions, looked.history(plan).looks, strict=True)
+    ]
+    planned = _to_come(plan, looked, fractions[-1])
     points = [point for each in (*earlier, readout) for point in _points(each, lead, taken)]
     yield Figure(
         "bounds",
@@ -45,30 +55,26 @@ def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
     )
 
 
-def _history(plan: Plan, readout: Readout, fractions: Sequence[float]) -> tuple[Bound, ...]:
-    """The looks so far, with their critical values."""
-    last = readout.looks[-1]
-    history = plan_looks(
-        fractions[:-1] if last.final else fractions, spending=spending_of(plan), alpha=plan.alpha
-    )
-    return (history.next_look(fractions[-1], final=True) if last.final else history).looks
+def _to_come(plan: Plan, looked: Passed, reached: float) -> list[_Bound]:
+    """The bounds of the looks that are planned after these: the next ones, and the one at the horizon.
 
-
-def _to_come(plan: Plan, taken: tuple[Bound, ...]) -> list[Bound]:
-    """The bounds of the looks that are planned after these: the next ones, and the one at the horizon."""
+    By the calendar they are those of units that go on coming as they came so far.
+    """
     count = plan.looks.count if plan.looks is not None else None
-    reached = taken[-1].fraction
-    if reached >= 1 or taken[-1].spent >= plan.alpha * (1 - 1e-12):
+    if looked.times is not None:
+        looked = replace(looked, information=tuple(each * reached for each in looked.information))
+    history = looked.history(plan)
+    if reached >= 1 or history.current.spent >= plan.alpha * (1 - 1e-12):
         return []
-    steps = [k / count for k in range(1, count + 1)] if count else [1.0]
-    history = LookHistory(spending_of(plan), plan.alpha, looks=taken)
-    for fraction in steps:
+    bounds = []
+    for fraction in [k / count for k in range(1, count + 1)] if count else [1.0]:
         if fraction > reached * (1 + 1e-5):
-            history = history.next_look(fraction)
-    return list(history.looks[len(taken) :])
+            history = history.next_look(fraction, spending_time=None if looked.times is None else fraction)
+            bounds.append(_Bound(fraction, history.current.critical))
+    return bounds
 
 
-def _points(readout: Readout, lead: str, taken: Sequence[Bound]) -> Iterator[_Point]:
+def _points(readout: Readout, lead: str, taken: Sequence[_Bound]) -> Iterator[_Point]:
     """The standardised effects at a look: beyond the bound exactly when the interval excludes zero."""
     fractions = fractions_of(readout.looks, lead)
     if readout.progress.look is None or lead not in readout.looks[-1].fractions:
@@ -84,7 +90,7 @@ def _points(readout: Readout, lead: str, taken: Sequence[Bound]) -> Iterator[_Po
                 yield _Point(comparison.variant, bound.fraction, bound.critical * found.estimate / reach)
 
 
-def _said(taken: Sequence[Bound], points: Sequence[_Point]) -> str:
+def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
     bound = taken[-1]
     last = [point for point in points if point.fraction == bound.fraction]
     places = [f"{point.variant} stands at {number(point.z, decimals=2, signed=True)}." for point in last]
@@ -93,13 +99,13 @@ def _said(taken: Sequence[Bound], points: Sequence[_Point]) -> str:
 
 
 def _chart(
-    readout: Readout, lead: str, looks: Sequence[Bound], taken: int, points: Sequence[_Point]
+    readout: Readout, lead: str, looks: Sequence[_Bound], taken: int, points: Sequence[_Point]
 ) -> alt.TopLevelMixin:
     top = max([_HIGHEST, *(1.1 * abs(point.z) for point in points)])
     rows = [_row(look, top, taken=i < taken, ahead=i >= taken - 1) for i, look in enumerate(looks)]
     x = alt.X(
         "fraction:Q",
-        title="mature units, in % of the horizon",
+        title="in % of the horizon",
         scale=alt.Scale(domain=[0, max(104.0, 1.04 * rows[-1]["fraction"])], nice=False),
         axis=alt.Axis(tickCount=6, grid=False),
     )
@@ -132,7 +138,7 @@ def _chart(
     return chart.properties(width=560, height=300, title=title)
 
 
-def _row(look: Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any]:
+def _row(look: _Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any]:
     reached = min(look.critical, top)
     return {
         "fraction": 100 * look.fraction,
@@ -166,7 +172,7 @@ def _path(readout: Readout, points: Sequence[_Point], y: alt.Scale) -> list[alt.
     ]
 
 
-def _numbers(looks: Sequence[Bound], taken: int) -> str:
+def _numbers(looks: Sequence[_Bound], taken: int) -> str:
     """The bounds, in words."""
     said = f"The bound of the last look is ±{looks[taken - 1].critical:.2f}"
     if taken == len(looks):

@@ -1,6 +1,7 @@
 """Looks: the interim analyses of a group-sequential plan, when they are due and what they spend."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.schemas import DEFAULT_LOOK_HOURS, Method, SpendingFunction
-from equipoise_stats import Spending, plan_looks
+from equipoise_stats import LookHistory, Spending, plan_looks
 
 MOST_LOOKS = 1000
 _LARGEST_FRACTION = 100.0
@@ -24,8 +25,12 @@ class Look(BaseModel):
     number: int = Field(ge=1, description="1 for the first look of the revision.")
     taken_at: str = Field(description="When it was taken, RFC 3339 in UTC.")
     fractions: dict[str, Annotated[float, Field(gt=0, le=_LARGEST_FRACTION)]] = Field(
-        description="By metric: its mature units over the units of the horizon. A metric without new units "
-        "since the look before is not in it."
+        description="By metric: its mature units over the units of the horizon; of a horizon in days only, "
+        "the part of them that had passed. A metric without new units since the look before is not in it."
+    )
+    units: dict[str, Annotated[int, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="Of a horizon in days only, by the same metrics: the mature units. Empty otherwise.",
     )
     final: bool = Field(description="Whether it spends all that is left of alpha before the horizon.")
     spent: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
@@ -45,8 +50,46 @@ def leading_metric(plan: Plan) -> str | None:
 
 
 def fractions_of(looks: Sequence[Look], metric: str) -> tuple[float, ...]:
-    """The information fractions of a metric at the looks so far."""
+    """How much of the horizon had passed at the looks at a metric so far."""
     return tuple(look.fractions[metric] for look in looks if metric in look.fractions)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The looks at one metric so far, as their bounds follow from them.
+
+    Attributes:
+        information: The information fraction of each look. By the calendar there is no planned information,
+            so it is that over the last look's: bounds depend on ratios only.
+        times: Where the spending function was read, for a horizon in days only; None: at the fractions.
+        final: Whether the last one spends all that is left though the horizon is not reached.
+    """
+
+    information: tuple[float, ...]
+    times: tuple[float, ...] | None
+    final: bool
+
+    def history(self, plan: Plan) -> LookHistory:
+        """The looks with their bounds, at the plan's alpha."""
+        before = len(self.information) - self.final
+        times = None if self.times is None else self.times[:before]
+        history = plan_looks(
+            self.information[:before], spending=spending_of(plan), alpha=plan.alpha, spending_times=times
+        )
+        return history.next_look(self.information[-1], final=True) if self.final else history
+
+
+def passed(looks: Sequence[Look], metric: str) -> Passed | None:
+    """The looks at a metric so far; None where there was none."""
+    of = [look for look in looks if metric in look.fractions]
+    if not of:
+        return None
+    fractions = fractions_of(of, metric)
+    final = of[-1].final and of[-1] is looks[-1] and fractions[-1] < 1
+    if any(metric not in look.units for look in of):
+        return Passed(fractions, None, final)
+    last = of[-1].units[metric]
+    return Passed(tuple(look.units[metric] / last for look in of), fractions, final)
 
 
 def spending_of(plan: Plan) -> Spending:
@@ -54,15 +97,28 @@ def spending_of(plan: Plan) -> Spending:
     return Spending("pocock" if plan.spending is SpendingFunction.POCOCK else "obrien_fleming")
 
 
-def alpha_spent(plan: Plan, fractions: Sequence[float], *, final: bool) -> float:
-    """What looks at these fractions spend of alpha, both sides together; `final` is about the last one."""
-    if not fractions:
-        return 0.0
-    earlier = fractions[:-1] if final else fractions
-    history = plan_looks(earlier, spending=spending_of(plan), alpha=plan.alpha)
-    if final:
-        history = history.next_look(fractions[-1], final=True)
-    return history.current.spent
+def alpha_spent(plan: Plan, looks: Sequence[Look]) -> float:
+    """What looks spend of alpha, both sides together, for the leading metric."""
+    of = passed(looks, leading_metric(plan) or "")
+    return 0.0 if of is None else of.history(plan).current.spent
+
+
+def days_passed(
+    plan: Plan, now: datetime, *, started_at: datetime | None, ended_at: datetime | None
+) -> float | None:
+    """How much of a horizon in days only has passed, 1 at most; None for other horizons, and without a start.
+
+    Args:
+        plan: The plan.
+        now: When.
+        started_at: When the randomisation began.
+        ended_at: When it ended, if it did: there the clock stops.
+    """
+    horizon = plan.horizon
+    if horizon is None or horizon.units is not None or horizon.days is None or started_at is None:
+        return None
+    until = now if ended_at is None else min(now, ended_at)
+    return max(0.0, min(1.0, (until - started_at) / timedelta(days=horizon.days)))
 
 
 def next_look(
@@ -73,7 +129,7 @@ def next_look(
     statistics_digest: str,
     taken_at: datetime,
     started_at: datetime,
-    ended: bool,
+    ended_at: datetime | None,
 ) -> Look:
     """The look that is due now.
 
@@ -84,14 +140,14 @@ def next_look(
         statistics_digest: Digest of the statistics that are looked at.
         taken_at: When.
         started_at: When the randomisation began.
-        ended: Whether no unit is to come: the experiment stopped.
+        ended_at: When the experiment stopped, so that no unit is to come; None where it did not.
 
     Raises:
         NotDue: None is due.
     """
     horizon = plan.horizon
     lead = leading_metric(plan)
-    if plan.method is not Method.GROUP_SEQUENTIAL or horizon is None or horizon.units is None:
+    if plan.method is not Method.GROUP_SEQUENTIAL or horizon is None:
         raise NotDue(f"The plan's method is {plan.method}: it has no looks, and reading spends nothing.")
     if lead is None:
         raise NotDue("The plan has no metric, so there is nothing to look at.")
@@ -99,31 +155,38 @@ def next_look(
         raise NotDue(f"There were {MOST_LOOKS} looks, which is the most of one revision.")
     if earlier and (earlier[-1].final or earlier[-1].spent >= plan.alpha * (1 - 1e-12)):
         raise NotDue("All of alpha is spent: the last look was the final one, and its result stands.")
-    gained = _gained(plan, mature, earlier, horizon.units)
+    days = days_passed(plan, taken_at, started_at=started_at, ended_at=ended_at)
+    gained = _gained(plan, mature, earlier, days)
     if lead not in gained:
         raise NotDue(f"No unit of {lead} has become mature since the last look.")
-    over = ended or (horizon.days is not None and taken_at >= started_at + timedelta(days=horizon.days))
+    over = ended_at is not None or (
+        horizon.days is not None and taken_at >= started_at + timedelta(days=horizon.days)
+    )
     if not over:
         _check_schedule(plan, gained[lead], earlier, taken_at, started_at)
-    final = over and gained[lead] < 1
-    history = (*fractions_of(earlier, lead), gained[lead])
-    return Look(
+    look = Look(
         number=len(earlier) + 1,
         taken_at=taken_at.isoformat().replace("+00:00", "Z"),
         fractions=gained,
-        final=final,
-        spent=alpha_spent(plan, history, final=final),
+        units={} if days is None else {metric: mature[metric] for metric in gained},
+        final=over and gained[lead] < 1,
+        spent=0.0,
         statistics_digest=statistics_digest,
     )
+    return look.model_copy(update={"spent": alpha_spent(plan, (*earlier, look))})
 
 
 def next_look_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime | None:
     """When the next look is due by the clock; None where units decide, or the plan has no looks."""
-    if plan.method is not Method.GROUP_SEQUENTIAL or (
-        plan.looks is not None and plan.looks.count is not None
-    ):
+    if plan.method is not Method.GROUP_SEQUENTIAL or plan.horizon is None:
         return None
-    return _due_at(plan, earlier, started_at)
+    count = plan.looks.count if plan.looks is not None else None
+    if count is None:
+        return _due_at(plan, earlier, started_at)
+    if plan.horizon.units is not None or plan.horizon.days is None:
+        return None
+    step = _steps_passed(plan, earlier, count) + 1
+    return started_at + timedelta(days=plan.horizon.days) * step / count
 
 
 def _due_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime:
@@ -132,15 +195,29 @@ def _due_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> dateti
     return last + timedelta(hours=hours)
 
 
-def _gained(plan: Plan, mature: Mapping[str, int], earlier: Sequence[Look], units: int) -> dict[str, float]:
-    """The fractions of the metrics that have units which no look has seen."""
+def _gained(
+    plan: Plan, mature: Mapping[str, int], earlier: Sequence[Look], days: float | None
+) -> dict[str, float]:
+    """How much of the horizon has passed, for the metrics that have units which no look has seen."""
+    planned = plan.horizon.units if plan.horizon is not None else None
     fractions = {}
     for metric in plan.metrics:
-        fraction = min(mature.get(metric.key, 0) / units, _LARGEST_FRACTION)
-        before = fractions_of(earlier, metric.key)
-        if fraction > 0 and (not before or fraction > before[-1] * _LEAST_GAIN):
+        units = mature.get(metric.key, 0)
+        if days is None:
+            seen = max(fractions_of(earlier, metric.key), default=0.0)
+            now = fraction = min(units / (planned or 1), _LARGEST_FRACTION)
+        else:
+            seen = max((look.units.get(metric.key, 0) for look in earlier), default=0)
+            now, fraction = units, days
+        if fraction > 0 and now > seen * _LEAST_GAIN:
             fractions[metric.key] = fraction
     return fractions
+
+
+def _steps_passed(plan: Plan, earlier: Sequence[Look], steps: int) -> int:
+    """How many of a number of equal steps of the horizon had passed at the last look."""
+    before = fractions_of(earlier, leading_metric(plan) or "")
+    return int(before[-1] * steps + 1e-9) if before else 0
 
 
 def _check_schedule(
@@ -149,11 +226,10 @@ def _check_schedule(
     if plan.looks is not None and plan.looks.count is not None:
         # A step that was passed over is not made up for: the look that is due is of the last step reached.
         steps = plan.looks.count
-        before = fractions_of(earlier, leading_metric(plan) or "")
-        reached, looked = int(fraction * steps + 1e-9), int(before[-1] * steps + 1e-9) if before else 0
-        if reached <= looked:
+        looked = _steps_passed(plan, earlier, steps)
+        if int(fraction * steps + 1e-9) <= looked:
             raise NotDue(
-                f"The next look is due at {(looked + 1) / steps:.4g} of the horizon's units; it is now at "
+                f"The next look is due at {(looked + 1) / steps:.4g} of the horizon; it is now at "
                 f"{fraction:.4g}."
             )
         return

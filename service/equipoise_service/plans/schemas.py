@@ -74,7 +74,9 @@ class Looks(BaseModel):
     model_config = _CONFIG
 
     count: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        None, description="Looks at equal steps of the horizon's units, the last at its end."
+        None,
+        description="Looks at equal steps of the horizon's units (its days where it has no units), the last "
+        "at its end.",
     )
     every_hours: Annotated[int, Field(ge=1, le=24 * 366)] | None = Field(
         None, description="Hours between two looks."
@@ -131,8 +133,7 @@ class Design(Population):
     horizon: Horizon | None = Field(None, description="The planned end; null: none.")
     method: Method | None = Field(
         None,
-        description="The inference; null: `group-sequential` with a horizon in units, `fixed-horizon` with "
-        "one in days only, `confidence-sequence` without.",
+        description="The inference; null: `group-sequential` with a horizon, `confidence-sequence` without.",
     )
     looks: Looks | None = Field(
         None, description="Of a group-sequential plan; null: every 24 hours. Other methods have none."
@@ -157,15 +158,13 @@ class Design(Population):
         """The method, by default the one that fits the horizon."""
         if self.method is not None:
             return self.method
-        if self.horizon is None:
-            return Method.CONFIDENCE_SEQUENCE
-        return Method.FIXED_HORIZON if self.horizon.units is None else Method.GROUP_SEQUENTIAL
+        return Method.CONFIDENCE_SEQUENCE if self.horizon is None else Method.GROUP_SEQUENTIAL
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         method = self.inference
-        if method is Method.GROUP_SEQUENTIAL and (self.horizon is None or self.horizon.units is None):
-            raise ValueError("group-sequential looks need a horizon in units: its fractions are theirs")
+        if method is Method.GROUP_SEQUENTIAL and self.horizon is None:
+            raise ValueError("group-sequential looks need a horizon, in units or days: alpha is spent by it")
         if self.looks is not None and method is not Method.GROUP_SEQUENTIAL:
             raise ValueError(f"a {method} plan has no looks; leave them out")
         if (self.prior is not None) != (method is Method.BAYESIAN):

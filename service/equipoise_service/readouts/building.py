@@ -96,7 +96,8 @@ def build_readout(
         "locked": None if provenance.locked is None else provenance.locked.model_dump(mode="json"),
         "deviations": [each.model_dump(mode="json") for each in provenance.deviations],
         "statistics_digest": found,
-        "looks": [look.model_dump(mode="json") for look in looks],
+        # Of looks that were taken before there were more members, with those that they had.
+        "looks": [look.model_dump(mode="json", exclude_unset=True) for look in looks],
         "progress": _progress(moment).model_dump(mode="json"),
         "arms": [arm.model_dump(mode="json") for arm in arms],
         "health": health.model_dump(mode="json"),

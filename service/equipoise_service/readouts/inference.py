@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from equipoise_service.plans.documents import Plan
-from equipoise_service.plans.looks import fractions_of, spending_of
+from equipoise_service.plans.looks import passed, spending_of
 from equipoise_service.plans.schemas import Method, Multiplicity
 from equipoise_service.readouts.progress import Moment
 from equipoise_stats import (
@@ -43,11 +43,15 @@ def monitoring(plan: Plan, estimate: Found) -> Compare:
 def planned(plan: Plan, metric: str, estimate: Found, moment: Moment) -> Compare:
     """The inference that claims rest on; where it says nothing at this moment, the monitoring."""
     if plan.method is Method.GROUP_SEQUENTIAL and moment.at_look:
-        fractions = fractions_of(moment.looks, metric)
-        if fractions:
-            last = moment.looks[-1]
-            final = last.final and metric in last.fractions and fractions[-1] < 1
-            return at_looks(estimate, fractions=fractions, spending=spending_of(plan), final=final)
+        looked = passed(moment.looks, metric)
+        if looked is not None:
+            return at_looks(
+                estimate,
+                fractions=looked.information,
+                spending=spending_of(plan),
+                final=looked.final,
+                spending_times=looked.times,
+            )
     if plan.method is Method.FIXED_HORIZON and moment.valid:
         return partial(fixed_horizon, estimate)
     if plan.method is Method.BAYESIAN and moment.valid and plan.prior is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from equipoise_service.plans.documents import Plan
-from equipoise_service.plans.looks import Look, leading_metric
+from equipoise_service.plans.looks import Look, days_passed, leading_metric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.wording import say
 
@@ -21,7 +21,8 @@ class Moment:
         reason: Why not; None where it may.
         complete: Whether the planned end is reached, so that waiting changes nothing.
         units: Mature units of the leading metric.
-        fraction: Those over the units of the horizon; None without.
+        fraction: Those over the units of the horizon; of a group-sequential plan with days only, the part of
+            them that has passed; None without.
     """
 
     looks: tuple[Look, ...]
@@ -64,6 +65,8 @@ def moment_of(
         at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
         last = at_look and (looks[-1].final or looks[-1].spent >= plan.alpha * (1 - 1e-12))
         reason = None if at_look else _between(looks)
+        if fraction is None:
+            fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
         return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction)
     complete = over or reached or (horizon is None and plan.method is Method.FIXED_HORIZON)
     valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE

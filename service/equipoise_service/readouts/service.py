@@ -77,7 +77,7 @@ def readout_of_due_look(found: Analysis) -> tuple[dict[str, Any], TakenLook]:
             statistics_digest=statistics_digest(found.plan, found.statistics),
             taken_at=found.provenance.generated_at,
             started_at=found.revision.started_at,
-            ended=found.revision.ended_at is not None,
+            ended_at=found.revision.ended_at,
         )
     except NotDue as reason:
         raise Conflict(str(reason), type="no-look-due") from None

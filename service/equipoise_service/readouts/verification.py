@@ -8,7 +8,7 @@ from typing import Any
 
 from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
-from equipoise_service.plans.looks import alpha_spent, fractions_of, leading_metric
+from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
@@ -82,18 +82,28 @@ def _statistics(readout: Readout) -> Statistics:
 
 
 def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:
-    """What a look spent follows from the fractions up to it, and the last fractions from the units."""
-    lead = leading_metric(readout.plan) or ""
+    """What a look spent follows from those up to it, its days from its time, the last units from these."""
+    provenance = _provenance(readout)
     for i, look in enumerate(readout.looks):
-        fractions = fractions_of(readout.looks[: i + 1], lead)
         expected["looks"][i]["number"] = i + 1
-        expected["looks"][i]["spent"] = alpha_spent(readout.plan, fractions, final=look.final)
+        expected["looks"][i]["spent"] = alpha_spent(readout.plan, readout.looks[: i + 1])
+        days = days_passed(
+            readout.plan,
+            _moment(look.taken_at),
+            started_at=provenance.started_at,
+            ended_at=provenance.ended_at,
+        )
+        if days is not None:
+            expected["looks"][i]["fractions"] = dict.fromkeys(look.fractions, days)
+            expected["looks"][i]["units"] = {key: look.units.get(key, 0) for key in look.fractions}
     horizon = readout.plan.horizon
-    if expected["progress"]["look"] is not None and horizon is not None and horizon.units is not None:
-        last = expected["looks"][-1]["fractions"]
+    if expected["progress"]["look"] is not None and horizon is not None:
+        last = expected["looks"][-1]
         for key, units in mature_units(readout.plan, statistics).items():
-            if key in last:
-                last[key] = units / horizon.units
+            if key in last["fractions"] and horizon.units is not None:
+                last["fractions"][key] = units / horizon.units
+            elif key in last["fractions"]:
+                last["units"][key] = units
 
 
 def _expect_lock(expected: dict[str, Any]) -> None:

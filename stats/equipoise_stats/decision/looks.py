@@ -16,6 +16,7 @@ def at_looks(
     fractions: Sequence[float],
     spending: Spending = O_BRIEN_FLEMING,
     final: bool = False,
+    spending_times: Sequence[float] | None = None,
 ) -> Compare:
     """Binds an estimate to the looks at which it was looked at.
 
@@ -28,6 +29,8 @@ def at_looks(
         spending: The spending function.
         final: Whether this is the last look though the planned information is not reached: all that is left
             of α is spent. To be decided before looking.
+        spending_times: Where the spending function is read at each look, as `LookHistory.next_look` takes it;
+            None: at the fractions.
 
     Returns:
         A function of alpha, alternative, null and scale, like the other inferences with their data bound.
@@ -45,7 +48,8 @@ def at_looks(
     """
     if not fractions:
         raise ValueError("There is no look; give the information fraction of each one so far.")
-    earlier = list(fractions if not final else fractions[:-1])
+    before = len(fractions) - final
+    times = None if spending_times is None else spending_times[:before]
 
     def compare(
         *,
@@ -54,7 +58,9 @@ def at_looks(
         null: float = 0.0,
         scale: Scale = "difference",
     ) -> Comparison:
-        history = plan_looks(earlier, spending=spending, alpha=alpha, alternative=alternative)
+        history = plan_looks(
+            fractions[:before], spending=spending, alpha=alpha, alternative=alternative, spending_times=times
+        )
         if final:
             history = history.next_look(fractions[-1], final=True)
         return group_sequential(

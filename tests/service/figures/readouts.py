@@ -65,7 +65,7 @@ def watched(days: int = 6, lift: float = 0.1, seed: int = 3) -> list[dict[str, A
                 statistics_digest=statistics_digest(planned, found),
                 taken_at=now,
                 started_at=START,
-                ended=False,
+                ended_at=None,
             )
         )
         provenance = replace(PROVENANCE, started_at=START, generated_at=now)

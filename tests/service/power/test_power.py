@@ -34,7 +34,12 @@ def test_a_single_share_needs_what_the_formula_says(client: TestClient) -> None:
     found = power(
         client,
         metrics=[BOOKINGS],
-        plan={"horizon": {"days": 14}, "targets": {"bookings": {"mde": 0.1}}, "deterioration_alpha": 1e-9},
+        plan={
+            "horizon": {"days": 14},
+            "method": "fixed-horizon",
+            "targets": {"bookings": {"mde": 0.1}},
+            "deterioration_alpha": 1e-9,
+        },
         baselines={"bookings": {"value": 0.1}},
         traffic_of={"daily_units": 1000},
         days=[14],

@@ -1,7 +1,8 @@
 """Plans, statistics and readouts for the tests."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from equipoise_service.analysis.segments import NO_VALUE, OTHER, segment_label
@@ -167,9 +168,10 @@ def looked_readout() -> dict[str, Any]:
         taken_at="2026-03-01T12:00:00Z",
         fractions={"converted": 0.3},
         final=False,
-        spent=alpha_spent(planned, [0.3], final=False),
+        spent=0.0,
         statistics_digest="sha256:" + "0" * 64,
     )
+    first = first.model_copy(update={"spent": alpha_spent(planned, [first])})
     second = next_look(
         planned,
         mature_units(planned, found),
@@ -177,7 +179,7 @@ def looked_readout() -> dict[str, Any]:
         statistics_digest=statistics_digest(planned, found),
         taken_at=PROVENANCE.generated_at,
         started_at=START,
-        ended=False,
+        ended_at=None,
     )
     deviation = Deviation(
         at="2026-02-25T12:00:00Z",
@@ -195,6 +197,38 @@ def looked_readout() -> dict[str, Any]:
         dropped={"queue_full": 3, "closed": 0},
     )
     return build_readout(planned, found, provenance, [first, second])
+
+
+def daily_readout(
+    days: Sequence[float] = (3.0, 7.0, 14.0), *, ended_at: datetime | None = None, **more: Any
+) -> dict[str, Any]:
+    """The last look of a plan with a horizon of 14 days and no number of units, taken after so many days."""
+    settings: dict[str, Any] = {
+        "horizon": Horizon(days=14),
+        "looks": Looks(every_hours=72),
+        "tuning_units": 5_000,
+    } | more
+    planned = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, **settings)
+    looks: list[Look] = []
+    for k, day in enumerate(days, 1):
+        n = 800 * k**2
+        found = statistics(
+            control={"converted": Counts(n, n // 10)}, treatment={"converted": Counts(n, n // 10 + n // 50)}
+        )
+        now = START + timedelta(days=day)
+        looks.append(
+            next_look(
+                planned,
+                mature_units(planned, found),
+                looks,
+                statistics_digest=statistics_digest(planned, found),
+                taken_at=now,
+                started_at=START,
+                ended_at=ended_at if day == days[-1] else None,
+            )
+        )
+    provenance = replace(PROVENANCE, started_at=START, generated_at=now, ended_at=ended_at)
+    return build_readout(planned, found, provenance, looks)
 
 
 def bayesian_readout() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.service.readouts.documents import (
     bayesian_readout,
+    daily_readout,
     looked_readout,
     measured_readout,
     rich_readout,
@@ -92,8 +93,15 @@ def test_a_readout_agrees_with_itself_also_after_a_journey_through_json() -> Non
 
 @pytest.mark.parametrize(
     "readout",
-    [rich_readout(), measured_readout(), looked_readout(), bayesian_readout(), segmented_readout()],
-    ids=["rich", "measured", "looked", "bayesian", "segmented"],
+    [
+        rich_readout(),
+        measured_readout(),
+        looked_readout(),
+        daily_readout(days=(3.0, 7.0)),
+        bayesian_readout(),
+        segmented_readout(),
+    ],
+    ids=["rich", "measured", "looked", "daily", "bayesian", "segmented"],
 )
 @pytest.mark.parametrize("forged", [False, True])
 def test_every_edited_leaf_is_found(forged: bool, readout: dict[str, Any]) -> None:

@@ -33,8 +33,9 @@ class Look(Serialisable):
 
     Attributes:
         fraction: Information at the look as a fraction of the planned one; above 1 in an over-run.
-        spending_time: The fraction at which the spending function was read: `fraction`, but 1 from the
-            planned end on and at a look that was declared the last.
+        spending_time: The fraction at which the spending function was read: `fraction`, or the part of the
+            planned time that had passed where alpha is spent by the calendar; 1 from the planned end on and
+            at a look that was declared the last.
         spent: The part of α spent by now, on both sides together.
         critical: Critical value of a normal statistic; infinite where the look cannot reject, and its part of
             α is carried forward.
@@ -123,7 +124,9 @@ class LookHistory(Serialisable):
         """The information fraction of each look."""
         return tuple(look.fraction for look in self.looks)
 
-    def next_look(self, fraction: float, *, final: bool = False) -> "LookHistory":
+    def next_look(
+        self, fraction: float, *, final: bool = False, spending_time: float | None = None
+    ) -> "LookHistory":
         """The history with one more look.
 
         Args:
@@ -131,6 +134,9 @@ class LookHistory(Serialisable):
                 the planned ones, or 1/se² over the planned 1/se². Above 1 after an over-run.
             final: Whether this is the last look though the planned information is not reached (an under-run):
                 all that is left of α is spent. To be decided before looking.
+            spending_time: Where to read the spending function, in (0, 1]: the part of the planned time that
+                has passed, say. Of the fractions only the ratios matter then, so any scale does. None: at the
+                fraction.
 
         Returns:
             A new history. When there is nothing to spend (too early, or all of α is gone) the new look's
@@ -138,9 +144,14 @@ class LookHistory(Serialisable):
 
         Raises:
             ValueError: The fraction is out of range or brings no new information (less than a millionth more
-                than the look before), or there are 1000 looks already.
+                than the look before), the spending time is out of range or before that of the look before, or
+                there are 1000 looks already.
+
+        Source:
+            Lan and DeMets 1989 (Statistics in Medicine 8, 1191–1198), for spending by the calendar.
         """
-        return _extended(self, (float(fraction),), final)
+        times = None if spending_time is None else (float(spending_time),)
+        return _extended(self, (float(fraction),), final, times)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "LookHistory":
@@ -169,6 +180,7 @@ def plan_looks(
     spending: Spending = O_BRIEN_FLEMING,
     alpha: float = 0.05,
     alternative: Alternative = "two-sided",
+    spending_times: Sequence[float] | None = None,
 ) -> LookHistory:
     """The history of looks that are taken as planned: the critical values of a whole design.
 
@@ -177,28 +189,46 @@ def plan_looks(
         spending: The spending function.
         alpha: Level of the whole analysis; two-sided, α/2 is spent on each side.
         alternative: `two-sided`, `greater` or `less`.
+        spending_times: Where the spending function is read at each look, as `next_look` takes it; None: at
+            the fractions.
 
     Raises:
-        ValueError: fractions, alpha or alternative is out of range.
+        ValueError: fractions, alpha, alternative or spending_times is out of range.
 
     Example:
         >>> plan = plan_looks([0.2, 0.4, 0.6, 0.8, 1.0])
         >>> [round(critical, 4) for critical in plan.critical_values]
         [4.8769, 3.357, 2.6803, 2.2898, 2.031]
+
+        Spent by the calendar, at the end of each of four weeks, with the units that there were by then:
+
+        >>> weekly = plan_looks([0.09, 0.41, 0.48, 0.93], spending_times=[0.25, 0.5, 0.75, 1.0])
+        >>> [round(critical, 4) for critical in weekly.critical_values]
+        [4.3326, 2.9638, 2.3438, 2.0665]
     """
-    return _extended(LookHistory(spending, alpha, alternative), tuple(map(float, fractions)), False)
+    times = None if spending_times is None else tuple(map(float, spending_times))
+    history = LookHistory(spending, alpha, alternative)
+    return _extended(history, tuple(map(float, fractions)), False, times)
 
 
 @lru_cache(maxsize=256)
-def _extended(history: LookHistory, fractions: tuple[float, ...], final: bool) -> LookHistory:
+def _extended(
+    history: LookHistory, fractions: tuple[float, ...], final: bool, times: tuple[float, ...] | None
+) -> LookHistory:
     if len(history.looks) + len(fractions) > MOST_LOOKS:
         raise ValueError(f"There are {MOST_LOOKS} looks at most.")
     sides = 2 if history.two_sided else 1
     log_tail = math.log(history.alpha / sides)
+    if times is not None and len(times) != len(fractions):
+        raise ValueError(
+            f"There are {len(fractions)} fractions and {len(times)} spending times; give as many."
+        )
     looks, walk = list(history.looks), _walk(history)
-    for fraction in fractions:
+    for fraction, time in zip(fractions, fractions if times is None else times, strict=True):
         _check_fraction(fraction, looks[-1].fraction if looks else 0.0, len(looks) + 1)
-        spending_time = 1.0 if final else min(1.0, fraction)
+        if times is not None:
+            _check_time(time, looks[-1].spending_time if looks else 0.0, len(looks) + 1)
+        spending_time = 1.0 if final else min(1.0, time)
         grid = grid_towards(walk.stage, fraction)
         target = history.spending.log_spent(spending_time, log_tail)
         critical = spending_critical(walk, grid, fraction, target, least=least_increment(log_tail))
@@ -234,4 +264,12 @@ def _check_fraction(fraction: float, earlier: float, number: int) -> None:
         raise ValueError(
             f"Look {number} at the information fraction {fraction!r} brings no new information after the one "
             f"at {earlier!r}; leave it out."
+        )
+
+
+def _check_time(time: float, earlier: float, number: int) -> None:
+    if not 0 < time <= 1 or time < earlier:
+        raise ValueError(
+            f"The spending time of look {number} is {time!r}; it must lie in (0, 1], and not before "
+            f"{earlier!r}, that of the look before."
         )

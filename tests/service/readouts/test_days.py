@@ -1,0 +1,87 @@
+"""Looks of a horizon in days: alpha is spent by the calendar, and the units are what they are."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.service.readouts.documents import CONVERTED, START, daily_readout, plan
+
+from equipoise_service.plans.looks import Look, NotDue, next_look, next_look_at
+from equipoise_service.plans.schemas import Design, Horizon, Looks, Method
+from equipoise_service.readouts.verification import verify_readout
+from equipoise_stats import Spending, plan_looks
+
+EVENLY = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(days=12), looks=Looks(count=4))
+
+
+def look(units: int, day: float, earlier: tuple[Look, ...] = (), *, ended: float | None = None) -> Look:
+    return next_look(
+        EVENLY,
+        {"converted": units},
+        earlier,
+        statistics_digest=f"sha256:{units:064d}",
+        taken_at=START + timedelta(days=day),
+        started_at=START,
+        ended_at=None if ended is None else START + timedelta(days=ended),
+    )
+
+
+def ends(readout: dict[str, Any]) -> tuple[float, float]:
+    found = readout["metrics"][0]["comparisons"][0]["difference"]
+    return found["estimate"], found["interval"][1]
+
+
+def test_it_is_the_method_of_every_horizon() -> None:
+    assert Design(horizon=Horizon(days=14)).inference is Method.GROUP_SEQUENTIAL
+    assert Design(horizon=Horizon(units=14)).inference is Method.GROUP_SEQUENTIAL
+    assert Design().inference is Method.CONFIDENCE_SEQUENCE
+
+
+def test_alpha_is_spent_by_time_and_the_bounds_follow_from_the_units() -> None:
+    found = daily_readout()
+    times, units = [3 / 14, 0.5, 1.0], [1_600, 6_400, 14_400]
+    assert [each["fractions"]["converted"] for each in found["looks"]] == pytest.approx(times)
+    assert [each["units"]["converted"] for each in found["looks"]] == units
+    spent = [2 * Spending("obrien_fleming").spent(each, alpha=0.025) for each in times]
+    assert [each["spent"] for each in found["looks"]] == pytest.approx(spent)
+    assert found["progress"]["fraction"] == found["progress"]["look"] / 3 == 1
+    assert found["progress"]["complete"]
+    # 10 % and 12 % of 7,200 units each, at the bound of units of which four in nine came in the second half.
+    critical = plan_looks([1 / 9, 4 / 9, 1], spending_times=times).current.critical
+    error = ((0.1 * 0.9 + 0.12 * 0.88) / 7_200) ** 0.5
+    estimate, upper = ends(found)
+    assert upper - estimate == pytest.approx(critical * error, rel=1e-9)
+    assert verify_readout(found) == []
+
+
+def test_steps_are_of_the_days_and_a_step_that_was_passed_over_is_not_made_up_for() -> None:
+    with pytest.raises(NotDue, match=r"0\.25 of the horizon; it is now at 0\.2417"):
+        look(500, 2.9)
+    first = look(500, 7)
+    assert next_look_at(EVENLY, (), START) == START + timedelta(days=3)
+    assert next_look_at(EVENLY, (first,), START) == START + timedelta(days=9)
+    with pytest.raises(NotDue, match=r"No unit .* mature"):
+        look(500, 9.5, (first,))
+    second = look(501, 9.5, (first,))
+    assert (second.units, second.final) == ({"converted": 501}, False)
+    last = look(502, 12, (first, second))
+    assert (last.fractions, last.final) == ({"converted": 1.0}, False)
+    assert last.spent == pytest.approx(0.05)
+
+
+def test_what_stops_early_spends_the_rest_at_its_final_look() -> None:
+    final = look(500, 20, ended=6)
+    assert (final.fractions, final.final) == ({"converted": 0.5}, True)
+    assert final.spent == pytest.approx(0.05)
+    found = daily_readout(days=(3.0, 9.0), ended_at=START + timedelta(days=8))
+    assert [each["final"] for each in found["looks"]] == [False, True]
+    assert found["looks"][1]["fractions"]["converted"] == pytest.approx(8 / 14)
+    assert found["recommendation"]["outcome"] == "ship"
+    assert verify_readout(found) == []
+
+
+def test_a_look_that_claims_another_day_or_other_units_is_found() -> None:
+    for name, value in (("fractions", 0.9), ("units", 14_401)):
+        found = daily_readout()
+        found["looks"][-1][name]["converted"] = value
+        assert f"/looks/2/{name}/converted" in [each.pointer for each in verify_readout(found)]
