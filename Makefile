@@ -16,7 +16,7 @@ ROUNDS ?= 50
 LOAD_SECONDS ?= 900
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ peers: $(PEERS_READY) ## compare the statistics with other libraries and write d
 
 calibrate: $(READY) ## measure size, coverage and power of every statistical method (ten minutes), write the table
 	@$(BIN)/python -m calibration
+
+replay: $(READY) ## replay A/A experiments from real data through the readout (ten minutes), write the table
+	@$(BIN)/python -m calibration.replays
 
 $(MUTMUT_READY): pyproject.toml stats/pyproject.toml
 	@$(PYTHON) -m venv --clear $(MUTMUT)

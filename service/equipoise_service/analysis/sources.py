@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis.expr.types as ir
@@ -11,7 +12,7 @@ import pyarrow as pa
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.store import analyse_tables, named_units
-from equipoise_service.analysis.units import until_the_end
+from equipoise_service.analysis.units import exposures_of, until_the_end
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected
@@ -59,17 +60,44 @@ def analyse_source(source: SourceIn, store: EventStore, request: StoreRequest, l
     Raises:
         Conflict: The source cannot be read as it is defined, is too slow, or too much would be brought over.
     """
-    brought, overridden = None, 0
-    if source.exposures is None:
-        brought, overridden = first_exposures(store, request, limits.exposures)
+    if source.exposures is not None:
+        return analyse_own(source, request, limits.seconds)
+    brought, overridden = first_exposures(store, request, limits.exposures)
     with reading(source, limits.seconds) as warehouse:
         events = source_events(warehouse, source, request.place)
-        if brought is not None:
-            exposures = bring(warehouse, brought)
-        else:
-            exposures, overridden = _own_exposures(warehouse, source, request)
+        exposures = bring(warehouse, brought)
         found = analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
         return replace(found, overridden=overridden)
+
+
+def analyse_own(source: SourceIn, request: StoreRequest, seconds: float) -> Statistics:
+    """Computes the statistics of one revision of an experiment from a source that has its exposures.
+
+    Args:
+        source: Where exposures and facts lie.
+        request: Which experiment, and what is measured.
+        seconds: What it may take.
+
+    Raises:
+        Conflict: The source cannot be read as it is defined, or is too slow.
+    """
+    with reading(source, seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        exposures, overridden = _own_exposures(warehouse, source, request)
+        found = analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+        return replace(found, overridden=overridden)
+
+
+def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> datetime | None:
+    """When the first unit was exposed, of a source that has exposures; None without any.
+
+    Raises:
+        Conflict: The source cannot be read as it is defined, or is too slow.
+    """
+    with reading(source, seconds) as warehouse:
+        exposures, _ = _own_exposures(warehouse, source, replace(request, left_out=()))
+        first = warehouse.backend.to_pyarrow(exposures_of(exposures, request).time.min()).as_py()
+    return None if first is None else first.replace(tzinfo=UTC)
 
 
 @contextmanager

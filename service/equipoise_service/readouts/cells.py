@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.numerals import count, decimals_for, number, p_value, percent
+from equipoise_service.readouts.numerals import (
+    count,
+    decimals_for,
+    listing,
+    number,
+    p_value,
+    percent,
+)
 from equipoise_service.readouts.schemas import (
     ArmStatistics,
     Comparison,
@@ -17,6 +24,8 @@ from equipoise_service.readouts.wording import say
 
 NOTHING = "–"
 """What stands where there is no number."""
+
+_LITTLE = 0.01
 
 
 def stand(readout: Readout) -> str:
@@ -82,6 +91,22 @@ def is_corrected(comparison: Comparison) -> bool:
 def corrected_p(comparison: Comparison) -> float | None:
     """The corrected p-value, where there is one."""
     return None if comparison.corrected is None else comparison.corrected.p_value
+
+
+def adjustment_notes(comparisons: Sequence[Comparison]) -> list[str]:
+    """What adjusting for the pre-period brought, for comparisons of one metric that are adjusted."""
+    removed = {
+        each.variant: each.without_covariates.variance_removed
+        for each in comparisons
+        if each.without_covariates is not None
+    }
+    little = [variant for variant, share in removed.items() if share < _LITTLE]
+    notes = [say("adjusted.little", variants=listing(little))] if little else []
+    return notes + [
+        say("adjusted", share=percent(share, decimals=1), variants=variant)
+        for variant, share in removed.items()
+        if variant not in little
+    ]
 
 
 def notes_of(readout: Readout) -> list[str]:

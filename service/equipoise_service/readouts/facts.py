@@ -41,10 +41,11 @@ def analyse_plan(
             # A store refuses what has yet to happen; a warehouse may hold what is planned.
             until = min(request.as_of, request.until or request.as_of)
             found.append(analyse_source(sources[key], store, replace(part, until=until), limits))
-    return _together(found)
+    return together(found)
 
 
-def _together(found: list[Statistics]) -> Statistics:
+def together(found: list[Statistics]) -> Statistics:
+    """The statistics of all metrics, from those of each source; the first one's arms are everybody's."""
     first, *others = found
     if not others:
         return first

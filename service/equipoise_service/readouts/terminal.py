@@ -12,6 +12,7 @@ from rich.text import Text
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.cells import (
+    adjustment_notes,
     corrected_p,
     decimals_of,
     difference_cells,
@@ -85,6 +86,7 @@ def _parts(readout: Readout) -> list[RenderableType]:
         if result.comparisons:
             heading = Text.assemble((metric.key, "bold"), (f"  {metric.type}, {metric.role} metric", "dim"))
             parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
+            parts += [Text(note, "dim") for note in adjustment_notes(result.comparisons)]
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
     return [*parts, "", _health(readout), *_footnotes(readout)]

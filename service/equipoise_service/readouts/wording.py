@@ -135,6 +135,11 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "stand.open": "{units} mature units; the plan has no end.",
         "stand.whole": "All units of the file, analysed once.",
         "would_change": "What would change it: {changes}",
+        "adjusted": "Adjusting for the pre-period removes {share} of the variance for {variants}.",
+        "adjusted.little": (
+            "Adjusting for the pre-period removes less than 1 % of the variance for {variants}: it changes "
+            "next to nothing."
+        ),
         # The recommendation.
         "outcome.ship": "Ship {variant}.",
         "outcome.do_not_ship": "Do not ship.",

@@ -28,7 +28,7 @@ def read_files(paths: list[Path]) -> Definitions:
     found: Definitions = {kind: {} for kind in KINDS}
     places: dict[tuple[str, str], str] = {}
     for path in paths:
-        for number, given in enumerate(_documents(path), start=1):
+        for number, given in enumerate(read_documents(path), start=1):
             where = f"{path}, document {number}"
             kind, document = _of_kind(given, where)
             complete = KINDS[kind].complete(document, where)
@@ -55,7 +55,12 @@ def written(definitions: Definitions, *, as_json: bool) -> str:
     return yaml.dump_all(documents, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _documents(path: Path) -> Iterator[Any]:
+def read_documents(path: Path) -> Iterator[Any]:
+    """Read the documents of a file, YAML or JSON; `-` is the standard input.
+
+    Raises:
+        Failure: It cannot be read.
+    """
     try:
         text = sys.stdin.read(MOST_BYTES + 1) if str(path) == "-" else _text(path)
     except UnicodeDecodeError:

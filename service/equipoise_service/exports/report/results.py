@@ -11,6 +11,7 @@ from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.cells import (
+    adjustment_notes,
     corrected_p,
     decimals_of,
     difference_cells,
@@ -122,10 +123,8 @@ def _comparisons(
 
 
 def _said(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    yield from adjustment_notes(comparisons)
     for each in comparisons:
-        if each.without_covariates is not None:
-            removed = percent(each.without_covariates.variance_removed, decimals=1)
-            yield say("removed", share=removed, variant=each.variant)
         if each.impact is not None:
             yield _impact(metric, each.variant, each.impact)
 

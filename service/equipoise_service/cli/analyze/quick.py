@@ -1,11 +1,11 @@
-"""`equipoise analyze`: a file straight to a readout."""
+"""An analysis that options alone describe: `--control` and `--metric`."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from equipoise_service.cli.analyze.mapping import Columns, file_covariates, file_segments
 from equipoise_service.cli.failures import Failure
 
 if TYPE_CHECKING:
@@ -17,58 +17,47 @@ _METRIC_FORM = (
 )
 
 
-def analyze(
-    file: Annotated[Path, typer.Argument(help="CSV (.csv, .csv.gz, …) or Parquet file, a row an exposure.")],
-    unit: Annotated[str, typer.Option(help="Column of the unit ids.", metavar="COLUMN")],
-    variant: Annotated[str, typer.Option(help="Column of the variants.", metavar="COLUMN")],
-    control: Annotated[
-        str, typer.Option(help="The variant that the others are compared with.", metavar="NAME")
-    ],
-    metric: Annotated[
-        list[str],
-        typer.Option(
-            help="'NAME: proportion(COLUMN)' or 'NAME: mean(COLUMN)'; several times for several.",
-            metavar="METRIC",
-        ),
-    ],
-    time: Annotated[
-        str | None,
-        typer.Option(help="Column of the times. Rows without one are left out.", metavar="COLUMN"),
-    ] = None,
-    share: Annotated[
-        list[str] | None,
-        typer.Option(help="Planned share of a variant, NAME=0.5; equal when absent.", metavar="NAME=SHARE"),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the readout as JSON.")] = False,
-) -> None:
-    """Analyse a file and print its readout; it needs no service.
+def quick_readout(
+    file: Path | None, columns: Columns, control: str | None, metrics: Sequence[str], shares: Sequence[str]
+) -> dict[str, Any]:
+    """The readout of a file.
 
-    A unit is in the arm of its variant; units with several variants are left out and counted. Its value for a
-    proportion is whether any of its rows has a value other than zero; for a mean, the sum over its rows.
+    Args:
+        file: The file.
+        columns: What its columns mean.
+        control: `--control`.
+        metrics: `--metric`.
+        shares: `--share`.
+
+    Raises:
+        Failure: An option cannot be read or is missing, or the file cannot be analysed.
     """
-    metrics = _metrics(metric)
-    shares = _shares(share) if share else None
+    if file is None:
+        raise Failure("Name a file, or an --experiment whose metrics name sources.")
+    if columns.variant is None or control is None or not metrics:
+        raise Failure(
+            "Give --variant, --control and --metric, or an --experiment that says what is measured."
+        )
+    planned = _metrics(metrics)
+    planned_shares = _shares(shares) if shares else None
+    segments, texts = file_segments(columns.segments)
+    by_key = {metric.key: metric for metric in planned}
+    _, before = file_covariates(columns.covariates, by_key, {key: key for key in by_key})
 
     from rich.console import Console
 
     from equipoise_service.analysis.tabular import FileProblem
     from equipoise_service.readouts.files import FileColumns, readout_of_file
-    from equipoise_service.readouts.terminal import draw, pretty_json
 
+    named = FileColumns(columns.unit, columns.variant, columns.time, tuple(segments), texts, before)
     with Console(stderr=True).status(f"Analysing {file}"):
         try:
-            readout = readout_of_file(
-                file, FileColumns(unit, variant, time), control=control, metrics=metrics, shares=shares
-            )
+            return readout_of_file(file, named, control=control, metrics=planned, shares=planned_shares)
         except FileProblem as problem:
             raise Failure(str(problem)) from None
-    if json:
-        typer.echo(pretty_json(readout))
-    else:
-        draw(readout, Console())
 
 
-def _metrics(texts: list[str]) -> "list[PlannedMetric]":
+def _metrics(texts: Sequence[str]) -> "list[PlannedMetric]":
     from equipoise_service.metrics.schemas import Direction, MetricType, Role
     from equipoise_service.plans.documents import PlannedMetric
 
@@ -89,7 +78,7 @@ def _metrics(texts: list[str]) -> "list[PlannedMetric]":
     return list(found.values())
 
 
-def _shares(texts: list[str]) -> dict[str, float]:
+def _shares(texts: Sequence[str]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for text in texts:
         name, separator, value = text.rpartition("=")

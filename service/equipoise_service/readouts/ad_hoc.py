@@ -1,0 +1,197 @@
+"""A readout of an experiment that no service knows: its definition, and facts in a file or a warehouse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from equipoise import BUCKETS
+from equipoise_service.analysis.file_facts import FileFacts, analyse_file_facts
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import analyse_own, first_moment
+from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.experiments.schemas import ExperimentIn
+from equipoise_service.metrics.stored import PinnedMetric
+from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
+from equipoise_service.plans.looks import Look, next_look
+from equipoise_service.readouts.building import (
+    Provenance,
+    build_readout,
+    mature_units,
+    statistics_digest,
+)
+from equipoise_service.readouts.facts import together
+from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
+from equipoise_service.sources.schemas import SourceIn
+
+PLACE = "ad-hoc/analysis"
+
+
+class CannotBeRead(ValueError):
+    """An experiment cannot be read from these facts; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an experiment is read.
+
+    Attributes:
+        at: The moment as of which; None: of a file its latest time, else now.
+        ended: Whether no unit is to come.
+        look: Whether the look that is due is taken.
+        looks: The looks that were taken before.
+        started_at: When it began; None: with its first exposure.
+        revision: Number of its revision.
+    """
+
+    at: datetime | None = None
+    ended: bool = False
+    look: bool = False
+    looks: Sequence[Look] = ()
+    started_at: datetime | None = None
+    revision: int = 1
+
+
+def plan_of(body: ExperimentIn) -> Plan:
+    """The plan that the service locks when such an experiment starts.
+
+    Raises:
+        CannotBeRead: A metric is named that only a service knows.
+        ValueError: The plan does not fit the metrics.
+    """
+    stored = [each.key for each in body.metrics if not isinstance(each, PinnedMetric)]
+    if stored:
+        raise CannotBeRead(f"no definition of the metrics {', '.join(stored)} is given")
+    return make_plan(
+        body.plan,
+        unit_type=body.unit_type,
+        variants=[
+            PlannedVariant(key=each.key, weight=each.weight or 0, control=each.control)
+            for each in body.variants
+        ],
+        metrics=[each for each in body.metrics if isinstance(each, PinnedMetric)],
+    )
+
+
+def readout_of_facts_in_file(
+    path: Path, facts: FileFacts, body: ExperimentIn, plan: Plan, moment: Moment
+) -> dict[str, Any]:
+    """Analyses a file by a plan.
+
+    Args:
+        path: A CSV or Parquet file.
+        facts: Which columns make which facts.
+        body: The experiment.
+        plan: Its plan.
+        moment: When it is read.
+
+    Raises:
+        FileProblem: The file cannot be analysed as asked.
+        CannotBeRead: The plan needs what a file has not, or no look is due.
+    """
+    if plan.identity is not None:
+        raise CannotBeRead("identity joins units of two types, and the rows of a file are of one")
+    waiting = [metric.key for metric in plan.metrics if metric.matures]
+    if facts.time is None and waiting:
+        raise CannotBeRead(
+            f"the windows of {', '.join(waiting)} need the times of the rows: name their column"
+        )
+    request = _request(body, plan, moment, moment.at or datetime.now(UTC), until=moment.at)
+    found = analyse_file_facts(path, facts, request, newest=moment.at is None)
+    at = moment.at or found.last or request.as_of
+    began = moment.started_at or found.first
+    return _readout(body, plan, found.statistics, replace(moment, at=at), began, revision=None)
+
+
+def readout_of_sources(
+    body: ExperimentIn, plan: Plan, sources: Mapping[str, SourceIn], seconds: float, moment: Moment
+) -> dict[str, Any]:
+    """Analyses the facts of sources by a plan, where they lie.
+
+    Args:
+        body: The experiment.
+        plan: Its plan; each metric names one of the sources.
+        sources: The sources, by key, each with exposures of its own.
+        seconds: What reading one of them may take.
+        moment: When it is read.
+
+    Raises:
+        Conflict: A source cannot be read.
+        CannotBeRead: A metric names none of them, or no look is due.
+    """
+    at = moment.at or datetime.now(UTC)
+    # A warehouse may hold what is planned and has yet to happen.
+    request = _request(body, plan, moment, at, until=at)
+    of_source = {metric.key: metric.source for metric in plan.metrics}
+    found: list[Statistics] = []
+    began = moment.started_at
+    for key in dict.fromkeys(of_source.values()):
+        if key is None or key not in sources or sources[key].exposures is None:
+            metrics = ", ".join(metric for metric, source in of_source.items() if source == key)
+            what = "without exposures of its own" if key in sources else "that no definition is given of"
+            raise CannotBeRead(f"{metrics} would be read from a source {what} ({key or 'the event store'})")
+        measures = tuple(each for each in plan.measures if of_source[each.metric] == key)
+        found.append(analyse_own(sources[key], replace(request, measures=measures), seconds))
+        began = began or first_moment(sources[key], request, seconds)
+    if not found:
+        raise CannotBeRead("the experiment has no metric, so no source is named")
+    return _readout(body, plan, together(found), replace(moment, at=at), began, revision=moment.revision)
+
+
+def _request(
+    body: ExperimentIn, plan: Plan, moment: Moment, at: datetime, *, until: datetime | None
+) -> StoreRequest:
+    return StoreRequest(
+        PLACE,
+        body.key,
+        moment.revision,
+        plan.unit_type,
+        plan.measures,
+        at,
+        until=until,
+        left_out=tuple(body.overrides),
+        segments=asked_segments(plan),
+        bots=asked_bots(plan),
+        identity=asked_identity(plan),
+    )
+
+
+def _readout(
+    body: ExperimentIn,
+    plan: Plan,
+    statistics: Statistics,
+    moment: Moment,
+    started_at: datetime | None,
+    *,
+    revision: int | None,
+) -> dict[str, Any]:
+    at = moment.at or datetime.now(UTC)
+    looks = tuple(moment.looks)
+    if moment.look:
+        looks = (*looks, _due(plan, statistics, moment, at, started_at))
+    provenance = Provenance(
+        body.key,
+        revision,
+        at,
+        started_at=started_at,
+        ended_at=at if moment.ended else None,
+        traffic=body.traffic / BUCKETS,
+    )
+    return build_readout(plan, statistics, provenance, looks)
+
+
+def _due(
+    plan: Plan, statistics: Statistics, moment: Moment, at: datetime, started_at: datetime | None
+) -> Look:
+    if started_at is None:
+        raise CannotBeRead("a look has a moment, and these facts have no times")
+    return next_look(
+        plan,
+        mature_units(plan, statistics),
+        moment.looks,
+        statistics_digest=statistics_digest(plan, statistics),
+        taken_at=at,
+        started_at=started_at,
+        ended_at=at if moment.ended else None,
+    )
