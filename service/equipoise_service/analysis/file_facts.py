@@ -27,7 +27,7 @@ from equipoise_service.analysis.file_cells import (
     require_rows,
     times,
 )
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.requests import FileFacts, StoreRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.store import analyse_tables
 from equipoise_service.analysis.tabular import FileProblem, open_table
@@ -37,72 +37,6 @@ PROPERTY = "value"
 
 _SOMETIME = datetime(2000, 1, 1, tzinfo=UTC)
 _STORED = "timestamp(6)"
-
-
-@dataclass(frozen=True, slots=True)
-class FileEvent:
-    """An event that a cell makes.
-
-    Attributes:
-        name: Name of the event.
-        column: The column.
-        has_value: Whether the event has the cell's number as its value, and is there unless the cell is
-            empty; otherwise it is there where the cell is true or not zero.
-    """
-
-    name: str
-    column: str
-    has_value: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FileText:
-    """An event that has the text of a cell as its property.
-
-    Attributes:
-        name: Name of the event.
-        column: The column.
-    """
-
-    name: str
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """Which columns of a file make which facts.
-
-    Attributes:
-        unit: Column of the unit ids; None: every row is a unit of its own.
-        variant: Column of the variants.
-        arms: What the column calls a variant, and the variant's key; others are called by their keys.
-        time: Column of the times; None: all rows are of one moment.
-        events: What happened with the row.
-        texts: What was known of the unit when the row came.
-        before: What the unit did before; the same in all its rows.
-        properties: Columns that all `events` of a row have as properties of the same names, as texts.
-    """
-
-    unit: str | None
-    variant: str
-    time: str | None
-    arms: tuple[tuple[str, str], ...] = ()
-    events: tuple[FileEvent, ...] = ()
-    texts: tuple[FileText, ...] = ()
-    before: tuple[FileEvent, ...] = ()
-    properties: tuple[str, ...] = ()
-
-    @property
-    def cells(self) -> tuple[FileEvent, ...]:
-        """The events that numbers make."""
-        return self.events + self.before
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are read, each once."""
-        named = [self.unit, self.variant, self.time, *self.properties]
-        named += [cell.column for cell in self.cells] + [text.column for text in self.texts]
-        return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ class StoreRequest:
         segment_values: Most values of a segment; units with the others are taken together.
         bots: What makes a unit a bot, which is left out; None: none is.
         identity: How anonymous units are joined with known ones before all else; None: they are not.
-        deletions: How often facts had been deleted from the store when the analysis began.
+        deletions: How often facts had been deleted from the store when the analysis began; None: some were
+            being deleted, so nothing that was made of them before is read, and nothing is kept.
         since: When the revision began; None where that is not known. Nothing is left out by it.
     """
 
@@ -91,7 +92,7 @@ class StoreRequest:
     segment_values: int = 20
     bots: Bots | None = None
     identity: Identity | None = None
-    deletions: int = 0
+    deletions: int | None = 0
     since: datetime | None = None
 
 
@@ -117,3 +118,69 @@ class FileRequest:
         named = (self.unit, self.variant, self.time)
         columns = [column for column in named if column is not None]
         return tuple(dict.fromkeys([*columns, *(measure.name for measure in self.measures)]))
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """An event that a cell makes.
+
+    Attributes:
+        name: Name of the event.
+        column: The column.
+        has_value: Whether the event has the cell's number as its value, and is there unless the cell is
+            empty; otherwise it is there where the cell is true or not zero.
+    """
+
+    name: str
+    column: str
+    has_value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """An event that has the text of a cell as its property.
+
+    Attributes:
+        name: Name of the event.
+        column: The column.
+    """
+
+    name: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Which columns of a file make which facts.
+
+    Attributes:
+        unit: Column of the unit ids; None: every row is a unit of its own.
+        variant: Column of the variants.
+        arms: What the column calls a variant, and the variant's key; others are called by their keys.
+        time: Column of the times; None: all rows are of one moment.
+        events: What happened with the row.
+        texts: What was known of the unit when the row came.
+        before: What the unit did before; the same in all its rows.
+        properties: Columns that all `events` of a row have as properties of the same names, as texts.
+    """
+
+    unit: str | None
+    variant: str
+    time: str | None
+    arms: tuple[tuple[str, str], ...] = ()
+    events: tuple[FileEvent, ...] = ()
+    texts: tuple[FileText, ...] = ()
+    before: tuple[FileEvent, ...] = ()
+    properties: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> tuple[FileEvent, ...]:
+        """The events that numbers make."""
+        return self.events + self.before
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read, each once."""
+        named = [self.unit, self.variant, self.time, *self.properties]
+        named += [cell.column for cell in self.cells] + [text.column for text in self.texts]
+        return tuple(dict.fromkeys(column for column in named if column is not None))

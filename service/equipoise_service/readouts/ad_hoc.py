@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from equipoise import BUCKETS
-from equipoise_service.analysis.file_facts import FileFacts, analyse_file_facts
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.file_facts import analyse_file_facts
+from equipoise_service.analysis.requests import FileFacts, StoreRequest
 from equipoise_service.analysis.sources import analyse_own, first_moment
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.experiments.schemas import ExperimentIn

@@ -8,7 +8,7 @@ from equipoise_service.cli.failures import Failure
 from equipoise_service.cli.importing.mapping import parse_event
 
 if TYPE_CHECKING:
-    from equipoise_service.analysis.file_facts import FileEvent, FileText
+    from equipoise_service.analysis.requests import FileEvent, FileText
     from equipoise_service.metrics.schemas import Definition
     from equipoise_service.plans.population import PlannedSegment
 
@@ -79,7 +79,7 @@ def file_events(texts: Sequence[str]) -> "tuple[FileEvent, ...]":
     Raises:
         Failure: One cannot be read, or a name is there twice.
     """
-    from equipoise_service.analysis.file_facts import FileEvent
+    from equipoise_service.analysis.requests import FileEvent
 
     events = [parse_event(text) for text in texts]
     if len({each.name for each in events}) != len(events):
@@ -95,7 +95,8 @@ def file_segments(texts: Sequence[str]) -> "tuple[list[PlannedSegment], tuple[Fi
     """
     from pydantic import ValidationError
 
-    from equipoise_service.analysis.file_facts import PROPERTY, FileText
+    from equipoise_service.analysis.file_facts import PROPERTY
+    from equipoise_service.analysis.requests import FileText
     from equipoise_service.plans.population import PlannedSegment
 
     columns = pairs("--segment", [text if ":" in text else f"{text}: {text}" for text in texts])
@@ -124,7 +125,7 @@ def file_covariates(
     Raises:
         Failure: One cannot be read, or there is no such metric, or it cannot be adjusted for a column.
     """
-    from equipoise_service.analysis.file_facts import FileEvent
+    from equipoise_service.analysis.requests import FileEvent
     from equipoise_service.metrics.schemas import Aggregation, MetricType
 
     found = pairs("--covariate", texts)

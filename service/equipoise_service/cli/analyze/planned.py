@@ -17,7 +17,7 @@ from equipoise_service.cli.analyze.mapping import (
 from equipoise_service.cli.failures import Failure
 
 if TYPE_CHECKING:
-    from equipoise_service.analysis.file_facts import FileFacts
+    from equipoise_service.analysis.requests import FileFacts
     from equipoise_service.experiments.schemas import ExperimentIn
     from equipoise_service.plans.documents import Plan
     from equipoise_service.readouts.ad_hoc import Moment
@@ -101,7 +101,7 @@ def planned_readout(
 
 def _of_file(body: "ExperimentIn", columns: Columns) -> "tuple[ExperimentIn, FileFacts]":
     """The experiment with the segments and covariates of the options, and what the columns make."""
-    from equipoise_service.analysis.file_facts import FileFacts
+    from equipoise_service.analysis.requests import FileFacts
     from equipoise_service.metrics.stored import PinnedMetric
 
     if columns.variant is None:
