@@ -84,7 +84,6 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
                     opened.event_store,
                     settings,
                     app.state.turn,
-                    one_at_a_time(app.state),
                     ended,
                 )
             )

@@ -5,18 +5,11 @@ import logging
 import threading
 from contextlib import suppress
 
-import anyio
-import anyio.to_thread
-
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.housekeeping.retention import (
-    Deleted,
-    delete_old,
-    forget_aggregates,
-    forget_outdated_aggregates,
-)
+from equipoise_service.housekeeping.deleting import finish_deletions
+from equipoise_service.housekeeping.retention import Deleted, delete_old
 from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.settings import Settings
 
@@ -31,7 +24,6 @@ async def keep_house(
     store: EventStore,
     settings: Settings,
     turn: Turn,
-    readouts: anyio.CapacityLimiter,
     ended: asyncio.Event,
 ) -> None:
     """Delete what is old, every hour, until it ends.
@@ -41,14 +33,14 @@ async def keep_house(
         store: Where it is deleted.
         settings: How long what is kept.
         turn: Other housekeeping.
-        readouts: Held by readouts while they are made.
         ended: Set when the service stops.
     """
     stopping = threading.Event()
 
     def once() -> Deleted:
         with turn.taken():
-            forget_outdated_aggregates(database, store)
+            # An embedded store is this process's alone, and its turn was taken.
+            finish_deletions(database, store, alone=not settings.event_store_url)
             return delete_old(database, store, settings, seconds=EVERY_SECONDS / 2, ended=stopping.is_set)
 
     seconds = FIRST_SECONDS
@@ -69,7 +61,6 @@ async def keep_house(
             _log.exception("could not delete what is old; trying again in an hour")
         else:
             if any(deleted.rows.values()):
-                await anyio.to_thread.run_sync(forget_aggregates, database, store, limiter=readouts)
                 _log.info("deleted what is old: %s", deleted.rows)
 
 

@@ -16,7 +16,7 @@ from equipoise_service.accounts.principals import Admin
 from equipoise_service.housekeeping.backups import make_backup
 from equipoise_service.housekeeping.erasing import erase, erasure_out, erasures_page
 from equipoise_service.housekeeping.exports import exported_days, write_day
-from equipoise_service.housekeeping.retention import delete_old, forget_aggregates
+from equipoise_service.housekeeping.retention import delete_old
 from equipoise_service.housekeeping.schemas import (
     BackupOut,
     EraseIn,
@@ -76,9 +76,6 @@ async def run_retention(request: Request, _principal: Admin) -> RetentionOut:
     deleted = await _in_turn(
         request,
         lambda: delete_old(state.database, state.event_store, state.settings, seconds=_RETENTION_SECONDS),
-    )
-    await anyio.to_thread.run_sync(
-        forget_aggregates, state.database, state.event_store, limiter=one_at_a_time(state)
     )
     return RetentionOut(deleted=deleted.rows, finished=deleted.finished)
 

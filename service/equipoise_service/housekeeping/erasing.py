@@ -14,10 +14,10 @@ from equipoise_service.database import Database
 from equipoise_service.events.stores.deletions import StoredUnit
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.housekeeping import definitions
-from equipoise_service.housekeeping.retention import forget_aggregates
+from equipoise_service.housekeeping.deleting import deleting, forget_kept
 from equipoise_service.housekeeping.schemas import EraseIn, ErasureOut
 from equipoise_service.housekeeping.searching import count_facts, rejected_items
-from equipoise_service.privacy.keeping import count_deletion, proof_key
+from equipoise_service.privacy.keeping import proof_key
 from equipoise_service.privacy.models import Erasure
 from equipoise_service.privacy.unit_ids import keyed_hash, unit_as_stored
 
@@ -124,12 +124,13 @@ def _delete(database: Database, store: EventStore, unit: _Wanted) -> dict[str, i
     # Published by now without the unit, so what was published before is outdated.
     with database.write() as session:
         deleted |= definitions.remove_copies(session, unit.project_id, unit.unit_type, unit.unit)
-        # At its beginning and its end: what is kept meanwhile is outdated, even if this ends in the middle.
-        count_deletion(session)
-    deleted |= store.delete_unit(unit.stored)
+    with deleting(database, store) as rows:
+        rows |= store.delete_unit(unit.stored)
+        # Of a unit without facts, too: an erasure that was interrupted may have left what was kept of them.
+        forget_kept(store)
     items = rejected_items(store, unit.stored.places, unit.unit, unit.stored.unit)
+    deleted |= rows
     deleted["rejected"] = store.delete_rejected(unit.stored.places, items)
-    forget_aggregates(database, store)
     return deleted
 
 

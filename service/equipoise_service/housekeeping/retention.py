@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, select
 
 from equipoise_service.accounts import repository as accounts
-from equipoise_service.aggregates.bases import forget_all, forget_outdated
 from equipoise_service.database import Database
-from equipoise_service.events.stores.deletions import FACTS, Old
+from equipoise_service.events.stores.deletions import Old
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments.lifecycle import LIVE
 from equipoise_service.experiments.models import Experiment, Run
-from equipoise_service.privacy.keeping import count_deletion, deletions
+from equipoise_service.housekeeping.deleting import deleting
 from equipoise_service.settings import Settings
 
 # Of facts at a time, and how long others have the store for themselves in between.
@@ -87,36 +86,15 @@ def delete_old(
     with database.read() as session:
         wanted = what_is_old(session, settings, datetime.now(UTC))
     deadline = time.monotonic() + seconds
-    rows: dict[str, int] = {each.table: 0 for each in wanted}
     finished = True
-    for old in wanted:
-        while finished and (count := store.delete_old(old, _STEP_ROWS)):
-            if old.table in FACTS:
-                forget_aggregates(database, store)
-            rows[old.table] += count
-            finished = time.monotonic() < deadline and not ended()
-            time.sleep(_PAUSE_SECONDS)
+    with deleting(database, store) as rows:
+        for old in wanted:
+            rows[old.table] = 0
+            while finished and (count := store.delete_old(old, _STEP_ROWS)):
+                rows[old.table] += count
+                finished = time.monotonic() < deadline and not ended()
+                time.sleep(_PAUSE_SECONDS)
     return Deleted(rows, finished)
-
-
-def forget_aggregates(database: Database, store: EventStore) -> None:
-    """Forget what was kept of facts, since some are gone.
-
-    What a readout keeps that began before, in whatever process, is never read again: it counts the deletions.
-    Who deletes calls it once more at the end, when no readout of this process is made that began before.
-    """
-    with database.write(publishes=False) as session:
-        count_deletion(session)
-    with store.workspace() as workspace:
-        forget_all(workspace)
-
-
-def forget_outdated_aggregates(database: Database, store: EventStore) -> None:
-    """Forget what readouts kept that began before facts were deleted."""
-    with database.read() as session:
-        counted = deletions(session)
-    with store.workspace() as workspace:
-        forget_outdated(workspace, counted)
 
 
 def _live(session: Session) -> Sequence[tuple[Run, Experiment]]:

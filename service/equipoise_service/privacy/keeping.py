@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from sqlmodel import Session, col, update
+from sqlmodel import Session
 
 from equipoise_service.database import Database
 from equipoise_service.privacy.models import UnitKeeping
@@ -45,16 +45,6 @@ def settle_keeping(database: Database, has_facts: Callable[[], bool], unit_key: 
 def proof_key(session: Session) -> bytes:
     """What erased units are hashed with."""
     return session.get_one(UnitKeeping, 1).proof_key
-
-
-def deletions(session: Session) -> int:
-    """How often facts were deleted from the event store."""
-    return session.get_one(UnitKeeping, 1).deletions
-
-
-def count_deletion(session: Session) -> None:
-    """Note that facts were deleted: what was made of them before that is outdated."""
-    session.connection().execute(update(UnitKeeping).values(deletions=col(UnitKeeping.deletions) + 1))
 
 
 def _note(session: Session, check: str) -> None:

@@ -1,4 +1,4 @@
-"""Tables of erasures, and of the key that they are proven with."""
+"""Tables of erasures and other deletions, and of the key that erasures are proven with."""
 
 from datetime import datetime
 
@@ -33,7 +33,7 @@ class UnitKeeping(SQLModel, table=True):
     """How this installation keeps units: one row.
 
     `proof_key` is what erased units are hashed with. `unit_key_check` tells `EQUIPOISE_UNIT_KEY` from another
-    one, and is empty where ids are stored as they come. `deletions` grows with each deletion of facts.
+    one, and is empty where ids are stored as they come. `deletions` grows when a deletion of facts ends.
     """
 
     __tablename__ = "unit_keeping"
@@ -42,3 +42,12 @@ class UnitKeeping(SQLModel, table=True):
     proof_key: bytes
     unit_key_check: str = Field(default="")
     deletions: int = Field(default=0)
+
+
+class Deletion(SQLModel, table=True):
+    """A deletion of facts that is under way, or whose process ended in the middle of it."""
+
+    __tablename__ = "deletion"
+
+    id: int | None = Field(default=None, primary_key=True)
+    begun_at: datetime = Field(sa_type=UtcDateTime)

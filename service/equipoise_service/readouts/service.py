@@ -23,7 +23,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.locking import plan_in_force
 from equipoise_service.plans.looks import Look, NotDue, next_look
 from equipoise_service.plans.models import TakenLook
-from equipoise_service.privacy.keeping import deletions
+from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.building import (
     Provenance,
@@ -152,7 +152,7 @@ def analyse(
         locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
         traffic = experiment.traffic / BUCKETS
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
-        deleted = deletions(session)
+        deleted = settled_deletions(session)
         named = {metric.source for metric in plan.metrics if metric.source is not None}
         read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
     now = datetime.now(UTC)
