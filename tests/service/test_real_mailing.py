@@ -53,7 +53,8 @@ def columns() -> dict[str, np.ndarray[Any, Any]]:
 
 def values(column: str, arm: str) -> np.ndarray[Any, Any]:
     data = columns()
-    return data[column][data["segment"] == ARMS[arm]].astype(float)
+    found: np.ndarray[Any, Any] = data[column][data["segment"] == ARMS[arm]].astype(float)
+    return found
 
 
 def run(*arguments: str | Path) -> Any:

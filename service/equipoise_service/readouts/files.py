@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from equipoise_service.analysis.file_facts import FileEvent, FileFacts, FileText, analyse_file_facts
+from equipoise_service.analysis.file_facts import analyse_file_facts
 from equipoise_service.analysis.files import analyse_file
-from equipoise_service.analysis.requests import FileRequest, Segment, StoreRequest
+from equipoise_service.analysis.requests import (
+    FileEvent,
+    FileFacts,
+    FileRequest,
+    FileText,
+    Segment,
+    StoreRequest,
+)
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.tabular import FileProblem
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
