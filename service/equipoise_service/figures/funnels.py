@@ -8,8 +8,9 @@ import altair as alt
 from equipoise_service.figures.arms import colour_scale, variants_of
 from equipoise_service.figures.figure import Figure, name_of, specification
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.readouts.measured import FunnelStatistics
 from equipoise_service.readouts.numerals import percent
-from equipoise_service.readouts.schemas import FunnelStatistics, MetricResult, Readout
+from equipoise_service.readouts.schemas import MetricResult, Readout
 
 _BAR = 22
 

@@ -1,6 +1,6 @@
-"""How the effect and the shares of the arms went, readout by readout."""
+"""How the effect and the shares of the arms went: day by day, or readout by readout where days are unknown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import NormalDist, median
 from typing import Any
@@ -12,23 +12,25 @@ from equipoise_service.figures.figure import Figure, name_of, specification
 from equipoise_service.figures.theme import BAND, INK
 from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.cells import lift_cells
-from equipoise_service.readouts.health import CHECK_ALPHA
-from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.found import CHECK_ALPHA
+from equipoise_service.readouts.numerals import decimals_for, number, percent
 from equipoise_service.readouts.schemas import Readout
 
 # The first intervals are so wide that they would press the others flat.
 _WIDEST = 2.5
 _HOURS_MATTER = timedelta(days=4)
+_MOST_SAID = 6
 
 Rows = list[dict[str, Any]]
 
 
 def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
-    """For each treatment its lift on the leading metric at each readout, with the interval of then."""
+    """For each treatment its lift on the leading metric over time, with its intervals."""
     lead = leading_metric(readout.plan)
     several = len(readout.plan.treatments) > 1
     for variant in readout.plan.treatments:
-        rows = [row for each in (*earlier, readout) for row in _lifts(each, lead, variant)]
+        by_day = list(_daily_lifts(readout, lead, variant))
+        rows = by_day or [row for each in (*earlier, readout) for row in _lifts(each, lead, variant)]
         if len(rows) < 2:
             continue
         title = f"{lead} over time: {variant}" if several else f"{lead} over time"
@@ -41,39 +43,89 @@ def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[
                 rows,
                 bands=rows,
                 band=alt.value(colours_of(variants_of(readout), [variant])[0]),
-                title=alt.TitleParams(
-                    title,
-                    subtitle=f"{100 * (1 - readout.plan.alpha):g} % intervals, as each readout had them.",
-                ),
+                title=alt.TitleParams(title, subtitle=_of_effects(readout, by_day=bool(by_day))),
                 axis="lift over the control, in %",
             ),
         )
 
 
 def shares_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
-    """How far the shares of the arms were from their plan at each readout."""
-    counted = [each for each in (*earlier, readout) if any(arm.units for arm in each.arms)]
+    """How far the shares of the arms were from their plan, of all units so far and of those of each day."""
+    daily = _daily_units(readout)
+    so_far = [(at, _sum(units for _, units in daily[: i + 1])) for i, (at, _) in enumerate(daily)]
+    if not daily:
+        so_far = [(each.generated_at, {arm.variant: arm.units for arm in each.arms}) for each in earlier]
+        so_far.append((readout.generated_at, {arm.variant: arm.units for arm in readout.arms}))
+    title = "Shares of the arms over time"
+    yield from _shares_figure(readout, so_far, "sample-ratio-over-time", title, "All units so far.")
+    title = "Shares of the arms by day"
+    text = "Units by the day of their first exposure."
+    yield from _shares_figure(readout, daily, "sample-ratio-by-day", title, text)
+
+
+def _shares_figure(
+    readout: Readout, units: Sequence[tuple[str, Mapping[str, int]]], name: str, title: str, whose: str
+) -> Iterator[Figure]:
+    counted = [(at, arms) for at, arms in units if sum(arms.values())]
     if len(counted) < 2:
         return
-    rows = [row for each in counted for row in _shares(each)]
+    rows = [row for at, arms in counted for row in _shares(readout, at, arms)]
     level = f"{100 * (1 - CHECK_ALPHA):g} %"
+    subtitle = f"{whose} Shaded: what chance does to the largest arm, {level} at each time."
     yield Figure(
-        "sample-ratio-over-time",
-        "Shares of the arms over time",
+        name,
+        title,
         _said(rows),
         _chart(
             readout,
             rows,
-            bands=[_chance(each) for each in counted],
+            bands=[_chance(readout, at, sum(arms.values())) for at, arms in counted],
             band=alt.value(BAND),
-            title=alt.TitleParams(
-                "Shares of the arms over time",
-                subtitle=f"All units so far. Shaded: what chance does to the largest arm, {level} "
-                "at each readout.",
-            ),
+            title=alt.TitleParams(title, subtitle=subtitle),
             axis="share minus planned share, in percentage points",
         ),
     )
+
+
+def _daily_units(readout: Readout) -> list[tuple[str, Mapping[str, int]]]:
+    return [] if readout.by_day is None else [(day.last, day.units) for day in readout.by_day.days]
+
+
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in parts:
+        for variant, units in part.items():
+            found[variant] = found.get(variant, 0) + units
+    return found
+
+
+def _of_effects(readout: Readout, *, by_day: bool) -> list[str]:
+    level = f"{100 * (1 - readout.plan.alpha):g} %"
+    if not by_day:
+        return [f"{level} intervals, as each readout had them."]
+    return [
+        "Of all units that were exposed by the end of each day, with what they have done since;",
+        f"{level} intervals that hold on all days together.",
+    ]
+
+
+def _daily_lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[str, Any]]:
+    if readout.by_day is None:
+        return
+    metric = next((each for each in readout.by_day.metrics if each.metric == lead), None)
+    for effect in () if metric is None else metric.effects:
+        for day, so_far in zip(readout.by_day.days, effect.so_far, strict=True):
+            if effect.variant == variant and so_far.lift is not None and so_far.lift_interval is not None:
+                values = [100 * value for value in (so_far.lift, *so_far.lift_interval)]
+                shown = [number(value, decimals=decimals_for(values[1:]), signed=True) for value in values]
+                yield {
+                    "at": day.last,
+                    "arm": variant,
+                    "value": values[0],
+                    "low": values[1],
+                    "high": values[2],
+                    "shown": "{} % ({} to {})".format(*shown),
+                }
 
 
 def _lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[str, Any]]:
@@ -92,29 +144,30 @@ def _lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[st
             }
 
 
-def _shares(readout: Readout) -> Rows:
-    units = sum(arm.units for arm in readout.arms)
+def _shares(readout: Readout, at: str, arms: Mapping[str, int]) -> Rows:
+    units = sum(arms.values())
     return [
         {
-            "at": readout.generated_at,
+            "at": at,
             "arm": arm.variant,
-            "value": 100 * (arm.units / units - arm.expected_share),
-            "shown": f"{percent(arm.units / units)} of {percent(arm.expected_share)}",
+            "value": 100 * (arms.get(arm.variant, 0) / units - arm.expected_share),
+            "shown": f"{percent(arms.get(arm.variant, 0) / units)} of {percent(arm.expected_share)}",
         }
         for arm in readout.arms
     ]
 
 
-def _chance(readout: Readout) -> dict[str, Any]:
+def _chance(readout: Readout, at: str, units: int) -> dict[str, Any]:
     """What chance does to the share of the largest arm."""
-    units = sum(arm.units for arm in readout.arms)
     widest = max(arm.expected_share * (1 - arm.expected_share) for arm in readout.arms)
     reach = 100 * NormalDist().inv_cdf(1 - CHECK_ALPHA / 2) * (widest / units) ** 0.5
-    return {"at": readout.generated_at, "low": -reach, "high": reach}
+    return {"at": at, "low": -reach, "high": reach}
 
 
 def _said(rows: Rows) -> str:
-    return " ".join(f"{row['at'][:10]}, {row['arm']}: {row['shown']}." for row in rows)
+    """The values in words, of many times only the last ones."""
+    times = list(dict.fromkeys(row["at"] for row in rows))[-_MOST_SAID:]
+    return " ".join(f"{row['at'][:10]}, {row['arm']}: {row['shown']}." for row in rows if row["at"] in times)
 
 
 def _chart(
@@ -158,7 +211,9 @@ def _domain(rows: Rows, bands: Rows) -> tuple[float, float]:
 def _days(rows: Rows) -> alt.Axis:
     """Days; with the hours where there are only a few."""
     times = [datetime.fromisoformat(row["at"]) for row in rows]
-    short = max(times) - min(times) < _HOURS_MATTER
+    short = max(times) - min(times) < _HOURS_MATTER and any(
+        len(row["at"]) > len("2026-01-31") for row in rows
+    )
     return alt.Axis(
         grid=False,
         format="%-d %b %H:%M" if short else "%-d %b",

@@ -8,7 +8,7 @@ from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import spending_of
 from equipoise_service.plans.schemas import DEFAULT_LOOK_HOURS, MarginScale, Method, Multiplicity
-from equipoise_service.readouts.health import CHECK_ALPHA
+from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_stats import Design as TestDesign
 from equipoise_stats import (
     Outcome,

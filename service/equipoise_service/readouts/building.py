@@ -12,15 +12,18 @@ from equipoise_service.plans.looks import Look
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
+from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.health import check_health, quality_of
+from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import recommend
 from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
+from equipoise_service.readouts.series import by_day
 from equipoise_service.readouts.summary import summarise
 
 
@@ -38,6 +41,7 @@ class Provenance:
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
         dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
+        arrivals: How late the exposures arrived; None for a file.
     """
 
     experiment: str
@@ -49,6 +53,7 @@ class Provenance:
     locked: Locked | None = None
     deviations: Sequence[Deviation] = ()
     dropped: Mapping[str, int] | None = None
+    arrivals: Arrivals | None = None
 
 
 def build_readout(
@@ -75,8 +80,17 @@ def build_readout(
     )
     arms = arms_of(plan, statistics.arms)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
+    began = provenance.started_at
+    blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())
+    days = by_day(plan, statistics, blocks)
     health = check_health(
-        plan, statistics, results.compared, complete=moment.complete, dropped=provenance.dropped
+        plan,
+        statistics,
+        results.compared,
+        complete=moment.complete,
+        dropped=provenance.dropped,
+        days=blocks,
+        arrivals=provenance.arrivals,
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     population = _population(statistics)
@@ -104,6 +118,7 @@ def build_readout(
         "population": population.model_dump(mode="json"),
         "metrics": [metric.model_dump(mode="json") for metric in results.metrics],
         "segments": [each.model_dump(mode="json") for each in segments],
+        "by_day": None if days is None else days.model_dump(mode="json"),
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(
             plan,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
     count,
     decimals_for,
@@ -13,11 +14,9 @@ from equipoise_service.readouts.numerals import (
     percent,
 )
 from equipoise_service.readouts.schemas import (
-    ArmStatistics,
     Comparison,
     Difference,
     Lift,
-    ProportionStatistics,
     Readout,
 )
 from equipoise_service.readouts.wording import say

@@ -38,6 +38,29 @@ class SegmentRatio(SampleRatio):
     )
 
 
+class DailyRatio(SampleRatio):
+    """Whether the arms got their planned shares of the units of every day."""
+
+    days: list[str] = Field(
+        description="The days, or the first of some that are taken together, on which they did not."
+    )
+
+
+class EarlyExposures(Check):
+    """Units that were exposed before the revision began. They are analysed like all others."""
+
+    units: int = Field(ge=0, description="How many there are, crossovers among them.")
+    share: Number | None = Field(description="Their share of all units seen; null without units.")
+
+
+class LateExposures(Check):
+    """Exposures that arrived more than a day after they happened."""
+
+    late: int = Field(ge=0, description="How many there are.")
+    exposures: int = Field(ge=0, description="Exposures of the revision.")
+    share: Number | None = Field(description="The one over the other; null without exposures.")
+
+
 class Crossovers(Check):
     """Units that met several variants. They are left out of every arm."""
 
@@ -78,7 +101,10 @@ class Health(BaseModel):
     sample_ratio: SampleRatio
     sequential_sample_ratio: SampleRatio
     segment_sample_ratio: SegmentRatio | None = Field(description="Only with segments.")
+    daily_sample_ratio: DailyRatio | None = Field(None, description="Only where days are known.")
     crossovers: Crossovers
+    early_exposures: EarlyExposures | None = Field(None, description="Only where the start is known.")
+    late_exposures: LateExposures | None = Field(None, description="Only for the event store.")
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
     dropped_items: DroppedItems | None = Field(description="Only for the event store.")
     pre_exposure_balance: Balance | None = Field(description="Only with a metric that has a pre-period.")

@@ -5,20 +5,22 @@ from dataclasses import dataclass
 
 from equipoise_service.analysis.statistics import ArmValues, NotFinite, QuantileValues, StepCounts
 from equipoise_service.readouts.inference import Corrected
-from equipoise_service.readouts.schemas import (
+from equipoise_service.readouts.measured import (
     ArmStatistics,
+    FunnelStatistics,
+    MeanStatistics,
+    MomentsStatistics,
+    ProportionStatistics,
+    QuantileStatistics,
+)
+from equipoise_service.readouts.schemas import (
     Comparison,
     ComparisonStatistics,
     Detail,
     Difference,
-    FunnelStatistics,
     Impact,
     Lift,
-    MeanStatistics,
-    MomentsStatistics,
     Posterior,
-    ProportionStatistics,
-    QuantileStatistics,
     Warning,
     WithoutCovariates,
 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 
 from equipoise_service.aggregates.service import analyse
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import Limits, analyse_source
-from equipoise_service.analysis.statistics import ArmStatistics, Statistics
+from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.plans.documents import Plan
 from equipoise_service.sources.schemas import SourceIn
@@ -49,19 +50,30 @@ def together(found: list[Statistics]) -> Statistics:
     first, *others = found
     if not others:
         return first
-    arms = dict(first.arms)
+    days = {day.day: day.arms for day in first.days}
     for other in others:
-        for variant, arm in other.arms.items():
-            before = arms.get(variant) or ArmStatistics(0, {})
-            arms[variant] = replace(
-                before,
-                values={**before.values, **arm.values},
-                immature={**before.immature, **arm.immature},
-            )
+        for day in other.days:
+            days[day.day] = _with_metrics(days.get(day.day, {}), day.arms)
     watermarks = [each.watermark for each in found if each.watermark is not None]
     return replace(
         first,
-        arms=dict(sorted(arms.items())),
+        arms=reduce(_with_metrics, (each.arms for each in found)),
         watermark=max(watermarks, default=None),
         cuts={metric: cut for each in found for metric, cut in each.cuts.items()},
+        days=[DayStatistics(day, days[day]) for day in sorted(days)],
     )
+
+
+def _with_metrics(
+    arms: Mapping[str, ArmStatistics], others: Mapping[str, ArmStatistics]
+) -> dict[str, ArmStatistics]:
+    """Arms with the metrics that the same arms of another source have."""
+    both = dict(arms)
+    for variant, arm in others.items():
+        before = both.get(variant) or ArmStatistics(0, {})
+        both[variant] = replace(
+            before,
+            values={**before.values, **arm.values},
+            immature={**before.immature, **arm.immature},
+        )
+    return dict(sorted(both.items()))

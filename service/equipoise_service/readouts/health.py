@@ -7,6 +7,8 @@ from typing import Any
 from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.plans.documents import Plan
+from equipoise_service.readouts.arrivals import early_exposures, late_exposures
+from equipoise_service.readouts.calendar import Block
 from equipoise_service.readouts.checks import (
     Balance,
     Crossovers,
@@ -17,9 +19,12 @@ from equipoise_service.readouts.checks import (
     SampleRatio,
     SegmentRatio,
 )
+from equipoise_service.readouts.daily_ratio import daily_ratio
+from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.heterogeneity import part_name
+from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.numerals import count, p_value, percent
-from equipoise_service.readouts.wording import CHECKS, say
+from equipoise_service.readouts.wording import say
 from equipoise_stats import (
     AllocationEpoch,
     CheckStatus,
@@ -34,8 +39,10 @@ from equipoise_stats import (
     skewness_guard,
 )
 
-CHECK_ALPHA = 0.001
 CROSSOVER_WARNING_SHARE = 0.001
+# As many as the effects that are looked for: who is left out can decide the result.
+CROSSOVER_FAILING_SHARE = 0.01
+CROSSOVER_FAILING_UNITS = 10
 LOW_MATURITY = 0.5
 
 
@@ -65,6 +72,8 @@ def check_health(
     *,
     complete: bool,
     dropped: Mapping[str, int] | None = None,
+    days: Sequence[Block] = (),
+    arrivals: Arrivals | None = None,
 ) -> Health:
     """Runs every check.
 
@@ -74,13 +83,18 @@ def check_health(
         compared: Every comparison of a treatment with the control.
         complete: Whether the planned end is reached: before, only checks at any moment may fail.
         dropped: How many exposures and events senders gave up, by reason; None for a file.
+        days: The days, where they are known.
+        arrivals: How late exposures arrived; None where that is not known.
     """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
     return Health(
         sample_ratio=_sample_ratio(units, plan, complete),
         sequential_sample_ratio=_sequential(units, plan),
         segment_sample_ratio=_by_segment(statistics, plan),
+        daily_sample_ratio=daily_ratio(plan, days),
         crossovers=_crossovers(statistics.crossovers, sum(units.values()) + statistics.crossovers),
+        early_exposures=early_exposures(statistics),
+        late_exposures=late_exposures(arrivals),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
         pre_exposure_balance=_balance(compared),
@@ -100,19 +114,6 @@ def quality_of(health: Health) -> dict[str, CheckStatus]:
     }
 
 
-def _about(name: str, status: CheckStatus, number: str, reason: str | None) -> dict[str, Any]:
-    text = CHECKS[name]
-    found = status in (CheckStatus.WARNING, CheckStatus.FAILED)
-    return {
-        "status": status,
-        "reason": reason,
-        "number": number,
-        "meaning": text.meaning,
-        "causes": list(text.causes) if found else [],
-        "action": text.action if found else None,
-    }
-
-
 def _sample_ratio(units: Mapping[str, int], plan: Plan, complete: bool) -> SampleRatio:
     found = sample_ratio(units, plan.weights, alpha=CHECK_ALPHA)
     status, reason = found.status, found.reason
@@ -123,7 +124,7 @@ def _sample_ratio(units: Mapping[str, int], plan: Plan, complete: bool) -> Sampl
             say("found.sample_ratio"),
         )
     number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
-    return SampleRatio(**_about("sample_ratio", status, number, reason), p_value=found.p_value)
+    return SampleRatio(**about("sample_ratio", status, number, reason), p_value=found.p_value)
 
 
 def _sequential(units: Mapping[str, int], plan: Plan) -> SampleRatio:
@@ -131,7 +132,7 @@ def _sequential(units: Mapping[str, int], plan: Plan) -> SampleRatio:
     found = sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
     number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
     return SampleRatio(
-        **_about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
+        **about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
     )
 
 
@@ -146,7 +147,7 @@ def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
         if (each := _of_planned_arms(part.arms, plan)).p_value is not None
     ]
     if not found:
-        nothing = _about("segment_sample_ratio", CheckStatus.UNAVAILABLE, "no p-value", say("found.no_parts"))
+        nothing = about("segment_sample_ratio", CheckStatus.UNAVAILABLE, "no p-value", say("found.no_parts"))
         return SegmentRatio(**nothing, p_value=None, segment=None, value=None)
     smallest, segment, label = min(found)
     p = min(1.0, smallest * len(found))
@@ -156,7 +157,7 @@ def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
     where = part_name(value, others=others)
     reason = say("found.segment_sample_ratio", segment=segment, value=where) if failed else None
     return SegmentRatio(
-        **_about(
+        **about(
             "segment_sample_ratio",
             CheckStatus.FAILED if failed else CheckStatus.OK,
             f"p {p_value(p)} ({segment}: {where})",
@@ -181,7 +182,10 @@ def _crossovers(crossovers: int, seen: int) -> Crossovers:
     if share is not None and share > CROSSOVER_WARNING_SHARE:
         status = CheckStatus.WARNING
         reason = say("found.crossovers", share=f"{100 * CROSSOVER_WARNING_SHARE:g} %")
-    return Crossovers(**_about("crossovers", status, number, reason), units=crossovers, share=share)
+        if share > CROSSOVER_FAILING_SHARE and crossovers >= CROSSOVER_FAILING_UNITS:
+            status = CheckStatus.FAILED
+            reason = say("found.many_crossovers", share=f"{100 * CROSSOVER_FAILING_SHARE:g} %")
+    return Crossovers(**about("crossovers", status, number, reason), units=crossovers, share=share)
 
 
 def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
@@ -190,7 +194,7 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
     status = CheckStatus.WARNING if rows else CheckStatus.OK
     reason = say("found.incomplete_rows") if rows else None
     number = count(rows, "row", "rows")
-    return IncompleteRows(**_about("incomplete_rows", status, number, reason), rows=rows)
+    return IncompleteRows(**about("incomplete_rows", status, number, reason), rows=rows)
 
 
 def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
@@ -204,7 +208,7 @@ def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
         by_reason = ", ".join(f"{name} {lost:,}" for name, lost in counts.items() if lost)
         number = f"{number} ({by_reason})"
         reason = say("found.dropped_items")
-    return DroppedItems(**_about("dropped_items", status, number, reason), items=items, reasons=dict(counts))
+    return DroppedItems(**about("dropped_items", status, number, reason), items=items, reasons=dict(counts))
 
 
 def _balance(compared: Sequence[Compared]) -> Balance | None:
@@ -223,14 +227,14 @@ def _balance(compared: Sequence[Compared]) -> Balance | None:
     known = [p for p in p_values if p is not None]
     if not known:
         unknown = say("found.no_balance")
-        about = _about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", unknown)
-        return Balance(**about, p_value=None)
+        nothing = about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", unknown)
+        return Balance(**nothing, p_value=None)
     smallest = float(min(bonferroni(known)))
     failed = smallest <= CHECK_ALPHA
     reason = say("found.balance") if failed else None
     status = CheckStatus.FAILED if failed else CheckStatus.OK
     number = f"p {p_value(smallest)}"
-    return Balance(**_about("pre_exposure_balance", status, number, reason), p_value=smallest)
+    return Balance(**about("pre_exposure_balance", status, number, reason), p_value=smallest)
 
 
 def _quality(compared: Sequence[Compared]) -> Metrics | None:
@@ -298,4 +302,4 @@ def _keys(compared: Any) -> list[str]:
 def _metrics(name: str, bad: CheckStatus, keys: list[str], reason: str | None, word: str) -> Metrics:
     status = bad if keys else CheckStatus.OK
     number = f"{word}: {', '.join(keys)}" if keys else f"none {word}"
-    return Metrics(**_about(name, status, number, reason), metrics=keys)
+    return Metrics(**about(name, status, number, reason), metrics=keys)

@@ -1,9 +1,45 @@
-"""What senders say that they gave up, before it reached the service."""
+"""What senders say that they gave up, before it reached the service, and what arrived late."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+import ibis
+
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.units import exposures_of
 from equipoise_service.events.stores.store import EventStore
+
+LATE_AFTER = timedelta(days=1)
+"""An exposure that arrives later than this after it happened misses the readouts of its day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How the exposures of a revision arrived.
+
+    Attributes:
+        exposures: How many there are.
+        late: How many of them arrived more than `LATE_AFTER` after they happened.
+    """
+
+    exposures: int
+    late: int
+
+
+def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
+    """How the exposures of a revision arrived.
+
+    Args:
+        store: Where they are.
+        request: Which revision.
+    """
+    with store.ibis() as backend:
+        shown = exposures_of(backend.table("exposures"), request)
+        late = shown.received_at > shown.time + ibis.interval(hours=LATE_AFTER // timedelta(hours=1))
+        asked = shown.agg(exposures=shown.count(), late=ibis.coalesce(ibis.ifelse(late, 1, 0).sum(), 0))
+        found = backend.to_pyarrow(asked).to_pylist()[0]
+    return Arrivals(int(found["exposures"]), int(found["late"]))
 
 
 def dropped_between(

@@ -8,7 +8,8 @@ from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts import inference
 from equipoise_service.readouts.comparisons import Pair, describe, moments_of
-from equipoise_service.readouts.health import CHECK_ALPHA, Compared
+from equipoise_service.readouts.found import CHECK_ALPHA
+from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior

@@ -8,6 +8,7 @@ from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.advice import Recommendation
+from equipoise_service.readouts.by_day import ByDay
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.differing import MetricHeterogeneity
@@ -280,6 +281,7 @@ class Readout(BaseModel):
     population: Population
     metrics: list[MetricResult]
     segments: list[SegmentResult] = Field(description="The segments of the plan.")
+    by_day: ByDay | None = Field(None, description="The same for every past day; null where none is known.")
     recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")
     digest: str = Field(

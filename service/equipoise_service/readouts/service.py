@@ -33,7 +33,7 @@ from equipoise_service.readouts.building import (
     timestamp,
 )
 from equipoise_service.readouts.facts import analyse_plan
-from equipoise_service.readouts.losses import dropped_between
+from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.sources import service as sources
@@ -169,6 +169,7 @@ def analyse(
         bots=asked_bots(plan),
         identity=asked_identity(plan),
         deletions=deleted,
+        since=found.started_at,
     )
     provenance = Provenance(
         key,
@@ -180,6 +181,7 @@ def analyse(
         locked=locked,
         deviations=deviations,
         dropped=dropped_between(store, principal.place, found.started_at, found.ended_at),
+        arrivals=arrivals_of(store, request),
     )
     return Analysis(found, plan, looks, analyse_plan(store, plan, request, read, limits), provenance)
 

@@ -10,9 +10,12 @@ from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
+from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
+from equipoise_service.readouts.series import days_in
+from equipoise_service.readouts.sums_of_days import expect_days
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -67,7 +70,7 @@ def _statistics(readout: Readout) -> Statistics:
     cuts = {each.metric: {"y": each.cut, "y_before": each.cut_before} for each in readout.metrics}
     units = {arm.variant: arm.units for arm in readout.arms}
     rows = readout.health.incomplete_rows
-    joined = readout.population.joined
+    joined, early = readout.population.joined, readout.health.early_exposures
     return Statistics(
         arms=arms_in(units, readout.metrics),
         crossovers=readout.health.crossovers.units,
@@ -78,6 +81,8 @@ def _statistics(readout: Readout) -> Statistics:
         overridden=readout.population.overridden,
         bots=readout.population.bots,
         joined=None if joined is None else Joined(**joined.model_dump()),
+        days=days_in(readout.by_day),
+        early=None if early is None else early.units,
     )
 
 
@@ -117,6 +122,7 @@ def _expect_lock(expected: dict[str, Any]) -> None:
 def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
     _expect_arms(expected)
+    expect_days(expected)
     for segment in expected["segments"]:
         for part in segment["parts"]:
             _expect_arms(part)
@@ -143,7 +149,7 @@ def _expect_arms(expected: dict[str, Any]) -> None:
 
 
 def _provenance(readout: Readout) -> Provenance:
-    dropped = readout.health.dropped_items
+    dropped, late = readout.health.dropped_items, readout.health.late_exposures
     return Provenance(
         readout.experiment,
         readout.revision,
@@ -154,6 +160,7 @@ def _provenance(readout: Readout) -> Provenance:
         locked=readout.locked,
         deviations=readout.deviations,
         dropped=None if dropped is None else dropped.reasons,
+        arrivals=None if late is None else Arrivals(late.exposures, late.late),
     )
 
 

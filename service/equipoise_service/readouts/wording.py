@@ -51,6 +51,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "It is too early to conclude about {metric}: {variant} stands at {values}, and its effect lies "
             "between {low} and {high} by the {certainty} that holds at any moment."
         ),
+        "harmed": (
+            "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which holds at any "
+            "moment; the {certainty} of the plan is {low} to {high}{p}."
+        ),
         "underpowered": (
             "An effect of {mde}, which the plan wants found, is not excluded: the data are too few for it."
         ),
@@ -100,6 +104,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "immature.many": "{units} units were not counted on {metric} yet: their window had not passed.",
         "crossovers.one": "1 unit ({share} of all) met several variants and was left out.",
         "crossovers.many": "{units} units ({share} of all) met several variants and were left out.",
+        "dropped.one": "Senders gave up 1 exposure or event since the start, which can be missing here.",
+        "dropped.many": (
+            "Senders gave up {items} exposures and events since the start, which can be missing here."
+        ),
         "rows.one": "1 row lacked a unit, a variant or a time and was left out.",
         "rows.many": "{rows} rows lacked a unit, a variant or a time and were left out.",
         "deviations.one": "The plan was changed once after the start.",
@@ -113,9 +121,26 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The arms did not get their planned shares of the units with the {segment} {value}."
         ),
         "found.no_parts": "No segment has units yet.",
+        "found.no_units": "No unit has been exposed yet.",
+        "found.daily_sample_ratio": (
+            "The arms did not get their planned shares of the units that were first exposed on {days}."
+        ),
+        "found.more_days": " and {count} more",
+        "days": "{first} to {last}",
+        "found.early_exposures": (
+            "More than {share} of the units were exposed before the revision began, by more than a minute."
+        ),
+        "found.late_exposures": (
+            "More than {share} of the exposures arrived over {hours} hours after they happened: readouts of "
+            "those days lacked them."
+        ),
         "found.crossovers": (
             "More than {share} of the units met several variants: something assigns or identifies units "
             "inconsistently."
+        ),
+        "found.many_crossovers": (
+            "More than {share} of the units met several variants. They are left out, and so many can bias who "
+            "is left in."
         ),
         "found.incomplete_rows": "Rows without a unit, a variant or a time were left out.",
         "found.dropped_items": (
@@ -145,6 +170,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "outcome.do_not_ship": "Do not ship.",
         "outcome.keep_running": "Keep running{until}.",
         "outcome.investigate": "Investigate before deciding.",
+        "outcome.stands": "The result of look {number} stands: it was the last one, and these data are newer.",
         "outcome.none": "The plan has no success metric, so it recommends nothing.",
         "until.units": " until {units} units have passed their window ({left} to go)",
         "until.date": " until {date}",
@@ -222,6 +248,39 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             ),
             "Look at what the units with this value have in common, mend the cause, and start again. Other "
             "values may be whole, but who decides on them alone after the fact picks.",
+        ),
+        "daily_sample_ratio": CheckText(
+            "Sample ratio by day",
+            "Did each arm get its planned share of the units that came on each day?",
+            (
+                "a release, an outage or a change of logging that hit one arm for some days",
+                "exposures of some days that are lost, or were sent again under other ids",
+                "a change of the traffic that some senders did not follow",
+            ),
+            "Find out what happened on these days. Where it can be mended, send the missing exposures; "
+            "otherwise start again with a new revision.",
+        ),
+        "early_exposures": CheckText(
+            "Exposed before the start",
+            "Were units exposed before the revision began?",
+            (
+                "a sender whose clock is wrong",
+                "test traffic, or exposures that were sent by hand",
+                "exposures with the time of a session instead of their own",
+            ),
+            "Look at the times of the senders; such units count as exposed at that early moment, so windows "
+            "and pre-periods of theirs lie too early.",
+        ),
+        "late_exposures": CheckText(
+            "Late exposures",
+            "Did exposures arrive soon after they happened?",
+            (
+                "senders that were offline, or keep exposures until their next start",
+                "an import of older exposures",
+                "a queue that could not be sent for long",
+            ),
+            "Wait with looks until exposures have arrived; where one arm sends later than the other, its "
+            "units are missing from the results until then.",
         ),
         "crossovers": CheckText(
             "Crossovers",

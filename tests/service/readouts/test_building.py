@@ -67,6 +67,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "population",
         "metrics",
         "segments",
+        "by_day",
         "recommendation",
         "summary",
         "digest",
@@ -146,6 +147,20 @@ def test_values_too_large_to_add_have_a_status() -> None:
 def test_crossovers_warn_above_one_in_a_thousand_of_all_units_seen(crossovers: int, status: str) -> None:
     readout = converted((50, 500), (50, 499 if crossovers == 1 else 500), crossovers=crossovers)
     assert readout["health"]["crossovers"]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("crossovers", "units", "status"), [(10, 990, "warning"), (11, 989, "failed"), (9, 100, "warning")]
+)
+def test_crossovers_fail_above_one_in_a_hundred_where_they_are_no_few(
+    crossovers: int, units: int, status: str
+) -> None:
+    half = units // 2
+    readout = converted((50, half), (50, units - half), crossovers=crossovers)
+    assert readout["health"]["crossovers"]["status"] == status
+    if status == "failed":
+        assert readout["recommendation"]["outcome"] == "investigate"
+        assert "More than 1 % of the units met several variants" in readout["summary"]
 
 
 def test_no_units_at_all() -> None:

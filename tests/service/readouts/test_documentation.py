@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.service.readouts.by_day import three_days
 from tests.service.readouts.documents import (
     LOAD_TIME,
     PER_VIEW,
@@ -56,6 +57,7 @@ SHARED = (
     (r"^looks\[\]\.(fractions|units)\..*", r"looks[].\1.*"),
     (r"^recommendation\.treatments\[\]\.reasons\[\]\..*", "recommendation.treatments[].reasons[]"),
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
+    (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),
 )
 
@@ -100,6 +102,7 @@ def readouts() -> list[dict[str, Any]]:
         looked_readout(),
         daily_readout(),
         segmented_readout(),
+        three_days(),
         bayesian_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.service.readouts.by_day import three_days
 from tests.service.readouts.documents import (
     bayesian_readout,
     daily_readout,
@@ -100,8 +101,9 @@ def test_a_readout_agrees_with_itself_also_after_a_journey_through_json() -> Non
         daily_readout(days=(3.0, 7.0)),
         bayesian_readout(),
         segmented_readout(),
+        three_days(),
     ],
-    ids=["rich", "measured", "looked", "daily", "bayesian", "segmented"],
+    ids=["rich", "measured", "looked", "daily", "bayesian", "segmented", "by day"],
 )
 @pytest.mark.parametrize("forged", [False, True])
 def test_every_edited_leaf_is_found(forged: bool, readout: dict[str, Any]) -> None:

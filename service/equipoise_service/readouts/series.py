@@ -1,0 +1,122 @@
+"""The readout for every past day, recomputed from the data.
+
+A day is that of a unit's first exposure, and its values are those of now: what is shown for a day is what
+all units that had been exposed by then have done since. So the last day is the readout itself, and a day
+differs from the next one by the units that came, not by what the same units did meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import accumulate
+
+from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
+from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.documents import Plan
+from equipoise_service.readouts.arms import side_of
+from equipoise_service.readouts.by_day import ByDay, DayArm, DayEffect, DayMetric, DayUnits, SoFar
+from equipoise_service.readouts.calendar import Block, together
+from equipoise_service.readouts.comparisons import Cuts, pair_of, statistics_out, values_in
+from equipoise_service.readouts.daily_ratio import ratio_of
+from equipoise_service.readouts.inference import monitoring
+from equipoise_stats import Effect
+
+
+def by_day(plan: Plan, statistics: Statistics, blocks: Sequence[Block]) -> ByDay | None:
+    """The readout for every day; None where no day is known.
+
+    Args:
+        plan: The plan.
+        statistics: What was found of all units.
+        blocks: The days.
+    """
+    if not blocks:
+        return None
+    sums = list(accumulate((block.arms for block in blocks), lambda *arms: together(arms)))
+    return ByDay(
+        days=[
+            DayUnits(
+                first=block.first.isoformat(),
+                last=block.last.isoformat(),
+                units={variant: arm.units for variant, arm in block.arms.items()},
+                p_value=ratio_of(plan, block),
+            )
+            for block in blocks
+        ],
+        metrics=[
+            _metric(plan, metric.key, statistics, blocks, sums)
+            for metric in plan.metrics
+            if metric.type is not MetricType.QUANTILE
+        ],
+    )
+
+
+def days_in(found: ByDay | None) -> list[DayStatistics]:
+    """Reads the statistics that a readout holds of its days.
+
+    Raises:
+        ValueError: A metric has another number of days, or a day is none.
+    """
+    if found is None:
+        return []
+    days: list[DayStatistics] = []
+    for i, day in enumerate(found.days):
+        arms = {variant: ArmStatistics(units, {}) for variant, units in day.units.items()}
+        for metric in found.metrics:
+            for arm in metric.arms:
+                if len(arm.statistics) != len(found.days):
+                    raise ValueError(f"the metric {metric.metric} has not as many days as there are")
+                each = arm.statistics[i]
+                if arm.variant in arms:
+                    before = arms[arm.variant]
+                    arms[arm.variant] = ArmStatistics(
+                        before.units,
+                        {**before.values, metric.metric: values_in(each)},
+                        {**before.immature, metric.metric: each.immature},
+                    )
+        # The days of a block: its ends say where it lies.
+        days += [DayStatistics(date.fromisoformat(end), {}) for end in {day.first} - {day.last}]
+        days.append(DayStatistics(date.fromisoformat(day.last), arms))
+    return days
+
+
+def _metric(
+    plan: Plan,
+    metric: str,
+    statistics: Statistics,
+    blocks: Sequence[Block],
+    sums: Sequence[Mapping[str, ArmStatistics]],
+) -> DayMetric:
+    known = statistics.cuts.get(metric, {})
+    cuts = Cuts(known.get("y"), known.get("y_before"))
+    return DayMetric(
+        metric=metric,
+        arms=[
+            DayArm(
+                variant=variant,
+                statistics=[statistics_out(side_of(block.arms, variant, plan, metric)) for block in blocks],
+            )
+            for variant in plan.weights
+        ],
+        effects=[
+            DayEffect(variant=variant, so_far=[_so_far(plan, metric, arms, variant, cuts) for arms in sums])
+            for variant in plan.treatments
+        ],
+    )
+
+
+def _so_far(plan: Plan, metric: str, arms: Mapping[str, ArmStatistics], variant: str, cuts: Cuts) -> SoFar:
+    treatment, control = (side_of(arms, each, plan, metric) for each in (variant, plan.control))
+    pair = pair_of(treatment, control, cuts)
+    if not pair.finite:
+        return SoFar(difference=None, interval=None, lift=None, lift_interval=None)
+    found = monitoring(plan, pair.found)(alpha=plan.alpha)
+    return SoFar(
+        difference=found.difference.estimate,
+        interval=_ends(found.difference),
+        lift=found.lift.estimate,
+        lift_interval=_ends(found.lift),
+    )
+
+
+def _ends(effect: Effect) -> list[float] | None:
+    return None if effect.interval is None else [effect.interval.lower, effect.interval.upper]

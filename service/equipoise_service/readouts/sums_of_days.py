@@ -1,0 +1,80 @@
+"""That the days of a readout hold every unit once: their sums are the readout's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_TOLERANCE = 1e-10
+"""Relative: the sums of all units are those of the days, so they differ in their last digits only."""
+
+
+def expect_days(expected: dict[str, Any]) -> None:
+    """Puts into the last day of an expected readout what all units leave of the days before.
+
+    Args:
+        expected: The recomputed readout, changed in place.
+    """
+    found = expected["by_day"]
+    if found is None:
+        return
+    units = [day["units"] for day in found["days"]]
+    left = {arm["variant"]: arm["units"] for arm in expected["arms"]}
+    for day in units[:-1]:
+        for variant, number in day.items():
+            left[variant] = left.get(variant, 0) - number
+    units[-1].update({variant: number for variant, number in left.items() if number or variant in units[-1]})
+    totals = {result["metric"]: _sides(result) for result in expected["metrics"]}
+    for metric in found["metrics"]:
+        for arm in metric["arms"]:
+            total = totals.get(metric["metric"], {}).get(arm["variant"])
+            if total is not None:
+                _expect_arm(arm["statistics"], [day.get(arm["variant"], 0) for day in units], total)
+
+
+def _sides(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The statistics of each arm on one metric."""
+    return {
+        comparison[side]: comparison["statistics"][side]
+        for comparison in result["comparisons"]
+        for side in ("baseline", "variant")
+    }
+
+
+def _expect_arm(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:
+    *before, last = days
+    last["immature"] = total["immature"] - sum(day["immature"] for day in before)
+    for day, number in zip(days, units, strict=True):
+        day["n"] = number - day["immature"]
+    if "successes" in total:
+        last["successes"] = total["successes"] - sum(day["successes"] for day in before)
+    if "steps" in total:
+        reached = zip(*(day["steps"] for day in before), strict=True)
+        sums = [sum(step) for step in reached] or [0] * len(total["steps"])
+        last["steps"] = [whole - part for whole, part in zip(total["steps"], sums, strict=True)]
+    means, comoments = ("means", "comoments") if "means" in total else ("mean", "m2")
+    if total.get(means) is None or any(day[means] is None for day in days):
+        return
+    if not _agree(days, total, means, comoments):
+        last[means] = last[comoments] = None
+
+
+def _agree(days: Sequence[dict[str, Any]], total: dict[str, Any], means: str, comoments: str) -> bool:
+    """Whether the moments of the days are those of all units."""
+    n = np.array([day["n"] for day in days], float)
+    mean = np.array([np.atleast_1d(day[means]) for day in days])
+    squares = np.array([np.atleast_2d(day[comoments]) for day in days])
+    whole_mean, whole = np.atleast_1d(total[means]), np.atleast_2d(total[comoments])
+    if not n.sum():
+        return True
+    away = mean - whole_mean
+    both = squares.sum(axis=0) + np.einsum("i,ij,ik->jk", n, away, away)
+    spread = np.sqrt(np.diag(whole))
+    size = np.abs(whole_mean)
+    # A mean is known to its last digit only, and each unit's distance from it no better.
+    digits = 4 * np.finfo(float).eps * size * np.sqrt(n.sum())
+    room = (
+        _TOLERANCE * np.outer(spread, spread) + np.outer(spread, digits) + np.outer(digits, spread + digits)
+    )
+    near = _TOLERANCE * (spread / np.sqrt(n.sum()) + size)
+    return bool(np.all(np.abs(n @ away) / n.sum() <= near) and np.all(np.abs(both - whole) <= room))
