@@ -89,7 +89,9 @@ class Settings(BaseSettings):
         "`clickhouse://USER@HOST/DATABASE`. Empty: DuckDB in the data directory.",
     )
     event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
-        4.0, description="How long the event store gathers batches before it commits them together."
+        4.0,
+        description="How long the event store gathers batches before it commits them together; under load, "
+        "longer: half as long as its last commit took, at most 50.",
     )
     event_queue_items: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200_000,
