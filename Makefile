@@ -99,7 +99,7 @@ peers: $(PEERS_READY) ## compare the statistics with other libraries and write d
 calibrate: $(READY) ## measure size, coverage and power of every statistical method (ten minutes), write the table
 	@$(BIN)/python -m calibration
 
-replay: $(READY) ## replay A/A experiments from real data through the readout (ten minutes), write the table
+replay: $(READY) ## replay A/A experiments from real data through the readout (three minutes), write the table
 	@$(BIN)/python -m calibration.replays
 
 $(MUTMUT_READY): pyproject.toml stats/pyproject.toml

@@ -14,9 +14,9 @@ from equipoise_service.experiments.schemas import ExperimentIn
 from equipoise_service.readouts.ad_hoc import plan_of
 
 SECTION = "A/A experiments replayed from real data"
-RUNS = 2_000
+RUNS = 500
 SHORT = 40
-_PLANTED_PER_NULL = 10
+_PLANTED_PER_NULL = 5
 
 # With so many units these are effects of some four standard errors of the whole experiment.
 PLANTED = {"landing page": 0.006, "game": 0.0135, "mailing": 0.55}
@@ -60,7 +60,7 @@ def shares(replays: list[Replay], days: int) -> Shares:
 
 
 def measured(replications: int, generator: np.random.Generator, *, make: Callable[[], History]) -> list[Row]:
-    """A/A experiments, and a tenth as many with an effect that was planted."""
+    """A/A experiments, and a fifth as many with an effect that was planted."""
     came = make()
     plan = plan_of(ExperimentIn.model_validate(came.body))
     null = shares([replay(came, plan, generator) for _ in range(replications)], came.days)

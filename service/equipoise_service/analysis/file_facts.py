@@ -81,6 +81,7 @@ def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, n
     statistics = replace(
         statistics,
         watermark=statistics.watermark if timed else None,
+        days=statistics.days if timed else (),
         incomplete_rows=int(found["rows"] - (found["complete"] or 0)),
     )
     return FileAnalysis(statistics, first if timed else None, last if timed else None)

@@ -39,6 +39,8 @@ def _forest(readout: Readout, segment: SegmentResult, place: int, metric: Planne
     overall = readout.metrics[place].comparisons
     lift = overall[0].lift.estimate if len(overall) == 1 else None
     declared = "declared in advance" if segment.declared else "exploratory: not declared in advance"
+    if readout.locked is None:
+        declared = "nothing says since when it is asked for"
     dashed = [] if lift is None else ["The dashed line is all units together."]
     found = " ".join(_found(each, several=several) for each in tested.values())
     title = f"{metric.key} by {segment.segment}"

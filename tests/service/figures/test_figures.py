@@ -157,7 +157,10 @@ def test_a_broken_ratio_is_seen() -> None:
 
 
 def test_segments_say_whether_they_were_declared_and_stand_beside_all_units() -> None:
-    document = segmented_readout()
+    unlocked = segmented_readout()
+    of_file = drawn(unlocked)["segment-country-converted"].specification["title"]["subtitle"][0]
+    assert "nothing says since when it is asked for" in of_file
+    document = {**unlocked, "locked": {"at": "2026-02-22T12:30:00Z", "digest": "sha256:" + "1" * 64}}
     figure = drawn(document)["segment-country-converted"]
     assert "declared in advance" in figure.specification["title"]["subtitle"][0]
     overall = 100 * document["metrics"][0]["comparisons"][0]["lift"]["estimate"]
