@@ -25,6 +25,7 @@ UNITS = 2_000_000
 EVENTS = 20_000_000
 ROUNDS = 3
 MEMORY = "3GiB"
+_BLOCK = 100
 
 # The same sums, as one would write them by hand for this engine: plain sums, no second pass about the mean.
 BY_HAND = """
@@ -171,7 +172,7 @@ def _fill(path: Path, units: int, events: int) -> None:
             TIMESTAMP '2026-02-02' + to_milliseconds(i * 1209600000 // {units}) AS time,
             'user-' || i AS unit, 'new-landing-page' AS experiment,
             CASE WHEN hash(i) % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, 1::INTEGER AS revision
-        FROM range({units}) AS units(i)"""
+        FROM {_numbers(connection, units)}"""
     )
     connection.execute(
         f"""CREATE TABLE events AS SELECT {common},
@@ -181,10 +182,18 @@ def _fill(path: Path, units: int, events: int) -> None:
                 [1 + (hash(i * 17) % 8)::INTEGER] AS name,
             CASE WHEN hash(i * 17) % 8 IN (0, 4) THEN (hash(i * 13) % 10000) / 100.0 END AS value,
             NULL::VARCHAR AS properties
-        FROM range({events}) AS facts(i)"""
+        FROM {_numbers(connection, events)}"""
     )
     connection.execute("CHECKPOINT")
     connection.close()
+
+
+def _numbers(connection: duckdb.DuckDBPyConnection, count: int) -> str:
+    """The numbers up to a count, from a table: a range alone is read by one thread."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE blocks AS SELECT i FROM range({count} // {_BLOCK}) AS t(i)"
+    )
+    return f"(SELECT unnest(range(i * {_BLOCK}, (i + 1) * {_BLOCK})) AS i FROM blocks)"
 
 
 def _connected(path: Path, memory: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
