@@ -103,6 +103,11 @@ def alpha_spent(plan: Plan, looks: Sequence[Look]) -> float:
     return 0.0 if of is None else of.history(plan).current.spent
 
 
+def is_spent(plan: Plan, looks: Sequence[Look]) -> bool:
+    """Whether looks spent all of alpha, so that there is none to come."""
+    return bool(looks) and (looks[-1].final or looks[-1].spent >= plan.alpha * (1 - 1e-12))
+
+
 def days_passed(
     plan: Plan, now: datetime, *, started_at: datetime | None, ended_at: datetime | None
 ) -> float | None:
@@ -153,7 +158,7 @@ def next_look(
         raise NotDue("The plan has no metric, so there is nothing to look at.")
     if len(earlier) >= MOST_LOOKS:
         raise NotDue(f"There were {MOST_LOOKS} looks, which is the most of one revision.")
-    if earlier and (earlier[-1].final or earlier[-1].spent >= plan.alpha * (1 - 1e-12)):
+    if is_spent(plan, earlier):
         raise NotDue("All of alpha is spent: the last look was the final one, and its result stands.")
     days = days_passed(plan, taken_at, started_at=started_at, ended_at=ended_at)
     gained = _gained(plan, mature, earlier, days)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from equipoise_service.plans.documents import Plan
-from equipoise_service.plans.looks import Look, days_passed, leading_metric
+from equipoise_service.plans.looks import Look, days_passed, is_spent, leading_metric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.wording import say
 
@@ -63,7 +63,7 @@ def moment_of(
     reached = fraction is not None and fraction >= 1
     if plan.method is Method.GROUP_SEQUENTIAL:
         at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
-        last = at_look and (looks[-1].final or looks[-1].spent >= plan.alpha * (1 - 1e-12))
+        last = at_look and is_spent(plan, looks)
         reason = None if at_look else _between(looks)
         if fraction is None:
             fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)

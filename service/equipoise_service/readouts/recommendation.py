@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.plans.looks import is_spent
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.advice import (
     Finding,
@@ -101,7 +102,10 @@ def recommend(
         deciding = [max(deciding, key=lambda one: gains.get(one.variant, 0.0))]
         variant = deciding[0].variant
     until = _until(plan, moment, ends_at) if outcome is DecisionOutcome.KEEP_RUNNING else None
-    head = _head(outcome, variant, until, final_look_due)
+    if until is not None and is_spent(plan, moment.looks):
+        head = say("outcome.stands", number=moment.looks[-1].number)
+    else:
+        head = _head(outcome, variant, until, final_look_due)
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
         reason.model_copy(update={"message": f"{one.variant}: {reason.message}"})

@@ -6,6 +6,7 @@ The texts are in `wording`.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from equipoise_service.metrics.schemas import Direction, Role
@@ -24,7 +25,7 @@ from equipoise_service.readouts.numerals import (
 )
 from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
 from equipoise_service.readouts.wording import say
-from equipoise_stats import CheckStatus, ReasonCode
+from equipoise_stats import CheckStatus, ClaimOutcome, ReasonCode
 
 _TOLD_BY_RESULTS = (
     ReasonCode.SUCCESS_SHOWN,
@@ -32,6 +33,9 @@ _TOLD_BY_RESULTS = (
     ReasonCode.WAITS_FOR_THE_END,
     ReasonCode.NO_ANSWER,
 )
+
+Harmed = AbstractSet[tuple[str, str]]
+"""Metrics and treatments."""
 
 # With more treatments than this, the headline groups them instead of giving each a sentence.
 _MOST_SENTENCES = 2
@@ -89,7 +93,7 @@ def summarise(
     sentences = _blocked(plan, arms, health)
     if not sentences:
         sentences = _advice(recommendation)
-        sentences += [_results(plan, arms, metrics), *_not_yet(metrics)]
+        sentences += [_results(plan, arms, metrics, _harmed(recommendation)), *_not_yet(metrics)]
         sentences += [
             each.text for each in segments if any(one.detected is not None for one in each.heterogeneity)
         ]
@@ -131,21 +135,36 @@ def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> list[str]:
     return []
 
 
-def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult]) -> str:
+def _harmed(recommendation: Recommendation) -> Harmed:
+    """What is shown to be worse: by a test of its own, which may see more than the plan's at this moment."""
+    return {
+        (found.metric, each.variant)
+        for each in recommendation.treatments
+        for found in each.findings
+        if found.harm == ClaimOutcome.SHOWN
+    }
+
+
+def _told(metric: PlannedMetric, comparison: Comparison, harmed: Harmed) -> Outcome:
+    """What is said of a comparison with the control: never less than that it is shown to be worse."""
+    return Outcome.WORSE if (metric.key, comparison.variant) in harmed else outcome(metric, comparison)
+
+
+def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult], harmed: Harmed) -> str:
     if not plan.metrics:
         return say("no_metric", units=listing([f"{arm.variant} {arm.units:,}" for arm in arms]))
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
-    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons)
+    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons, harmed)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
-    return " ".join([headline, *_others(others)])
+    return " ".join([headline, *_others(others, harmed)])
 
 
-def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison]) -> str:
+def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison], harmed: Harmed) -> str:
     if len(comparisons) <= _MOST_SENTENCES:
-        return " ".join(_sentence(plan, metric, comparison) for comparison in comparisons)
+        return " ".join(_sentence(plan, metric, comparison, harmed) for comparison in comparisons)
     parts = []
     for each in (Outcome.BETTER, Outcome.WORSE, Outcome.FLAT, Outcome.WAITING, Outcome.UNKNOWN):
-        who = [_named(metric, c, each) for c in comparisons if outcome(metric, c) is each]
+        who = [_named(metric, c, each) for c in comparisons if _told(metric, c, harmed) is each]
         parts += [f"{say(f'group.{each}', control=plan.control)}: {listing(who)}"] if who else []
     return say("group", metric=metric.key, parts="; ".join(parts))
 
@@ -158,7 +177,7 @@ def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str
     return f"{comparison.variant} ({sign}{_effect(metric, comparison)[0]})"
 
 
-def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
+def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, harmed: Harmed) -> str:
     found = outcome(metric, comparison)
     subject = {"variant": comparison.variant, "baseline": comparison.baseline, "metric": metric.key}
     if found is Outcome.UNKNOWN:
@@ -170,8 +189,9 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
     effect, low, high = _effect(metric, comparison)
     p = comparison.difference.p_value
     up = (comparison.difference.estimate or 0) > 0
+    is_harm = found is not Outcome.WORSE and _told(metric, comparison, harmed) is Outcome.WORSE
     text = say(
-        found.value,
+        "harmed" if is_harm else found.value,
         **subject,
         verb=say("raises" if up else "lowers"),
         effect=effect,
@@ -181,7 +201,7 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison) -> str:
         high=high,
         p="" if p is None else f", p {_relation(p)}",
     )
-    extra = [_underpowered(metric, comparison)] if found is Outcome.FLAT else []
+    extra = [_underpowered(metric, comparison)] if found is Outcome.FLAT and not is_harm else []
     care = [say("care", message=comparison.warnings[0].message)] if comparison.warnings else []
     return " ".join([text, *(each for each in extra if each), *care])
 
@@ -234,19 +254,19 @@ def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
     return say("against", variant=shown[0], baseline=shown[1])
 
 
-def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]]) -> list[str]:
+def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], harmed: Harmed) -> list[str]:
     """What happened to the other metrics, by outcome."""
     sentences = []
     for each in Outcome:
-        names = [_name(metric, result, each) for metric, result in pairs]
+        names = [_name(metric, result, each, harmed) for metric, result in pairs]
         if any(names):
             sentences.append(say(f"others.{each}", names=listing([name for name in names if name])))
     return sentences
 
 
-def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome) -> str | None:
+def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, harmed: Harmed) -> str | None:
     """A metric and for which variants it has an outcome; None for none of them."""
-    variants = [c.variant for c in result.comparisons if outcome(metric, c) is wanted]
+    variants = [c.variant for c in result.comparisons if _told(metric, c, harmed) is wanted]
     if not variants:
         return None
     notes = [] if metric.role is Role.SUCCESS else [str(metric.role)]
@@ -267,7 +287,7 @@ def _not_yet(metrics: Sequence[MetricResult]) -> list[str]:
 
 
 def _left_out(health: Health, population: Population) -> list[str]:
-    crossovers, rows = health.crossovers, health.incomplete_rows
+    crossovers, rows, dropped = health.crossovers, health.incomplete_rows, health.dropped_items
     sentences = []
     if crossovers.status is not CheckStatus.OK:
         share = percent(crossovers.share or 0)
@@ -275,6 +295,8 @@ def _left_out(health: Health, population: Population) -> list[str]:
         sentences.append(_counted("crossovers", units, units=f"{units:,}", share=share))
     if rows is not None and rows.status is not CheckStatus.OK:
         sentences.append(_counted("rows", rows.rows, rows=f"{rows.rows:,}"))
+    if dropped is not None and dropped.status is not CheckStatus.OK:
+        sentences.append(_counted("dropped", dropped.items, items=f"{dropped.items:,}"))
     bots, joined = population.bots, population.joined
     if population.overridden:
         sentences.append(_counted("overridden", population.overridden, units=f"{population.overridden:,}"))

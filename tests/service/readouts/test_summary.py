@@ -1,5 +1,7 @@
 """The summary says the right thing in every state, and never contradicts the numbers."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from tests.service.readouts.documents import (
     CONVERTED,
     LOAD_TIME,
     PROVENANCE,
+    START,
     converted,
     moments,
     plan,
@@ -18,7 +21,9 @@ from tests.service.readouts.documents import (
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
-from equipoise_service.readouts.building import build_readout
+from equipoise_service.plans.looks import next_look
+from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_stats import Counts
@@ -209,3 +214,85 @@ def test_few_crossovers_are_not_mentioned(crossovers: int) -> None:
         "several variants"
         not in converted((1_000, 10_000), (1_150, 10_000), crossovers=crossovers)["summary"]
     )
+
+
+def test_what_is_shown_to_be_worse_is_never_called_no_detectable_difference() -> None:
+    # An early look sees less than the test for harm does, which holds at any moment.
+    planned = plan(
+        CONVERTED,
+        LOAD_TIME.model_copy(update={"margin": 0.05}),
+        method=Method.GROUP_SEQUENTIAL,
+        horizon=Horizon(units=5_000),
+    )
+    for rates, speeds, subject in (
+        ((107, 106), (2.0, 2.25), "load-time"),
+        ((155, 90), (2.0, 2.0), "converted"),
+    ):
+        found = statistics(
+            **{
+                variant: {"converted": Counts(355, hits), "load-time": moments(355, mean, 0.36)}
+                for variant, hits, mean in zip(("control", "treatment"), rates, speeds, strict=True)
+            }
+        )
+        look = next_look(
+            planned,
+            mature_units(planned, found),
+            [],
+            statistics_digest=statistics_digest(planned, found),
+            taken_at=START + timedelta(days=2),
+            started_at=START,
+            ended_at=None,
+        )
+        readout = build_readout(planned, found, replace(PROVENANCE, started_at=START), [look])
+        result = next(each for each in readout["metrics"] if each["metric"] == subject)
+        assert result["comparisons"][0]["detected"] is False
+        assert readout["recommendation"]["outcome"] == "do_not_ship"
+        told = readout["summary"]
+        assert told.startswith(f"Do not ship. {subject} is shown to be worse.")
+        if subject == "converted":
+            assert "treatment is worse than control on converted (25.35 % against 43.66 %)" in told
+            assert "do not differ detectably on converted" not in told
+        else:
+            assert "Worse: load-time (guardrail)." in told
+            assert "No detectable difference" not in told
+
+
+def test_data_that_are_newer_than_the_last_look_do_not_ask_for_more() -> None:
+    planned = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=2_000))
+    provenance = replace(PROVENANCE, started_at=START)
+
+    def found(units: int) -> Any:
+        return statistics(
+            control={"converted": Counts(units, 100)}, treatment={"converted": Counts(units, 110)}
+        )
+
+    last = next_look(
+        planned,
+        mature_units(planned, found(1_000)),
+        [],
+        statistics_digest=statistics_digest(planned, found(1_000)),
+        taken_at=START + timedelta(days=2),
+        started_at=START,
+        ended_at=None,
+    )
+    for ended_at in (None, START + timedelta(days=3)):
+        newer = build_readout(planned, found(1_010), replace(provenance, ended_at=ended_at), [last])
+        assert newer["summary"].startswith(
+            "The result of look 1 stands: it was the last one, and these data are newer."
+        )
+        assert "Keep running" not in newer["summary"]
+        assert newer["recommendation"]["outcome"] != "ship"
+
+
+def test_what_senders_gave_up_is_told() -> None:
+    for dropped, told in (
+        ({"queue_full": 1_200, "closed": 34}, "Senders gave up 1,234 exposures and events"),
+        ({"closed": 1}, "Senders gave up 1 exposure or event"),
+        ({}, None),
+    ):
+        found = statistics(
+            control={"converted": Counts(1_000, 100)}, treatment={"converted": Counts(1_000, 110)}
+        )
+        text = build_readout(plan(CONVERTED), found, replace(PROVENANCE, dropped=dropped))["summary"]
+        assert (told or "Do not ship.") in text
+        assert ("gave up" in text) is (told is not None)
