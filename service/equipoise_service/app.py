@@ -22,6 +22,7 @@ from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.exports import endpoints as exports
 from equipoise_service.exports.drawing import Drawing
 from equipoise_service.flags import endpoints as flags
+from equipoise_service.glossary import endpoints as glossary
 from equipoise_service.holdouts import endpoints as holdouts
 from equipoise_service.housekeeping import endpoints as housekeeping
 from equipoise_service.housekeeping.background import keep_house
@@ -154,6 +155,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         readouts,
         exports,
         decisions,
+        glossary,
         jobs,
         recomputation,
         accounts,

@@ -154,8 +154,9 @@ def _by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
     failed = p <= CHECK_ALPHA
     others = label == OTHER
     value = None if others else segment_value(label)
+    key = "others" if others else "none" if value is None else "value"
     where = part_name(value, others=others)
-    reason = say("found.segment_sample_ratio", segment=segment, value=where) if failed else None
+    reason = say(f"found.segment_sample_ratio.{key}", segment=segment, value=where) if failed else None
     return SegmentRatio(
         **about(
             "segment_sample_ratio",

@@ -117,8 +117,14 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The shares differ more than a single test at the end allows. Before the end the check over "
             "time decides."
         ),
-        "found.segment_sample_ratio": (
+        "found.segment_sample_ratio.value": (
             "The arms did not get their planned shares of the units with the {segment} {value}."
+        ),
+        "found.segment_sample_ratio.others": (
+            "The arms did not get their planned shares of the units with other values of {segment}."
+        ),
+        "found.segment_sample_ratio.none": (
+            "The arms did not get their planned shares of the units without a value of {segment}."
         ),
         "found.no_parts": "No segment has units yet.",
         "found.no_units": "No unit has been exposed yet.",

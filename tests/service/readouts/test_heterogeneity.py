@@ -16,7 +16,7 @@ from tests.service.readouts.documents import (
     segmented_readout,
 )
 
-from equipoise_service.analysis.segments import segment_label
+from equipoise_service.analysis.segments import NO_VALUE, OTHER, segment_label
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.population import PlannedSegment
@@ -58,7 +58,11 @@ def segmented(
         WATERMARK,
         segments={
             "country": [
-                SegmentStatistics(segment_label(value, others=False), arms(sides), 0)
+                SegmentStatistics(
+                    value if value in (OTHER, NO_VALUE) else segment_label(value, others=False),
+                    arms(sides),
+                    0,
+                )
                 for value, sides in values.items()
             ]
         },
@@ -206,6 +210,10 @@ def test_a_sample_ratio_that_is_broken_in_one_value_blocks_shipping() -> None:
     # An empty text is a value.
     empty = segmented({"": one((6000, 600), (5000, 600)), "FR": one((5000, 500), (6000, 720))})
     assert 'with the country "".' in empty["summary"]
+    even = one((6000, 600), (6000, 600))
+    for broken, said in ((OTHER, "with other values of country."), (NO_VALUE, "without a value of country.")):
+        parts = {"DE": even, broken: one((6000, 600), (5000, 600)), "FR": one((5400, 500), (6000, 720))}
+        assert said in segmented(parts)["summary"]
 
 
 ANSWER = ("segments", 0, "heterogeneity", 0)

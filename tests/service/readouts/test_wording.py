@@ -22,6 +22,7 @@ CHOSEN = (
     | {f"{group}.{outcome}" for group in ("group", "others") for outcome in Outcome}
     | {f"until.{end}" for end in ("units", "date", "units_or_date", "open", "final_look")}
     | {str(outcome) for outcome in Outcome}
+    | {f"found.segment_sample_ratio.{which}" for which in ("value", "others", "none")}
     | {"raises", "lowers", "stand.whole", "stand.open"}
     | COUNTED
 )
