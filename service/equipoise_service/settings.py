@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     event_commit_milliseconds: Annotated[float, Field(ge=0, le=1000)] = Field(
         4.0,
         description="How long the event store gathers batches before it commits them together; under load, "
-        "longer: half as long as its last commit took, at most 50.",
+        "longer: a third of what its last commit took, at most 50.",
     )
     event_queue_items: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200_000,

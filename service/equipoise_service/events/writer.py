@@ -21,7 +21,7 @@ _UNHEALTHY_SECONDS = 5.0
 # After a commit the next group gathers for this part of the time that the commit took. A commit costs nearly
 # the same whatever its size, so under load fewer and larger ones store more, and leave the interpreter and a
 # core to who asks meanwhile; where commits are quick nobody waits.
-_REST = 0.5
+_REST = 1 / 3
 _MOST_REST_SECONDS = 0.05
 
 
@@ -41,7 +41,7 @@ class Writer:
         between: Called there after each commit, when its batches are answered, with the number of items
             that wait for the next one: the moment for work that holds commits up.
         gather_seconds: How long the first batch of a group waits for others. After a commit that took long it
-            waits for half of that time, at most 50 ms.
+            waits for a third of that time, at most 50 ms.
         queue_size: Most items that wait.
     """
 

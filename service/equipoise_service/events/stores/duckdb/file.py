@@ -3,12 +3,15 @@
 import re
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from equipoise_service.events.stores.store import EventStoreError, EventStoreLocked
+from equipoise_service.priorities import give_way
 from equipoise_service.settings import Settings
 
 _CREATE_TABLES = """
@@ -115,7 +118,10 @@ class DuckdbFile:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
-            connection = duckdb.connect(str(self.path), config=_config(self._settings))
+            # DuckDB's own threads are started here and inherit the priority: they work for readouts above all.
+            with ThreadPoolExecutor(1, "duckdb-start", give_way) as starting:
+                connect = partial(duckdb.connect, str(self.path), config=_config(self._settings))
+                connection = starting.submit(connect).result()
         except duckdb.IOException as error:
             raise _explained(self.path, error) from error
         try:
