@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from benchmarks.load import is_complete
 
 _MOST_CONNECTIONS = 200
+_SEND_BUFFER = 1 << 20
 
 
 @dataclass
@@ -22,17 +23,26 @@ class Stream:
         every: Seconds between the moments at which two of them are due; None: each when its predecessor is
             answered.
         seconds: For each answer, how long it took from the moment that its request was due.
+        unsent: For each answer, which part of that had passed before its request was sent: where the load has
+            no processors of its own, it waits for the service's.
     """
 
     requests: Iterator[bytes]
     every: float | None
     seconds: list[float] = field(default_factory=list)
+    unsent: list[float] = field(default_factory=list)
+
+    @property
+    def since_sent(self) -> list[float]:
+        """For each answer, how long it took from the moment that its request was sent."""
+        return [whole - before for whole, before in zip(self.seconds, self.unsent, strict=True)]
 
 
 @dataclass
 class _Connection:
     stream: Stream
     due: float
+    sent: float
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -62,8 +72,9 @@ def send(address: tuple[str, int], streams: Sequence[Stream], seconds: float) ->
             if request is None:
                 continue
             connection = idle.popleft() if idle else _connect(address, len(selector.get_map()))
+            sent = time.perf_counter()
             connection.sendall(request)
-            selector.register(connection, selectors.EVENT_READ, _Connection(stream, due))
+            selector.register(connection, selectors.EVENT_READ, _Connection(stream, due, sent))
             if stream.every is not None:
                 heapq.heappush(moments, (due + stream.every, number))
         if not moments and not selector.get_map():
@@ -77,6 +88,7 @@ def send(address: tuple[str, int], streams: Sequence[Stream], seconds: float) ->
                 continue
             answered = time.perf_counter()
             state.stream.seconds.append(answered - state.due)
+            state.stream.unsent.append(state.sent - state.due)
             selector.unregister(connection)
             idle.append(connection)
             if state.stream.every is None:
@@ -96,4 +108,6 @@ def _connect(address: tuple[str, int], busy: int) -> socket.socket:
         raise RuntimeError(f"{busy} requests wait for their answer: this load is more than the service takes")
     connection = socket.create_connection(address)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Room for a whole request: while the service does not read, nothing else must wait to be sent.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     return connection
