@@ -118,7 +118,7 @@ class DuckdbFile:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
-            # DuckDB's own threads are started here and inherit the priority: they work for readouts above all.
+            # DuckDB's own threads start here and inherit the priority: they work for readouts above all.
             with ThreadPoolExecutor(1, "duckdb-start", give_way) as starting:
                 connect = partial(duckdb.connect, str(self.path), config=_config(self._settings))
                 connection = starting.submit(connect).result()
