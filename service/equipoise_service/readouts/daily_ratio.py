@@ -11,6 +11,8 @@ from equipoise_service.readouts.wording import say
 from equipoise_stats import AllocationEpoch, CheckStatus, sequential_sample_ratio
 
 _MOST_NAMED = 5
+# A day has few units, and what breaks one breaks it by several points.
+_CONCENTRATION = 100.0
 
 
 def ratio_of(plan: Plan, block: Block) -> float | None:
@@ -21,8 +23,10 @@ def ratio_of(plan: Plan, block: Block) -> float | None:
     """
     # An arm that was not planned is what the check of all units is about.
     units = {variant: block.arms[variant].units if variant in block.arms else 0 for variant in plan.weights}
-    found = sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA).p_value
-    return None if found is None else min(1.0, found * block.number * (block.number + 1))
+    p = sequential_sample_ratio(
+        [AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA, concentration=_CONCENTRATION
+    ).p_value
+    return None if p is None else min(1.0, p * block.number * (block.number + 1))
 
 
 def daily_ratio(plan: Plan, blocks: Sequence[Block]) -> DailyRatio | None:
