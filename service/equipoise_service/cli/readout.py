@@ -55,6 +55,11 @@ def readout(
 
     try:
         if Path(what).is_file():
+            if revision is not None:
+                raise Failure(
+                    f"{what} is a file with the readout of one revision: --revision is for an experiment's "
+                    "key. Leave it out."
+                )
             document = read_document(Path(what))
             _warn(what, document)
             before = [readout_of(read_document(each)) for each in earlier or ()]

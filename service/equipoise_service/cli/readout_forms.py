@@ -57,6 +57,12 @@ def check_form(form: Form, output: Path | None, figure: str | None) -> None:
         raise Failure(f"--figure picks a figure of --format png or svg; the format is {form}.")
     if output is None and (form in _BINARY or (form in _IMAGES and figure is None)):
         raise Failure(f"--format {form} needs --output: a path to write to.")
+    looks_like_one = output is not None and output.suffix == f".{form}" and not output.is_dir()
+    if form in _IMAGES and figure is None and looks_like_one:
+        raise Failure(
+            f"{output} looks like one file, and without --figure all figures are written, into a directory. "
+            "Name the figure, as --figure lifts, or give a directory."
+        )
     if form in NEED_FIGURES:
         from equipoise_service.figures.installed import FiguresMissing, need_figures
 
