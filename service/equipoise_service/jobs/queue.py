@@ -1,38 +1,36 @@
-"""The queue: jobs are added, taken by one worker each, taken up again once where a worker died, and ended.
+"""The queue: jobs are added, found, cancelled and at last forgotten. `leases` is what workers do with them.
 
-All of it is conditional updates in the metadata database, without the turn of those who change definitions. A
-worker that lost its job, because it was silent for longer than the lease, can neither end nor finish it.
+All of it is conditional updates in the metadata database, without the turn of those who change definitions.
 """
 
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
 
 from equipoise_service.database import Database
 from equipoise_service.errors import problem_type
+from equipoise_service.jobs.clock import now_of
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import ENDED, Kind, Status
-
-LEASE = timedelta(seconds=20)
-"""How long a worker may be silent until it is taken for dead."""
-
-MOST_ATTEMPTS = 2
-"""A job whose worker died is taken up again once."""
 
 TOLD_FOR = timedelta(minutes=1)
 """How long after a readout failed who asks for it is told why, and nothing is tried again."""
 
 _KEPT_FOR = timedelta(days=30)
+_INSERTS: Mapping[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
-
-class Lost(Exception):
-    """The job is no longer this worker's: it was silent for too long, and another one has taken it up."""
+CANCELLED: dict[str, Any] = {
+    "type": problem_type("job-cancelled"),
+    "title": "Conflict",
+    "status": 409,
+    "detail": "The job was cancelled before it was done.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +60,37 @@ def add(database: Database, wanted: Wanted) -> Job:
     A refresh that runs has perhaps read already what was sent meanwhile, so another may wait behind it; of a
     look there is one until it ended.
     """
-    slot = f"{wanted.kind}:{wanted.revision_id}"
     while True:
-        try:
-            with Session(database.engine, expire_on_commit=False) as session:
-                job = Job(
-                    public_id=secrets.token_hex(8),
-                    environment_id=wanted.environment_id,
-                    revision_id=wanted.revision_id,
-                    experiment=wanted.experiment,
-                    revision=wanted.revision,
-                    kind=wanted.kind,
-                    status=Status.QUEUED,
-                    slot=slot,
-                    stage="waiting for a worker",
-                    requested_by=wanted.requested_by,
-                    requested_at=datetime.now(UTC),
-                )
-                session.add(job)
-                session.commit()
-                return job
-        except IntegrityError:
-            with Session(database.engine, expire_on_commit=False) as session:
-                found = session.exec(select(Job).where(Job.slot == slot)).first()
-            # It may have been taken, or have ended, in this very moment: then there is room for another.
-            if found is not None:
-                return found
+        with Session(database.engine, expire_on_commit=False) as session:
+            added = put(session, wanted)
+            session.commit()
+            its = Job.slot == _slot(wanted) if added is None else Job.public_id == added
+            found = session.exec(select(Job).where(its)).first()
+        # It may have been taken, or have ended, in this very moment: then there is room for another.
+        if found is not None:
+            return found
+
+
+def put(session: Session, wanted: Wanted) -> str | None:
+    """Add a job in a transaction, unless there is one for it already; the public id of what was added."""
+    insert = _INSERTS[session.get_bind().dialect.name](Job).values(
+        public_id=secrets.token_hex(8),
+        environment_id=wanted.environment_id,
+        revision_id=wanted.revision_id,
+        experiment=wanted.experiment,
+        revision=wanted.revision,
+        kind=wanted.kind,
+        status=Status.QUEUED,
+        slot=_slot(wanted),
+        percent=0,
+        stage="waiting for a worker",
+        attempts=0,
+        cancelling=False,
+        requested_by=wanted.requested_by,
+        requested_at=now_of(session),
+    )
+    added = insert.on_conflict_do_nothing(index_elements=["slot"]).returning(col(Job.public_id))
+    return session.connection().execute(added).scalar_one_or_none()
 
 
 def find(database: Database, environment_id: int, public_id: str) -> Job | None:
@@ -117,158 +120,17 @@ def failed_lately(database: Database, revision_id: int) -> Job | None:
             .order_by(col(Job.id).desc())
             .limit(1)
         ).first()
+        now = now_of(session)
     if last is None or last.status != Status.FAILED or last.ended_at is None:
         return None
-    return last if last.ended_at > datetime.now(UTC) - TOLD_FOR else None
-
-
-def is_any_waiting(database: Database) -> bool:
-    """Whether it is worth trying to take a job."""
-    waits = or_(
-        col(Job.status) == Status.QUEUED,
-        (col(Job.status) == Status.RUNNING) & (col(Job.lease_until) < datetime.now(UTC)),
-    )
-    with Session(database.engine) as session:
-        return session.exec(select(Job.id).where(waits).limit(1)).first() is not None
-
-
-def claim(database: Database, worker: str) -> Job | None:
-    """Take the oldest job that waits, unless another one of its revision runs.
-
-    Args:
-        database: Where the queue is.
-        worker: Who takes it.
-    """
-    now = datetime.now(UTC)
-    running = aliased(Job)
-    oldest = (
-        select(Job.id)
-        .where(
-            Job.status == Status.QUEUED,
-            ~exists().where(
-                col(running.revision_id) == Job.revision_id, col(running.status) == Status.RUNNING
-            ),
-        )
-        .order_by(col(Job.id))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    try:
-        with Session(database.engine, expire_on_commit=False) as session:
-            _give_up_dead(session, now)
-            taken = session.connection().execute(
-                update(Job)
-                .where(col(Job.id) == oldest.scalar_subquery(), col(Job.status) == Status.QUEUED)
-                .values(
-                    status=Status.RUNNING,
-                    worker=worker,
-                    lease_until=now + LEASE,
-                    attempts=Job.attempts + 1,
-                    started_at=now,
-                    percent=0,
-                    stage="starting",
-                )
-                .returning(col(Job.id))
-            )
-            id = taken.scalar_one_or_none()
-            if id is not None:
-                # From here on what is sent may be too late for it.
-                free = update(Job).where(col(Job.id) == id, col(Job.kind) != Kind.LOOK)
-                session.connection().execute(free.values(slot=None))
-            session.commit()
-            return None if id is None else session.get(Job, id)
-    except IntegrityError:
-        # Another worker took another job of the same revision at this moment.
-        return None
-
-
-def beat(database: Database, job: Job, percent: int, stage: str) -> bool:
-    """Say that a job is being worked at, and how far it is.
-
-    Returns:
-        Whether it is to be cancelled.
-
-    Raises:
-        Lost: It is another worker's by now.
-    """
-    values = {"percent": percent, "stage": stage, "lease_until": datetime.now(UTC) + LEASE}
-    with Session(database.engine) as session:
-        found = session.connection().execute(
-            update(Job).where(_is_its_own(job)).values(**values).returning(col(Job.cancelling))
-        )
-        cancelling = found.scalar_one_or_none()
-        session.commit()
-    if cancelling is None:
-        raise Lost
-    return bool(cancelling)
-
-
-def is_cancelling(database: Database, job: Job) -> bool:
-    """Whether a job is to be cancelled.
-
-    Raises:
-        Lost: It is another worker's by now.
-    """
-    with Session(database.engine) as session:
-        cancelling = session.exec(select(Job.cancelling).where(_is_its_own(job))).first()
-    if cancelling is None:
-        raise Lost
-    return cancelling
-
-
-def finish(session: Session, job: Job) -> None:
-    """End a job as done, in the transaction that stores what it made.
-
-    Raises:
-        Lost: It is another worker's by now, so nothing of it may be stored.
-    """
-    _end(session, job, Status.DONE, "done", None, percent=100)
-
-
-def fail(database: Database, job: Job, error: dict[str, Any]) -> None:
-    """End a job with a problem document.
-
-    Raises:
-        Lost: It is another worker's by now.
-    """
-    with Session(database.engine) as session:
-        _end(session, job, Status.FAILED, "failed", error)
-        session.commit()
-
-
-def stop(database: Database, job: Job) -> None:
-    """End a job that was cancelled while it ran.
-
-    Raises:
-        Lost: It is another worker's by now.
-    """
-    with Session(database.engine) as session:
-        _end(session, job, Status.CANCELLED, "cancelled", CANCELLED)
-        session.commit()
-
-
-def give_back(database: Database, job: Job) -> None:
-    """Let another worker have a job, as if it had not been taken."""
-    with Session(database.engine) as session:
-        session.connection().execute(
-            update(Job)
-            .where(_is_its_own(job))
-            .values(
-                status=Status.QUEUED,
-                worker=None,
-                lease_until=None,
-                attempts=Job.attempts - 1,
-                stage="waiting for a worker",
-            )
-        )
-        session.commit()
+    return last if last.ended_at > now - TOLD_FOR else None
 
 
 def cancel(database: Database, job: Job) -> None:
     """Cancel a job: at once where it waits; where it runs its worker is told."""
     with Session(database.engine) as session:
         waits = update(Job).where(col(Job.id) == job.id, col(Job.status) == Status.QUEUED)
-        ended = {"status": Status.CANCELLED, "slot": None, "ended_at": datetime.now(UTC)}
+        ended = {"status": Status.CANCELLED, "slot": None, "ended_at": now_of(session)}
         session.connection().execute(waits.values(**ended, stage="cancelled", error=CANCELLED))
         runs = update(Job).where(col(Job.id) == job.id, col(Job.status) == Status.RUNNING)
         session.connection().execute(runs.values(cancelling=True))
@@ -278,50 +140,9 @@ def cancel(database: Database, job: Job) -> None:
 def forget_old(database: Database) -> None:
     """Forget the jobs that ended long ago."""
     with Session(database.engine) as session:
-        session.connection().execute(delete(Job).where(col(Job.ended_at) < datetime.now(UTC) - _KEPT_FOR))
+        session.connection().execute(delete(Job).where(col(Job.ended_at) < now_of(session) - _KEPT_FOR))
         session.commit()
 
 
-CANCELLED: dict[str, Any] = {
-    "type": problem_type("job-cancelled"),
-    "title": "Conflict",
-    "status": 409,
-    "detail": "The job was cancelled before it was done.",
-}
-
-
-def _give_up_dead(session: Session, now: datetime) -> None:
-    """Let the jobs of workers that were not heard of be taken again, once."""
-    dead = update(Job).where(col(Job.status) == Status.RUNNING, col(Job.lease_until) < now)
-    error = {
-        "type": problem_type("internal"),
-        "title": "Internal Server Error",
-        "status": 500,
-        "detail": f"The worker died {MOST_ATTEMPTS} times at this job, which is not taken up again. Its log, "
-        "or the system's, says why: often memory ran out.",
-    }
-    ended = {"status": Status.FAILED, "stage": "failed", "slot": None, "ended_at": now, "error": error}
-    session.connection().execute(dead.where(col(Job.attempts) >= MOST_ATTEMPTS).values(**ended))
-    waits = {"status": Status.QUEUED, "worker": None, "lease_until": None}
-    session.connection().execute(dead.values(**waits, stage="waiting for another worker"))
-
-
-def _end(
-    session: Session, job: Job, status: Status, stage: str, error: dict[str, Any] | None, **more: Any
-) -> None:
-    values = {"status": status, "stage": stage, "error": error, "slot": None, "lease_until": None, **more}
-    ended = session.connection().execute(
-        update(Job).where(_is_its_own(job)).values(**values, ended_at=datetime.now(UTC))
-    )
-    if ended.rowcount != 1:
-        raise Lost
-
-
-def _is_its_own(job: Job) -> Any:
-    # The number of the attempt, too: a worker may take up again what it lost itself.
-    return (
-        (col(Job.id) == job.id)
-        & (col(Job.worker) == job.worker)
-        & (col(Job.attempts) == job.attempts)
-        & (col(Job.status) == Status.RUNNING)
-    )
+def _slot(wanted: Wanted) -> str:
+    return f"{wanted.kind}:{wanted.revision_id}"

@@ -16,7 +16,7 @@ from starlette.datastructures import State
 from equipoise_service.database import Database
 from equipoise_service.errors import ServiceError, problem_type
 from equipoise_service.interruption import Interrupted, Interruption
-from equipoise_service.jobs import queue
+from equipoise_service.jobs import leases
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 
@@ -89,12 +89,12 @@ class Worker:
 
     async def _next(self, ended: asyncio.Event) -> bool:
         """Do the next job, if there is one."""
-        if not await self._in_thread(queue.is_any_waiting, self._database):
+        if not await self._in_thread(leases.is_any_waiting, self._database):
             return False
         async with self._limiter:
             if ended.is_set():
                 return False
-            job = await self._in_thread(queue.claim, self._database, self.name)
+            job = await self._in_thread(leases.claim, self._database, self.name)
             if job is not None:
                 await self._do(job, ended)
         return job is not None
@@ -107,7 +107,7 @@ class Worker:
             if work.done():
                 break
             if ended.is_set():
-                run.interrupt(queue.give_back)
+                run.interrupt(leases.give_back)
             try:
                 await self._in_thread(run.beat)
             except Exception:
@@ -134,27 +134,27 @@ class _Run:
         job = self._job
         try:
             with self._interruption.watches():
-                self._work(job, self._tell, partial(queue.finish, job=job))
-        except queue.Lost:
+                self._work(job, self._tell, partial(leases.finish, job=job))
+        except leases.Lost:
             _log.warning("the job %s was taken up by another worker meanwhile", job.public_id)
         except Exception as error:
-            with suppress(queue.Lost):
+            with suppress(leases.Lost):
                 self._give_up(error)
 
     def beat(self) -> None:
         """Say how far it is, when that is news or nothing was said for long; and stop it where it is to."""
         self._silent += 1
         try:
-            if self._said != self._progress or self._silent * BEAT_SECONDS > queue.LEASE.total_seconds() / 4:
+            if self._said != self._progress or self._silent * BEAT_SECONDS > leases.LEASE.total_seconds() / 4:
                 self._said, self._silent = self._progress, 0
-                cancelling = queue.beat(self._database, self._job, *self._said)
+                cancelling = leases.beat(self._database, self._job, *self._said)
             else:
-                cancelling = queue.is_cancelling(self._database, self._job)
-        except queue.Lost:
+                cancelling = leases.is_cancelling(self._database, self._job)
+        except leases.Lost:
             self.interrupt(_nothing)
             return
         if cancelling:
-            self.interrupt(queue.stop)
+            self.interrupt(leases.stop)
 
     def interrupt(self, instead: Callable[[Database, Job], None]) -> None:
         """Stop it; what is done with the job then is what was said first."""
@@ -175,7 +175,7 @@ class _Run:
                 # Nobody may have asked for it, and the readout before it is served on.
                 said = "the readout of %s (revision %d) could not be computed, job %s: %s"
                 _log.warning(said, job.experiment, job.revision, job.public_id, error.detail)
-            queue.fail(self._database, job, error.document())
+            leases.fail(self._database, job, error.document())
         else:
             _log.error("the job %s failed", job.public_id, exc_info=error)
             document = {
@@ -184,7 +184,7 @@ class _Run:
                 "status": ServiceError.status,
                 "detail": f"The worker failed at the job {job.public_id}; its log says why.",
             }
-            queue.fail(self._database, job, document)
+            leases.fail(self._database, job, document)
 
 
 def _nothing(_database: Database, _job: Job) -> None:

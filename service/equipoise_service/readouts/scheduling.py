@@ -52,6 +52,8 @@ class _Due(NamedTuple):
 class Scheduler:
     """Adds the jobs that are due. Any number of processes may do this: each job is added once.
 
+    What is noted about the schedule and the job are one transaction: a process that dies loses neither.
+
     Attributes:
         database: Where the experiments, the schedule and the queue are.
         event_store: Where exposures are looked for.
@@ -87,10 +89,11 @@ class Scheduler:
             try:
                 with Session(self.database.engine) as session:
                     session.add(ReadoutSchedule(revision_id=each.revision_id, next_at=now + self.every))
+                    session.flush()
+                    queue.put(session, _wanted(Kind.REFRESH, each))
                     session.commit()
             except IntegrityError:
                 continue  # another process was first
-            self._add(Kind.REFRESH, each)
             begun += 1
         return begun
 
@@ -110,17 +113,11 @@ class Scheduler:
             )
             with Session(self.database.engine) as session:
                 is_first = session.connection().execute(later).rowcount == 1
+                if is_first:
+                    queue.put(session, _wanted(Kind.SCHEDULED, each))
                 session.commit()
-            if is_first:
-                self._add(Kind.SCHEDULED, each)
-                added += 1
+            added += is_first
         return added
-
-    def _add(self, kind: Kind, due: _Due) -> None:
-        wanted = queue.Wanted(
-            kind, due.environment_id, due.revision_id, due.experiment, due.number, _REQUESTED_BY
-        )
-        queue.add(self.database, wanted)
 
     def _exposed(self, waiting: Sequence[_Due], now: datetime) -> set[tuple[str, str, int]]:
         """Place, experiment and revision of what was exposed since the last time."""
@@ -164,6 +161,10 @@ async def keep_schedule(scheduler: Scheduler, wake: asyncio.Event, ended: asynci
             is_cut_off = True
         else:
             is_cut_off = False
+
+
+def _wanted(kind: Kind, due: _Due) -> queue.Wanted:
+    return queue.Wanted(kind, due.environment_id, due.revision_id, due.experiment, due.number, _REQUESTED_BY)
 
 
 def may_look(found: Analysis) -> bool:

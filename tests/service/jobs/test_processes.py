@@ -21,7 +21,7 @@ from tests.service.sources.warehouses import TABLES, Warehouse, source
 from equipoise_service.accounts.principals import Scope
 from equipoise_service.accounts.service import make_key
 from equipoise_service.cli.demo.child import ServiceProcess
-from equipoise_service.jobs.queue import LEASE
+from equipoise_service.jobs.leases import LEASE
 from equipoise_service.resources import open_database
 from equipoise_service.settings import Settings
 

@@ -4,12 +4,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 
 import pytest
 from tests.service.jobs.queues import database_with, definitions, silence, stored, wanted
 
 from equipoise_service.database import Database
-from equipoise_service.jobs import queue
+from equipoise_service.jobs import clock, leases, queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind, Status
 from equipoise_service.settings import Settings
@@ -24,7 +26,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 def claim(database: Database, worker: str) -> Job:
-    job = queue.claim(database, worker)
+    job = leases.claim(database, worker)
     assert job is not None
     return job
 
@@ -34,7 +36,7 @@ def finish(database: Database, job: Job, made: str | None = None) -> None:
     with database.write(publishes=False) as session:
         if made is not None:
             session.add(Job(**{**job.model_dump(exclude={"id"}), "public_id": made, "status": "done"}))
-        queue.finish(session, job)
+        leases.finish(session, job)
 
 
 def test_workers_share_the_jobs_and_no_two_work_at_one_revision(database: Database) -> None:
@@ -47,14 +49,14 @@ def test_workers_share_the_jobs_and_no_two_work_at_one_revision(database: Databa
 
     def work(worker: int) -> None:
         while len(taken) < len(jobs):
-            job = queue.claim(database, f"worker-{worker}")
+            job = leases.claim(database, f"worker-{worker}")
             if job is None:
                 continue
             with lock:
                 taken.append(job.public_id)
                 at_work[job.revision_id] += 1
                 most[job.revision_id] = max(most[job.revision_id], at_work[job.revision_id])
-            assert queue.beat(database, job, 50, "half-way") is False
+            assert leases.beat(database, job, 50, "half-way") is False
             with lock:
                 at_work[job.revision_id] -= 1
             finish(database, job)
@@ -70,12 +72,12 @@ def test_workers_share_the_jobs_and_no_two_work_at_one_revision(database: Databa
 def test_a_dead_workers_job_is_taken_up_once_more_and_then_given_up(database: Database) -> None:
     job = queue.add(database, wanted(database))
     first = claim(database, "first")
-    assert queue.claim(database, "second") is None, "while the first one lives"
+    assert leases.claim(database, "second") is None, "while the first one lives"
     silence(database, first)
     second = claim(database, "second")
     assert (second.public_id, second.attempts) == (job.public_id, 2)
     silence(database, second)
-    assert queue.claim(database, "third") is None
+    assert leases.claim(database, "third") is None
     found = stored(database, job)
     assert (found.status, found.attempts) == (Status.FAILED, 2)
     assert found.error is not None
@@ -90,17 +92,44 @@ def test_who_was_taken_for_dead_can_neither_store_nor_end_anything(database: Dat
     second = claim(database, "first")
     for end in (
         lambda: finish(database, first, "stored"),
-        lambda: queue.beat(database, first, 1, "x"),
-        lambda: queue.is_cancelling(database, first),
-        lambda: queue.fail(database, first, {}),
-        lambda: queue.stop(database, first),
+        lambda: leases.beat(database, first, 1, "x"),
+        lambda: leases.is_cancelling(database, first),
+        lambda: leases.fail(database, first, {}),
+        lambda: leases.stop(database, first),
     ):
-        with pytest.raises(queue.Lost):
+        with pytest.raises(leases.Lost):
             end()
     assert queue.find(database, first.environment_id, "stored") is None, "what was stored before is undone"
-    queue.give_back(database, first)
+    leases.give_back(database, first)
     assert stored(database, second).status == Status.RUNNING
     finish(database, second)
+
+
+def test_workers_whose_clocks_differ_leave_each_other_their_jobs(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return datetime.now(zone) + timedelta(hours=1)
+
+    settings = Settings(data_dir=tmp_path, database_url=postgres_url)
+    with database_with(settings, *definitions(1)) as database:
+        queue.add(database, wanted(database))
+        job = claim(database, "right")
+        # From here on the clock of this process is an hour ahead.
+        for module in (clock, leases, queue):
+            monkeypatch.setattr(module, "datetime", Ahead, raising=False)
+        assert not leases.is_any_waiting(database)
+        assert leases.claim(database, "ahead") is None
+        assert leases.beat(database, job, 50, "half-way") is False
+        leases.fail(database, job, {"detail": "no"})
+        assert queue.failed_lately(database, job.revision_id) is not None
+        monkeypatch.undo()
+        queue.add(database, wanted(database))
+        until = claim(database, "right").lease_until
+        assert until is not None
+        assert until < datetime.now(UTC) + timedelta(minutes=1)
 
 
 def test_what_waits_serves_all_who_ask(database: Database) -> None:
@@ -115,24 +144,24 @@ def test_what_waits_serves_all_who_ask(database: Database) -> None:
     behind = queue.add(database, wanted(database))
     assert behind.status == Status.QUEUED
     assert queue.add(database, wanted(database, Kind.LOOK, 1)).public_id == look.public_id
-    assert queue.claim(database, "worker") is None, "one of its revision runs"
+    assert leases.claim(database, "worker") is None, "one of its revision runs"
 
 
 def test_a_job_is_cancelled_at_once_or_by_its_worker_and_stays_ended(database: Database) -> None:
     waits = queue.add(database, wanted(database))
     queue.cancel(database, waits)
     assert stored(database, waits).status == Status.CANCELLED
-    assert queue.claim(database, "worker") is None
+    assert leases.claim(database, "worker") is None
     queue.add(database, wanted(database))
     runs = claim(database, "worker")
     queue.cancel(database, runs)
-    assert queue.beat(database, runs, 10, "reading") is True
-    queue.stop(database, runs)
+    assert leases.beat(database, runs, 10, "reading") is True
+    leases.stop(database, runs)
     finished = queue.add(database, wanted(database))
     finish(database, claim(database, "worker"))
     queue.cancel(database, finished)
     assert stored(database, finished).status == Status.DONE
     again = queue.add(database, wanted(database))
-    queue.give_back(database, claim(database, "worker"))
+    leases.give_back(database, claim(database, "worker"))
     given_back = stored(database, again)
     assert (given_back.status, given_back.attempts) == (Status.QUEUED, 0)

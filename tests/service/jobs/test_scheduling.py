@@ -24,7 +24,7 @@ from equipoise_service.database import Database
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.experiments.models import Revision
-from equipoise_service.jobs import queue
+from equipoise_service.jobs import leases, queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import ENDED, Kind, Status
 from equipoise_service.jobs.worker import Work, Worker
@@ -145,6 +145,46 @@ def test_however_many_look_each_readout_is_due_once(
         assert Counter(job.kind for job in rows(database, Job)) == {Kind.REFRESH: 3, Kind.SCHEDULED: 3}
 
 
+@pytest.mark.parametrize("when", ["first", "again"])
+def test_a_process_that_dies_while_it_adds_a_job_loses_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    class Killed(BaseException):
+        """The process ends here."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with scene(settings, monkeypatch, 4, experiment()) as (database, store):
+        scheduler = Scheduler(database, store, HOUR)
+        if when == "again":
+            assert scheduler.tick() == 1
+            work_off(database, works(database, store))
+            change(database, ReadoutSchedule, next_at=datetime.now(UTC) - HOUR)
+        with monkeypatch.context() as patched:
+            patched.setattr(queue, "put", killed)
+            with pytest.raises(Killed):
+                scheduler.tick()
+        assert Scheduler(database, store, HOUR).tick() == 1
+
+
+def test_a_readout_replaces_the_one_before_it_whatever_the_clock_said_then(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene(settings, monkeypatch, 4, experiment()) as (database, store):
+        work = works(database, store)
+        queue.add(database, wanted(database))
+        work_off(database, work)
+        (before,) = rows(database, StoredReadout)
+        # The clock was a year ahead, and was set right.
+        change(database, StoredReadout, generated_at=datetime.now(UTC) + timedelta(days=365))
+        queue.add(database, wanted(database))
+        assert [job.status for job in work_off(database, work)] == [Status.DONE] * 2
+        (after,) = rows(database, StoredReadout)
+        assert after.digest != before.digest
+        assert after.generated_at < datetime.now(UTC)
+
+
 def test_what_is_not_exposed_here_is_computed_after_a_while(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +261,7 @@ def test_a_look_at_the_same_time_elsewhere_leaves_no_trace_of_the_second(
 ) -> None:
     with scene(settings, monkeypatch, 120, experiment("looked", plan=BY_UNITS)) as (database, store):
         queue.add(database, wanted(database, Kind.LOOK))
-        job = queue.claim(database, "slow")
+        job = leases.claim(database, "slow")
         assert job is not None
 
         def meanwhile(stage: str, _percent: int) -> None:
@@ -231,7 +271,7 @@ def test_a_look_at_the_same_time_elsewhere_leaves_no_trace_of_the_second(
                 work_off(database, works(database, store))
 
         def finish(session: Session) -> None:
-            queue.finish(session, job)
+            leases.finish(session, job)
 
         with pytest.raises(Conflict, match="Look 1 was taken"):
             works(database, store)(job, meanwhile, finish)
