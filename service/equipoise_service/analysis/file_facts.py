@@ -116,7 +116,7 @@ def _kept(backend: Any, path: Path, facts: FileFacts) -> ir.Table:
     used = variant.notnull()
     for i, cell in enumerate(facts.cells):
         number, bad = numbers(path, table, cell.column)
-        columns |= {f"n{i}": number if cell.has_value else number.nullif(0.0), f"bad{i}": bad}
+        columns |= {f"n{i}": number if cell.has_value else (number != 0).ifelse(1.0, None), f"bad{i}": bad}
         used |= columns[f"n{i}"].notnull()
     for i, text in enumerate(facts.texts):
         columns[f"t{i}"] = table[text.column].cast("string").strip().nullif("")

@@ -99,6 +99,12 @@ def readout_of_facts_in_file(
         )
     request = _request(body, plan, moment, moment.at or datetime.now(UTC), until=moment.at)
     found = analyse_file_facts(path, facts, request, newest=moment.at is None)
+    unplanned = sorted(found.statistics.arms.keys() - plan.weights.keys())
+    if unplanned:
+        raise CannotBeRead(
+            f"column {facts.variant!r} of {path} holds {', '.join(map(repr, unplanned[:5]))}, and the "
+            f"variants are: {', '.join(plan.weights)}"
+        )
     at = moment.at or found.last or request.as_of
     began = moment.started_at or found.first
     return _readout(body, plan, found.statistics, replace(moment, at=at), began, revision=None)
@@ -127,10 +133,15 @@ def readout_of_sources(
     found: list[Statistics] = []
     began = moment.started_at
     for key in dict.fromkeys(of_source.values()):
-        if key is None or key not in sources or sources[key].exposures is None:
-            metrics = ", ".join(metric for metric, source in of_source.items() if source == key)
-            what = "without exposures of its own" if key in sources else "that no definition is given of"
-            raise CannotBeRead(f"{metrics} would be read from a source {what} ({key or 'the event store'})")
+        metrics = ", ".join(metric for metric, source in of_source.items() if source == key)
+        if key is None:
+            raise CannotBeRead(f"{metrics} names no source, and no file is given")
+        if key not in sources:
+            raise CannotBeRead(f"no definition of the source {key} is given, which {metrics} is read from")
+        if sources[key].exposures is None:
+            raise CannotBeRead(
+                f"the source {key} has no exposures of its own, and there is no service to ask"
+            )
         measures = tuple(each for each in plan.measures if of_source[each.metric] == key)
         found.append(analyse_own(sources[key], replace(request, measures=measures), seconds))
         began = began or first_moment(sources[key], request, seconds)
