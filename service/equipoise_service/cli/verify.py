@@ -1,7 +1,7 @@
 """`equipoise verify`: does a readout say what its statistics give?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,15 +9,32 @@ from equipoise_service.cli.failures import Failure
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A readout, as JSON.")],
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Readouts, as JSON.")],
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the findings as JSON; of several files in `readouts`."),
+    ] = False,
 ) -> None:
-    """Recompute every number of a readout from the statistics in it, and check its digests.
+    """Recompute every number of readouts from the statistics in them, and check their digests.
 
-    Exit status 0: everything agrees; 1: something does not; 2: the file cannot be read or recomputed.
+    Exit status 0: everything agrees; 1: something does not; 2: a file cannot be read or recomputed.
     """
-    from equipoise_service.readouts.reading import NotAReadout, read_document
     from equipoise_service.readouts.terminal import pretty_json
+
+    found = []
+    for file in files:
+        found.append(_verified(file))
+        if not json:
+            _print(file, found[-1]["disagreements"])
+    named = [{"file": str(file), **each} for file, each in zip(files, found, strict=True)]
+    agrees = all(each["agrees"] for each in found)
+    if json:
+        typer.echo(pretty_json(found[0] if len(files) == 1 else {"agrees": agrees, "readouts": named}))
+    raise typer.Exit(0 if agrees else 1)
+
+
+def _verified(file: Path) -> dict[str, Any]:
+    from equipoise_service.readouts.reading import NotAReadout, read_document
     from equipoise_service.readouts.verification import verify_readout
 
     try:
@@ -28,19 +45,21 @@ def verify(
         found = verify_readout(document)
     except NotAReadout as error:
         raise Failure(f"{file}: {error}") from None
-    if json:
-        disagreements = [
-            {"pointer": each.pointer, "found": each.found, "expected": each.expected} for each in found
-        ]
-        typer.echo(pretty_json({"agrees": not found, "disagreements": disagreements}))
-    elif found:
-        for each in found:
-            typer.echo(
-                f"{each.pointer or '/'}: the readout says {each.found!r}, recomputed {each.expected!r}"
-            )
-        typer.secho(f"{file} disagrees with its own statistics in {len(found)} places.", fg="red", err=True)
+    disagreements = [
+        {"pointer": each.pointer, "found": each.found, "expected": each.expected} for each in found
+    ]
+    return {"agrees": not found, "disagreements": disagreements}
+
+
+def _print(file: Path, disagreements: list[dict[str, Any]]) -> None:
+    for each in disagreements:
+        pointer, found, expected = each["pointer"] or "/", each["found"], each["expected"]
+        typer.echo(f"{pointer}: the readout says {found!r}, recomputed {expected!r}")
+    if disagreements:
+        typer.secho(
+            f"{file} disagrees with its own statistics in {len(disagreements)} places.", fg="red", err=True
+        )
     else:
         typer.echo(
             f"{file} agrees: every number follows from its statistics and plan, and its digests match."
         )
-    raise typer.Exit(1 if found else 0)

@@ -160,6 +160,24 @@ def test_verify_agrees_with_a_readout(saved: Path) -> None:
     assert json.loads(run("verify", saved, "--json").stdout) == {"agrees": True, "disagreements": []}
 
 
+def test_several_readouts_are_verified_at_once_and_the_one_that_was_edited_is_named(saved: Path) -> None:
+    readout = json.loads(saved.read_text())
+    readout["summary"] = "Ship it."
+    edited = saved.with_name("edited.json")
+    edited.write_text(json.dumps(readout))
+    result = run("verify", saved, edited)
+    assert result.exit_code == 1
+    assert f"{saved} agrees" in result.stdout
+    assert f"{edited} disagrees with its own statistics in 2 places" in result.stderr
+    found = json.loads(run("verify", saved, edited, "--json").stdout)
+    assert not found["agrees"]
+    assert [(each["file"], each["agrees"]) for each in found["readouts"]] == [
+        (str(saved), True),
+        (str(edited), False),
+    ]
+    assert run("verify", saved, saved).exit_code == 0
+
+
 def test_verify_says_which_number_was_edited(saved: Path) -> None:
     readout = json.loads(saved.read_text())
     readout["metrics"][0]["comparisons"][0]["difference"]["p_value"] = 0.01
