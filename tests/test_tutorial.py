@@ -54,4 +54,5 @@ def test_a_first_experiment_comes_from_its_question_to_its_decision(tmp_path: Pa
     assert "look-2.json" in verified
     assert "4,000" in audited
     values = [each["value"] for each in json.loads(after)["assignments"]]
-    assert values == ["short_page"] * 3
+    # Against the recommendation a second person would have to agree.
+    assert (values == ["short_page"] * 3) == (outcome == "ship")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from equipoise_service.accounts.principals import Reader, Writer
-from equipoise_service.decisions import service
+from equipoise_service.decisions import service, shipping
 from equipoise_service.decisions.presentation import (
     decision_out,
     decisions_of,
@@ -16,11 +16,17 @@ from equipoise_service.decisions.presentation import (
 from equipoise_service.decisions.schemas import (
     DecisionIn,
     DecisionOut,
+    DecisionStatus,
     HistoryEntry,
     PredictionIn,
     PredictionOut,
     SettleIn,
+    ShipIn,
 )
+from equipoise_service.experiments import service as experiments
+from equipoise_service.experiments.presentation import present
+from equipoise_service.experiments.schemas import ExperimentOut
+from equipoise_service.http.preconditions import IfMatch, check_if_match
 from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession, WriteSession
 from equipoise_service.keys import MAX_LENGTH
@@ -67,6 +73,37 @@ def decide(key: ExperimentKey, payload: DecisionIn, principal: Writer, session: 
     """
     decision = service.decide(session, principal, key, payload)
     return decision_out(decision, service.find(session, principal, key, None).revision)
+
+
+@router.post(
+    "/ship",
+    summary="Ship a variant",
+    responses={
+        202: {"model": ExperimentOut, "description": "The decision waits for a second person."},
+        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422),
+    },
+)
+def ship(
+    key: ExperimentKey,
+    payload: ShipIn,
+    principal: Writer,
+    session: WriteSession,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ExperimentOut:
+    """Decide to ship a variant: end the experiment, and make its flag serve the variant in the environment.
+
+    The decision goes on record. Against the recommendation it waits until a second person, with another key,
+    confirms it (202). The experiment's rule becomes a rule that serves the variant, to the experiment's
+    audience if it has one, whatever the holdouts.
+    """
+    experiment = experiments.find(session, principal, key)
+    check_if_match(if_match, present(session, principal, experiment)[1], required=False)
+    decision = shipping.ship(session, principal, experiment, payload)
+    session.flush()
+    shown, response.headers["ETag"] = present(session, principal, experiment)
+    response.status_code = 202 if decision.status == DecisionStatus.WAITING else 200
+    return shown
 
 
 @router.get("/decisions", summary="List the decisions", responses=problems(401, 403, 404, 422))

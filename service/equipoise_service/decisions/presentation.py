@@ -1,6 +1,6 @@
 """How predictions, decisions and the history of an experiment are shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlmodel import Session
 
@@ -14,6 +14,7 @@ from equipoise_service.experiments import service as experiment_service
 from equipoise_service.experiments.models import Revision
 from equipoise_service.plans import repository as plans
 from equipoise_service.plans.looks import Look
+from equipoise_stats import DecisionOutcome
 
 
 def prediction_out(prediction: Prediction) -> PredictionOut:
@@ -98,7 +99,8 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
                 "digest": look.statistics_digest,
             }
         )
-    for decision in repository.decisions(session, revision_id):
+    decisions = repository.decisions(session, revision_id)
+    for decision in decisions:
         yield from _of_decision(decision, number)
     if revision.ended_at is not None:
         yield HistoryEntry(
@@ -106,9 +108,18 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
             kind="ended",
             revision=number,
             by=None,
-            text="the revision ends",
+            text="the revision ends" if _ended_by(decisions) else "the revision ends without a decision",
             digest=None,
         )
+
+
+def _ended_by(decisions: Sequence[Decision]) -> bool:
+    """Whether a decision in effect says what became of a revision."""
+    return any(
+        each.status == DecisionStatus.IN_EFFECT
+        and each.outcome in (DecisionOutcome.SHIP, DecisionOutcome.DO_NOT_SHIP)
+        for each in decisions
+    )
 
 
 def _of_decision(decision: Decision, revision: int) -> Iterator[HistoryEntry]:

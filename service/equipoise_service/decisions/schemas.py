@@ -11,6 +11,7 @@ from equipoise_stats import DecisionOutcome
 
 _DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
+ReadoutDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Reason = Annotated[str, Field(min_length=1, max_length=10_000, description="Why, in your own words.")]
 Lift = Annotated[float, Field(gt=-1, le=1000, allow_inf_nan=False)]
 
@@ -91,8 +92,26 @@ class DecisionIn(_Choice):
     )
     variant: Key | None = Field(None, description="What is shipped; null unless the outcome is `ship`.")
     reason: Reason
-    readout_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
-        description="`digest` of the readout that you decide on: the latest one, or that of a look."
+    readout_digest: ReadoutDigest = Field(
+        description="`digest` of the readout that you decide on: the latest one, or that of the newest look."
+    )
+
+
+class ShipIn(BaseModel):
+    """What to ship, and the decision that it rests on: without one nothing is shipped."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"variant": "treatment", "reason": "As planned.", "readout_digest": _DIGEST}
+        },
+    )
+
+    variant: Key = Field(description="The variant that everybody in the audience gets from now on.")
+    reason: Reason | None = Field(None, description="Why, in your own words.")
+    readout_digest: ReadoutDigest | None = Field(
+        None,
+        description="`digest` of the readout that you decide on: the latest one, or that of the newest look.",
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from sqlmodel import Session
@@ -93,7 +92,7 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
     Raises:
         NotFound: There is no such experiment.
         Conflict: The experiment's status does not allow it, another decision waits, or the readout is not
-            kept here.
+            kept here, or is older than the newest look.
         InvalidPayload: It ships what is no arm.
     """
     about = find(session, principal, key, None)
@@ -266,15 +265,22 @@ def _readout(session: Session, revision: Revision, digest: str) -> bytes:
     """The readout of a digest, as canonical JSON.
 
     Raises:
-        Conflict: The revision has none of that digest, or no longer.
+        Conflict: The revision has none of that digest, or no longer, or a look was taken since.
     """
     stored = session.get(StoredReadout, revision.id)
     if stored is not None and stored.digest == digest:
         return stored.body
-    for look in reversed(plans.looks(session, revision.id or 0)):
-        document: dict[str, Any] = look.readout
-        if document["digest"] == digest:
-            return canonical_json(document).encode()
+    looks = plans.looks(session, revision.id or 0)
+    for look in reversed(looks):
+        if look.readout["digest"] != digest:
+            continue
+        if look.number < looks[-1].number:
+            raise Conflict(
+                f"The readout {digest} is that of look {look.number}, and look {looks[-1].number} was taken "
+                "since. Read the readout again, and decide on what is known now.",
+                type="readout-stale",
+            )
+        return canonical_json(look.readout).encode()
     raise Conflict(
         f"Revision {revision.number} has no readout {digest}; only the latest one and those of looks are "
         "kept. Read the readout again, and decide on that.",

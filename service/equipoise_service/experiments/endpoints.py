@@ -10,7 +10,7 @@ from equipoise_service.experiments import repository, runs, service
 from equipoise_service.experiments.lifecycle import Move
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.experiments.presentation import present, present_all
-from equipoise_service.experiments.schemas import ExperimentIn, ExperimentOut, ExperimentPatch, ShipIn
+from equipoise_service.experiments.schemas import ExperimentIn, ExperimentOut, ExperimentPatch
 from equipoise_service.http.idempotency import Created, IdempotencyKey, create_once
 from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_start
 from equipoise_service.http.preconditions import IfMatch, check_if_match
@@ -83,30 +83,6 @@ def change(
     experiment = service.find(session, principal, key)
     check_if_match(if_match, present(session, principal, experiment)[1], required=True)
     service.change(session, principal, experiment, payload)
-    return _answer(session, principal, experiment, response)
-
-
-@router.post(
-    "/{key}/ship",
-    summary="Ship a variant",
-    responses=problems(400, 401, 403, 404, 409, 412, 413, 415, 422),
-)
-def ship(
-    key: ExperimentKey,
-    payload: ShipIn,
-    principal: Writer,
-    session: WriteSession,
-    response: Response,
-    if_match: IfMatch = None,
-) -> ExperimentOut:
-    """End the experiment and make its flag serve one variant in the key's environment.
-
-    The experiment's rule becomes a rule that serves the variant, to the experiment's audience if it has one,
-    whatever the holdouts.
-    """
-    experiment = service.find(session, principal, key)
-    check_if_match(if_match, present(session, principal, experiment)[1], required=False)
-    runs.ship(session, principal, experiment, payload.variant)
     return _answer(session, principal, experiment, response)
 
 

@@ -230,14 +230,6 @@ class ExperimentPatch(BaseModel):
         return self
 
 
-class ShipIn(BaseModel):
-    """What to ship."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"variant": "treatment"}})
-
-    variant: Key = Field(description="The variant that everybody in the audience gets from now on.")
-
-
 class VariantOut(BaseModel):
     """One arm of an experiment."""
 

@@ -119,6 +119,61 @@ def test_a_decision_names_a_readout_of_the_service(started: TestClient) -> None:
     assert decide(started, latest, "ship", variant="treatment").status_code == 201
 
 
+def test_nothing_is_shipped_without_a_decision(started: TestClient) -> None:
+    readout = look(started, WINNER)
+    ship = {"variant": "treatment"}
+    for more in ({}, {"reason": "Because."}, {"readout_digest": readout["digest"]}):
+        problem(started.post(f"{URL}/ship", json=ship | more), "decision-needed")
+    assert (started.get(URL).json()["status"], started.get(f"{URL}/decisions").json()) == ("running", [])
+    whole = ship | {"reason": "As planned.", "readout_digest": readout["digest"]}
+    shipped = started.post(f"{URL}/ship", json=whole)
+    assert (shipped.status_code, shipped.json()["status"], shipped.json()["shipped"]) == (
+        200,
+        "shipped",
+        "treatment",
+    )
+    assert shipped.headers["ETag"] == started.get(URL).headers["ETag"]
+    (decision,) = started.get(f"{URL}/decisions").json()
+    assert (decision["outcome"], decision["reason"], decision["against"]) == ("ship", "As planned.", False)
+    assert served(started) == "new"
+
+
+def test_what_is_shipped_against_the_recommendation_waits(started: TestClient) -> None:
+    readout = look(started, LOSER)
+    whole = {"variant": "treatment", "reason": "I like it.", "readout_digest": readout["digest"]}
+    waiting = started.post(f"{URL}/ship", json=whole)
+    assert (waiting.status_code, waiting.json()["status"]) == (202, "running")
+    (decision,) = started.get(f"{URL}/decisions").json()
+    assert (decision["status"], decision["against"]) == ("waiting", True)
+
+
+def test_harm_is_stopped_at_once_and_the_record_says_that_nothing_was_decided(started: TestClient) -> None:
+    come(started, 0, 20, converted=LOSER)
+    assert started.post(f"{URL}/stop").json()["status"] == "stopped"
+    assert started.get(f"{URL}/history").json()[-1]["text"] == "the revision ends without a decision"
+    # It can be decided on afterwards.
+    latest = started.get(f"{URL}/readout?wait=60").json()
+    choice = latest["recommendation"]
+    assert choice["outcome"] in ("keep_running", "do_not_ship", "investigate")
+    assert decide(started, latest, "do_not_ship").status_code == 201
+
+
+def test_a_readout_that_an_older_look_gave_is_stale(client: TestClient, payload: Any) -> None:
+    plan = {"horizon": {"units": 400}, "looks": {"count": 2}}
+    assert client.post("/v1/experiments", json=payload(plan=plan)).status_code == 201
+    assert client.post(f"{URL}/start").status_code == 200
+    come(client, 0, 120, converted=WINNER)
+    first = client.post(f"{URL}/looks").json()
+    come(client, 120, 200, converted=WINNER)
+    second = client.post(f"{URL}/looks").json()
+    assert (
+        "look 2 was taken since" in problem(decide(client, first, "investigate"), "readout-stale")["detail"]
+    )
+    assert decide(client, second, second["recommendation"]["outcome"], variant="treatment").status_code == 201
+    texts = [each["text"] for each in client.get(f"{URL}/history").json() if each["kind"] == "ended"]
+    assert texts == ["the revision ends"]
+
+
 def test_lists_read_no_readouts_and_decisions_are_limited(
     started: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

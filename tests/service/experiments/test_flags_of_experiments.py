@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
+from tests.service.shipping import ship
 
 from equipoise import evaluate
 from equipoise.configuration import Configuration, load
@@ -53,10 +54,6 @@ def do(client: TestClient, key: str, *moves: str) -> Any:
         answer = client.post(f"/v1/experiments/{key}/{move}")
         assert answer.status_code == 200, answer.text
     return answer
-
-
-def ship(client: TestClient, key: str, variant: str) -> Any:
-    return client.post(f"/v1/experiments/{key}/ship", json={"variant": variant})
 
 
 def configuration(client: TestClient) -> Configuration:
@@ -205,8 +202,8 @@ def test_shipping_happens_in_one_environment(service: Any, payload: Any) -> None
     path = "/v1/experiments/new-landing-page"
     for headers in (production, staging):
         service.client.post(f"{path}/start", headers=headers)
-    body = {"variant": "treatment"}
-    assert service.client.post(f"{path}/ship", json=body, headers=staging).json()["status"] == "shipped"
+    shipped = ship(service.client, "new-landing-page", "treatment", headers=staging, environment="staging")
+    assert shipped.json()["status"] == "shipped"
     assert service.client.get(path, headers=production).json()["shipped"] is None
     served = load(service.client.get("/v1/config", headers=production).content)
     assert evaluate(served, "new-landing-page", "u").experiment == "new-landing-page"
@@ -229,8 +226,10 @@ def test_late_exposures_of_an_archived_experiment_are_taken_for_thirty_days(
 ) -> None:
     client.post("/v1/experiments", json=payload())
     do(client, "new-landing-page", "start")
-    body = {"variant": "treatment"} if ended == "ship" else None
-    assert client.post(f"/v1/experiments/new-landing-page/{ended}", json=body).status_code == 200
+    if ended == "ship":
+        assert ship(client, "new-landing-page", "treatment").status_code == 200
+    else:
+        do(client, "new-landing-page", "stop")
     do(client, "new-landing-page", "archive")
     assert configuration(client).experiments["new-landing-page"].status == "stopped"
     assert evaluate(configuration(client), "new-landing-page", "u").experiment is None

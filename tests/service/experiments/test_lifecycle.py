@@ -5,6 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.service.shipping import ship
 
 from equipoise_service.errors import Conflict
 from equipoise_service.experiments.lifecycle import MOVES, Move, Status, allowed_moves, status_after
@@ -42,8 +43,9 @@ def do(client: TestClient, *moves: str) -> Any:
 
 
 def post(client: TestClient, move: str) -> Any:
-    body = {"variant": "treatment"} if move == "ship" else None
-    return client.post(f"/v1/experiments/new-landing-page/{move}", json=body)
+    if move == "ship":
+        return ship(client, "new-landing-page", "treatment")
+    return client.post(f"/v1/experiments/new-landing-page/{move}")
 
 
 @pytest.mark.parametrize(("status", "move"), list(itertools.product(ROUTES, Move)))

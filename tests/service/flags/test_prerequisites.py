@@ -5,6 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
 from tests.service.flags.flags import make, patch, served
+from tests.service.shipping import ship
 
 from equipoise import evaluate
 from equipoise_service.experiments.models import Run
@@ -152,7 +153,7 @@ def test_a_shipped_flag_may_lose_its_last_rule_while_another_needs_it(
 ) -> None:
     client.post("/v1/experiments", json=payload("base"))
     client.post("/v1/experiments/base/start")
-    client.post("/v1/experiments/base/ship", json={"variant": "treatment"})
+    assert ship(client, "base", "treatment").json()["status"] == "shipped"
     make(client, key="top", prerequisites=needs(("base", "treatment")))
     assert patch(client, "base", rules=[]).status_code == 200
     assert evaluate(served(client), "base", "u").variant == "control"

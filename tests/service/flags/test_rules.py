@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.flags.flags import flag, make, patch, percent, rule, served, where
+from tests.service.shipping import ship
 
 from equipoise import evaluate
 
@@ -157,7 +158,7 @@ def test_shipping_puts_a_rule_where_the_experiments_rule_stood(client: TestClien
     attach(client, payload)
     attach(client, payload, "later")
     client.post("/v1/experiments/speed/start")
-    assert client.post("/v1/experiments/speed/ship", json={"variant": "new"}).status_code == 200
+    assert ship(client, "speed", "new").status_code == 200
     shown = client.get("/v1/flags/search-engine").json()["rules"]
     assert [(each["key"], each["variant"], each["experiment"]) for each in shown] == [
         ("germans", "old", None),
@@ -180,7 +181,7 @@ def test_what_is_shipped_to_everybody_leaves_the_other_experiments_their_units(
     assert patch(client, rules=[named[0], staff, *named[1:]]).status_code == 200
     for key in ("speed", "ranking"):
         client.post(f"/v1/experiments/{key}/start")
-    assert client.post("/v1/experiments/speed/ship", json={"variant": "new"}).status_code == 200
+    assert ship(client, "speed", "new").status_code == 200
     assert keys(client) == ["staff", "ranking", "draft", "speed"]
     got = [evaluate(served(client), "search-engine", f"u{n}") for n in range(50)]
     assert {each.experiment for each in got} == {"ranking"}

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.service.shipping import ship
 
 from equipoise import evaluate
 from equipoise.bucketing import bucket
@@ -144,8 +145,8 @@ def test_an_end_frees_the_slots_and_a_pause_keeps_them(shared: TestClient, paylo
     do(shared, "a", "start")
     do(shared, "a", "pause")
     assert do(shared, "b", "start").status_code == 409
-    body = {"variant": "treatment"} if end == "ship" else None
-    assert shared.post(f"/v1/experiments/a/{end}", json=body).status_code == 200
+    ended = ship(shared, "a", "treatment") if end == "ship" else shared.post("/v1/experiments/a/stop")
+    assert ended.status_code == 200
     assert do(shared, "b", "start").status_code == 200
     holders = shared.get("/v1/layers/checkout").json()["holders"]
     assert holders == [{"experiment": "b", "slots": 8000}]
