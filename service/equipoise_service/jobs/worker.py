@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -19,6 +20,7 @@ from equipoise_service.interruption import Interrupted, Interruption
 from equipoise_service.jobs import leases
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
+from equipoise_service.priorities import give_way
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class Worker:
         self._limiter = limiter
         # Of its own, so that it says that it lives however busy the others are.
         self._threads = anyio.CapacityLimiter(2)
+        # No thread that answers requests later on: it keeps its low priority.
+        self._bench = ThreadPoolExecutor(1, "equipoise-worker", give_way)
 
     async def run(self, wake: asyncio.Event, ended: asyncio.Event) -> None:
         """Do jobs until it ends; what runs then is given back.
@@ -86,6 +90,7 @@ class Worker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), POLL_SECONDS)
                 wake.clear()
+        self._bench.shutdown()
 
     async def _next(self, ended: asyncio.Event) -> bool:
         """Do the next job, if there is one."""
@@ -101,7 +106,7 @@ class Worker:
 
     async def _do(self, job: Job, ended: asyncio.Event) -> None:
         run = _Run(job, self._database, self._work)
-        work = asyncio.create_task(self._in_thread(run.do))
+        work = asyncio.get_running_loop().run_in_executor(self._bench, run.do)
         while not work.done():
             await asyncio.wait({work}, timeout=BEAT_SECONDS)
             if work.done():
