@@ -1,4 +1,4 @@
-"""How the effect and the shares of the arms went: day by day, or readout by readout where days are unknown."""
+"""How the effect and the shares of the arms went: by day, or where no days are known by readout."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -57,14 +57,21 @@ def shares_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[F
         so_far = [(each.generated_at, {arm.variant: arm.units for arm in each.arms}) for each in earlier]
         so_far.append((readout.generated_at, {arm.variant: arm.units for arm in readout.arms}))
     title = "Shares of the arms over time"
-    yield from _shares_figure(readout, so_far, "sample-ratio-over-time", title, "All units so far.")
+    yield from _shares_figure(readout, so_far, "sample-ratio-over-time", title, "All units so far.", None)
     title = "Shares of the arms by day"
     text = "Units by the day of their first exposure."
-    yield from _shares_figure(readout, daily, "sample-ratio-by-day", title, text)
+    check = readout.health.daily_sample_ratio
+    found = None if check is None else check.reason
+    yield from _shares_figure(readout, daily, "sample-ratio-by-day", title, text, found)
 
 
 def _shares_figure(
-    readout: Readout, units: Sequence[tuple[str, Mapping[str, int]]], name: str, title: str, whose: str
+    readout: Readout,
+    units: Sequence[tuple[str, Mapping[str, int]]],
+    name: str,
+    title: str,
+    whose: str,
+    found: str | None,
 ) -> Iterator[Figure]:
     counted = [(at, arms) for at, arms in units if sum(arms.values())]
     if len(counted) < 2:
@@ -75,7 +82,7 @@ def _shares_figure(
     yield Figure(
         name,
         title,
-        _said(rows),
+        " ".join(filter(None, [found, _said(rows)])),
         _chart(
             readout,
             rows,

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.figures.readouts import HOSTILE, funnelled, hostile, watched
+from tests.service.readouts.by_day import day
+from tests.service.readouts.by_day import readout as readout_of_days
 from tests.service.readouts.documents import (
     CONVERTED,
     LOAD_TIME,
@@ -119,6 +121,22 @@ def test_earlier_readouts_are_the_way_to_this_one_and_those_of_others_are_not() 
     zs = [row for row in rows(figures["bounds"]) if "z" in row and row["arm"].startswith("new")]
     assert len(zs) == len(DAYS)
     assert "effect-over-time-new" not in drawn(last)
+
+
+def test_days_are_drawn_from_the_readout_alone() -> None:
+    document = readout_of_days([day(0, 500, 520), day(1, 900, 880), day(4, 400, 40)])
+    figures = drawn(document)
+    so_far = document["by_day"]["metrics"][0]["effects"][0]["so_far"]
+    path = [row for row in rows(figures["effect-over-time"]) if "value" in row]
+    assert [row["value"] for row in path] == pytest.approx([100 * each["lift"] for each in so_far])
+    assert [row["at"] for row in path] == ["2026-02-22", "2026-02-23", "2026-02-26"]
+    for name, shares in (
+        ("sample-ratio-over-time", [500 / 1020, 1400 / 2800, 1800 / 3240]),
+        ("sample-ratio-by-day", [500 / 1020, 900 / 1780, 400 / 440]),
+    ):
+        drawn_shares = [row["value"] for row in rows(figures[name]) if row.get("arm") == "control"]
+        assert drawn_shares == pytest.approx([100 * (share - 0.5) for share in shares], abs=1e-9)
+    assert figures["sample-ratio-by-day"].text.startswith(document["health"]["daily_sample_ratio"]["reason"])
 
 
 def test_the_belief_above_zero_is_the_probability_of_the_readout() -> None:

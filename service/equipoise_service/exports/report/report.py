@@ -16,7 +16,7 @@ from equipoise_service.readouts.verification import verify_readout
 
 _RESULTS = ("lifts", "beliefs", "funnel-")
 _SEGMENTS = "segment-"
-_HEALTH = "sample-ratio"
+_HEALTH = ("sample-ratio", "sample-ratio-by-day")
 
 
 def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str:
@@ -38,12 +38,12 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
     def those(place: Callable[[str], bool]) -> list[Markup]:
         return [drawn(each) for each in figures if place(each.name)]
 
-    course = those(lambda name: not name.startswith((*_RESULTS, _SEGMENTS)) and name != _HEALTH)
+    course = those(lambda name: not name.startswith((*_RESULTS, _SEGMENTS)) and name not in _HEALTH)
     return page(
         say("title", experiment=readout.experiment),
         heading(readout, disagreements),
         verdict(readout),
-        health(readout, *those(lambda name: name == _HEALTH)),
+        health(readout, *those(lambda name: name in _HEALTH)),
         results(readout, *those(lambda name: name.startswith(_RESULTS))),
         *([section(say("course"), *course)] if course else []),
         *segments(readout, *those(lambda name: name.startswith(_SEGMENTS))),
