@@ -1,0 +1,202 @@
+"""Readouts on another machine: `equipoise verify` with nothing but the files, as they are and edited."""
+
+import copy
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from equipoise_service.canonical import digest
+
+_PROCESSES = 2
+_FILES = 40
+_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What was edited in a readout.
+
+    Attributes:
+        place: What kind of place it is.
+        pointer: JSON pointer to it; of a statistic, to the comparison whose numbers follow from it.
+        document: The readout with the edit and a digest that fits.
+    """
+
+    place: str
+    pointer: str
+    document: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Checked:
+    """What `equipoise verify` said.
+
+    Attributes:
+        agreed: Readouts that agreed, as they were.
+        readouts: All of them.
+        edited: Edited readouts, by the kind of place.
+        told: Those of them where it named the place.
+        faults: What went otherwise than it has to.
+    """
+
+    agreed: int = 0
+    readouts: int = 0
+    edited: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+
+def verify_elsewhere(readouts: Sequence[dict[str, Any]], directory: Path, *, seed: int) -> Checked:
+    """Verify every readout in an empty directory, with an empty environment; and each again with an edit.
+
+    Args:
+        readouts: The readouts.
+        directory: Where there is nothing yet.
+        seed: What is edited.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    whole, edited = directory / "as-they-are", directory / "edited"
+    whole.mkdir(parents=True)
+    edited.mkdir()
+    edits = [edit(readout, chance) for readout in readouts]
+    for i, (readout, changed) in enumerate(zip(readouts, edits, strict=True)):
+        (whole / f"{i:05}.json").write_text(json.dumps(readout), encoding="utf-8")
+        (edited / f"{i:05}.json").write_text(json.dumps(changed.document), encoding="utf-8")
+    checked = Checked(readouts=len(readouts))
+    for i, found in enumerate(_verify_all(whole)):
+        if found["agrees"]:
+            checked.agreed += 1
+        else:
+            checked.faults.append(f"{_name(readouts[i])} does not verify: {found['disagreements'][:3]}")
+    for changed, found in zip(edits, _verify_all(edited), strict=True):
+        checked.edited[changed.place] += 1
+        pointers = [each["pointer"] for each in found["disagreements"]]
+        if any(each == changed.pointer or each.startswith(f"{changed.pointer}/") for each in pointers):
+            checked.told[changed.place] += 1
+        else:
+            checked.faults.append(
+                f"{_name(changed.document)}: an edit of {changed.place} at {changed.pointer} is not told: "
+                f"{pointers[:5]}"
+            )
+    return checked
+
+
+def edit(readout: dict[str, Any], chance: random.Random) -> Edit:
+    """A readout with one edit, at a kind of place that chance chooses, with a digest that fits.
+
+    Its `digest` is made anew, as somebody would who knows how: what is edited has to be found by recomputing.
+    """
+    document = copy.deepcopy(readout)
+    places = [place for place in PLACES if place(document, chance) is not None]
+    document = copy.deepcopy(readout)
+    made = chance.choice(places)(document, chance)
+    if made is None:
+        raise RuntimeError("a place that could be edited cannot be edited again")
+    document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
+    return Edit(*made, document)
+
+
+Place = Callable[[dict[str, Any], random.Random], tuple[str, str] | None]
+
+
+def _any_comparison(document: dict[str, Any], chance: random.Random) -> tuple[str, dict[str, Any]]:
+    metric = chance.randrange(len(document["metrics"]))
+    return f"/metrics/{metric}/comparisons/0", document["metrics"][metric]["comparisons"][0]
+
+
+def _statistic(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    pointer, comparison = _any_comparison(document, chance)
+    side = comparison["statistics"][chance.choice(["variant", "baseline"])]
+    for name in ("successes", "mean"):
+        if side.get(name):
+            side[name] = side[name] - 1 if name == "successes" else side[name] * 1.01
+            return "a statistic", pointer
+    return None
+
+
+def _bound(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    pointer, comparison = _any_comparison(document, chance)
+    effect = chance.choice(["difference", "lift"])
+    interval, end = comparison[effect]["interval"], chance.randrange(2)
+    if interval is None or not interval[end]:
+        return None
+    interval[end] *= 1.001
+    return "an end of an interval", f"{pointer}/{effect}/interval/{end}"
+
+
+def _p_value(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    pointer, comparison = _any_comparison(document, chance)
+    if comparison["difference"]["p_value"] is None:
+        ratio = document["health"]["sequential_sample_ratio"]
+        if ratio["p_value"] is None:
+            return None
+        ratio["p_value"] *= 0.99
+        return "a p-value", "/health/sequential_sample_ratio/p_value"
+    comparison["difference"]["p_value"] *= 0.99
+    return "a p-value", f"{pointer}/difference/p_value"
+
+
+def _recommendation(document: dict[str, Any], _: random.Random) -> tuple[str, str] | None:
+    outcome = document["recommendation"]["outcome"]
+    document["recommendation"]["outcome"] = "keep_running" if outcome == "ship" else "ship"
+    return "the recommendation", "/recommendation/outcome"
+
+
+def _summary(document: dict[str, Any], _: random.Random) -> tuple[str, str] | None:
+    document["summary"] = document["summary"].replace("not ", "", 1) + " Ship it."
+    return "the summary", "/summary"
+
+
+def _check(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    name = chance.choice([name for name, check in document["health"].items() if check])
+    check = document["health"][name]
+    check["status"] = "ok" if check["status"] != "ok" else "warning"
+    return "a check", f"/health/{name}/status"
+
+
+def _units(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    arm = chance.choice(document["arms"])
+    if arm["units"] < 2:
+        return None
+    arm["units"] -= 1
+    return "an arm's units", "/metrics"
+
+
+PLACES: tuple[Place, ...] = (_statistic, _bound, _p_value, _recommendation, _summary, _check, _units)
+
+
+def _verify_all(directory: Path) -> list[dict[str, Any]]:
+    files = sorted(path.name for path in directory.iterdir())
+    batches = [files[i : i + _FILES] for i in range(0, len(files), _FILES)]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        return [
+            found for batch in pool.map(lambda names: _verify(directory, names), batches) for found in batch
+        ]
+
+
+def _verify(directory: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "equipoise_service.cli", "verify", "--json", *names]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        cwd=directory,
+        env={"HOME": str(directory)},
+        capture_output=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"equipoise verify ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+    found = json.loads(done.stdout)
+    several: list[dict[str, Any]] = found.get("readouts", [found])
+    return several
+
+
+def _name(readout: dict[str, Any]) -> str:
+    return f"{readout['experiment']} of {readout['generated_at']}"
