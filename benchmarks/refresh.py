@@ -1,4 +1,9 @@
-"""A refresh after one per cent of new data against the analysis of everything."""
+"""A refresh after one per cent of new data against the analysis of everything.
+
+One per cent of the events and one per cent of the exposures: both come evenly over the same weeks, and the
+last hundredth of that time is new. So 20,000 units are exposed for the first time, with events of 14 days
+before, and 166,000 others have something new: one event of a metric each, a twelfth of all units.
+"""
 
 import tempfile
 import time
@@ -24,8 +29,8 @@ UNITS = 2_000_000
 EVENTS = 20_000_000
 ROUNDS = 3
 
-# Each fact is received when it happens: events from the first moment, exposures from the second, to the end.
-_BEGIN, _EXPOSED, _END = (datetime(2026, 2, day) for day in (1, 15, 28))
+# Each fact is received when it happens.
+_BEGIN, _END = datetime(2026, 2, 1), datetime(2026, 2, 28)
 _FILL = """
 INSERT INTO {table} BY NAME SELECT *, {unit_hash} AS unit_hash FROM (
     SELECT 'default/production' AS place, uuidv7() AS id, time, time AS received_at, 'user' AS unit_type,
@@ -90,18 +95,18 @@ def _store() -> Iterator[EventStore]:
 def _fill(path: Path, when: str) -> None:
     with duckdb.connect(path, config={"preserve_insertion_order": False}) as file:
         file.execute("SET enable_progress_bar = false")
-        for table, count, begin, unit, columns in (
-            ("exposures", UNITS, _EXPOSED, "i", _EXPOSURE),
-            ("events", EVENTS, _BEGIN, f"(hash(i * 31) % {UNITS})", _EVENT),
+        for table, count, unit, columns in (
+            ("exposures", UNITS, "i", _EXPOSURE),
+            ("events", EVENTS, f"(hash(i * 31) % {UNITS})", _EVENT),
         ):
-            step = (_END - begin) // count // timedelta(microseconds=1)
+            step = (_END - _BEGIN) // count // timedelta(microseconds=1)
             file.execute(
                 _FILL.format(
                     table=table,
                     unit_hash=UNIT_HASH,
                     unit=unit,
                     columns=columns,
-                    begin=begin,
+                    begin=_BEGIN,
                     step=step,
                     count=count,
                     when=when,

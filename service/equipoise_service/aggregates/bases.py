@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import ibis.expr.types as ir
 
-from equipoise_service.aggregates.names import PREFIX, Base, read_base
+from equipoise_service.aggregates.names import PREFIX, Base, read_bases
 from equipoise_service.aggregates.sums import arm_sums, have_sums, to_be_kept
+from equipoise_service.aggregates.waiting import keep_waiting
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.events.stores.workspace import Workspace
 
@@ -15,28 +16,30 @@ _FORGET_AFTER = timedelta(days=30)
 
 def newest(workspace: Workspace, digest: str) -> Base | None:
     """The newest base of a request; None where there is none."""
-    names = workspace.kept(f"{PREFIX}{digest}_")
-    return max((base for name in names if (base := read_base(name)) is not None), default=None)
+    return max(read_bases(workspace.kept(f"{PREFIX}{digest}_")), default=None)
 
 
-def keep(workspace: Workspace, base: Base, rows: ir.Table, request: StoreRequest) -> ir.Table:
+def keep(
+    workspace: Workspace, base: Base, rows: ir.Table, events: ir.Table, request: StoreRequest
+) -> ir.Table:
     """Keep rows as a base, and forget the bases that it replaces and those that nobody looks at.
 
     Args:
         workspace: Where.
         base: Its name.
         rows: The row of each unit.
+        events: Those that were received up to the base's moment.
         request: What is measured, and when it is analysed.
 
     Returns:
-        The table; the one with the sums is kept as well where there are any.
+        The table; beside it are kept the sums where there are any, and the events that may be needed next.
     """
     kept = workspace.keep(base.name, rows, lasting=True)
     if have_sums(request):
-        workspace.keep(base.sums, to_be_kept(arm_sums(kept, request), request), lasting=True)
-    for name in workspace.kept(PREFIX):
-        other = read_base(name)
-        if other is None or other.name == base.name:
+        workspace.keep(base.sums, to_be_kept(arm_sums(kept, kept, request), request), lasting=True)
+    keep_waiting(workspace, base, kept, events, request)
+    for other in read_bases(workspace.kept(PREFIX)):
+        if other.name == base.name:
             continue
         outdated = other.deletions < base.deletions or other.until < base.until - _FORGET_AFTER
         if other.digest == base.digest or outdated:
@@ -51,9 +54,8 @@ def forget_outdated(workspace: Workspace, deletions: int) -> None:
         workspace: Where they are.
         deletions: How often facts were deleted.
     """
-    for name in workspace.kept(PREFIX):
-        base = read_base(name)
-        if base is not None and base.deletions < deletions:
+    for base in read_bases(workspace.kept(PREFIX)):
+        if base.deletions < deletions:
             _forget(workspace, base)
 
 
@@ -64,5 +66,5 @@ def forget_all(workspace: Workspace) -> None:
 
 
 def _forget(workspace: Workspace, base: Base) -> None:
-    for made in (base.name, base.sums):
+    for made in (base.name, base.sums, base.waiting):
         workspace.forget(made)

@@ -26,7 +26,9 @@ from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
 
 UNIT_COLUMNS = ("unit", "unit_hash", "first", "last", "first_time")
-"""What a base says of each unit; then `active`, 1 where the unit has facts, and the columns of values."""
+"""What a base says of each unit; then `active`, 1 where the unit has facts, and the columns of values.
+
+What several metrics are made of is one column, that of the first."""
 
 _ADDED = (None, Aggregation.COUNT, Aggregation.SUM, Aggregation.MAXIMUM)
 
@@ -56,9 +58,10 @@ def base_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Ta
         events: Columns place, unit_type, unit, name, value, properties, time.
         request: What is measured.
     """
-    values = _marked(unit_values(units, events, request), "unit_of_values", _columns(request))
+    columns = _kept_columns(request)
+    values = _marked(unit_values(units, events, request), "unit_of_values", columns)
     joined = units.left_join(values, units.unit == values.unit_of_values)
-    return joined.select(*units.columns, *_columns(request), active=ibis.coalesce(joined.marked, 0))
+    return joined.select(*units.columns, *columns, active=ibis.coalesce(joined.marked, 0))
 
 
 def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
@@ -74,16 +77,30 @@ def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     return units.join(hashes, units.unit == hashes.hashed_unit).select(*UNIT_COLUMNS)
 
 
-def changed_units(new: ir.Table, base: ir.Table) -> ir.Table:
+def known_units(new: ir.Table, base: ir.Table) -> ir.Table:
+    """What a base says of units with the hashes of some others: `UNIT_COLUMNS`."""
+    return with_hashes(base, new).select(*UNIT_COLUMNS)
+
+
+def unknown_units(new: ir.Table, known: ir.Table, since: datetime) -> ir.Table:
+    """The units that the base does not have, first exposed at a moment or later.
+
+    Args:
+        new: Units that were exposed since the base was made: `UNIT_COLUMNS`.
+        known: What `known_units` gives for them.
+        since: The moment.
+    """
+    return of_others(new.filter(new.first_time >= since), known)
+
+
+def changed_units(new: ir.Table, known: ir.Table) -> ir.Table:
     """Columns unit and unit_hash: the units whose exposures are not what the base says.
 
     Args:
         new: Units that were exposed since: `UNIT_COLUMNS`.
-        base: The base.
+        known: What `known_units` gives for them.
     """
-    known = base.semi_join(new, "unit_hash").select(
-        "unit", known_first="first", known_last="last", known_time="first_time"
-    )
+    known = known.select("unit", known_first="first", known_last="last", known_time="first_time")
     known = _marked(known, "known", ["known_first", "known_last", "known_time"])
     joined = new.left_join(known, new.unit == known.known)
     differs = (
@@ -139,9 +156,9 @@ def of_touched(rows: ir.Table, touched: ir.Table) -> ir.Table:
     return with_hashes(rows, touched).semi_join(touched, "unit")
 
 
-def of_others(rows: ir.Table, touched: ir.Table) -> ir.Table:
-    """The rows of the other units, among few."""
-    return rows.anti_join(touched, "unit")
+def of_others(rows: ir.Table, units: ir.Table) -> ir.Table:
+    """The rows of other units than these."""
+    return rows.anti_join(units, "unit")
 
 
 def with_hashes(rows: ir.Table, hashes: ir.Table) -> ir.Table:
@@ -154,28 +171,25 @@ def without_hashes(rows: ir.Table, hashes: ir.Table) -> ir.Table:
     return rows.anti_join(hashes, "unit_hash")
 
 
-def before(base: ir.Table, units: ir.Table, touched: ir.Table, request: StoreRequest) -> ir.Table:
-    """The rows that new events are added to: of touched units without any value, of others as they were.
+def without_values(units: ir.Table, request: StoreRequest) -> ir.Table:
+    """Rows of a base for units that have no events yet.
 
     Args:
-        base: Rows of a base.
-        units: The touched units: `UNIT_COLUMNS`, and the labels of the segments.
-        touched: Their hashes.
+        units: `UNIT_COLUMNS`, and the labels of the segments.
         request: What is measured.
     """
-    nothing = {name: ibis.null("float64") for name in _columns(request)}
-    return together([of_others(base, touched), units.mutate(**nothing, active=0).select(base.columns)])
+    return units.mutate(**{name: ibis.null("float64") for name in _kept_columns(request)}, active=0)
 
 
 def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     """Rows with what events add to their values.
 
     Args:
-        rows: What `before` gives.
+        rows: Of a base, or as `without_values` gives them.
         new: What `unit_values` gives for these units and the events.
         request: What is measured; where it does not add up, only rows without values have events.
     """
-    columns = {name: f"new_{name}" for name in _columns(request)}
+    columns = {name: f"new_{name}" for name in _kept_columns(request)}
     named = new.select("unit", **{to: name for name, to in columns.items()})
     named = _marked(named, "new_unit", list(columns.values()))
     joined = rows.left_join(named, rows.unit == named.new_unit)
@@ -196,7 +210,7 @@ def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
 def together(parts: Sequence[ir.Table]) -> ir.Table:
     """Rows of several tables: Ibis wants them to agree on types, and on which columns may be null."""
     types = {name: type.copy(nullable=True) for name, type in parts[0].schema().items()}
-    return ibis.union(*(rows.cast(types) for rows in parts))
+    return ibis.union(*(rows.select(*types).cast(types) for rows in parts))
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
@@ -207,23 +221,27 @@ def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
 def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
     acting = rows.filter(rows.active == 1)
-    named = ("unit", "first_time", *segment_columns(request), *_columns(request))
-    return acting.select(*named, variant=acting["first"])
+    named = ("unit", "first_time", *segment_columns(request))
+    columns = {name: acting[kept] for name, kept in _kept(request).items()}
+    return acting.select(*named, **columns, variant=acting["first"])
 
 
 def read_columns(events: ir.Table, request: StoreRequest) -> ir.Table:
     """The columns of events that their values are worked out from, of events that any metric is made of."""
     # Literals: an engine may read what it has compared before once more, for every row.
+    others = {
+        "place": ibis.literal(request.place),
+        "unit_type": ibis.literal(request.unit_type),
+        "properties": ibis.null("string"),
+    }
+    names = read_names(request)
+    return events.select(*names, **{name: value for name, value in others.items() if name not in names})
+
+
+def read_names(request: StoreRequest) -> list[str]:
+    """The names of those columns that are not the same for all these events."""
     read = any(each.filters or each.distinct for each in _made(request))
-    return events.select(
-        "unit",
-        "name",
-        "value",
-        "time",
-        place=ibis.literal(request.place),
-        unit_type=ibis.literal(request.unit_type),
-        properties=events.properties if read else ibis.null("string"),
-    )
+    return ["unit", "name", "value", "time", *(["properties"] if read else [])]
 
 
 def _has_values(measure: Measure) -> bool:
@@ -240,8 +258,16 @@ def _named(events: ir.Table, request: StoreRequest, names: list[str]) -> ir.Tabl
     )
 
 
-def _columns(request: StoreRequest) -> list[str]:
-    return [name for i, measure in enumerate(request.measures) for name in value_columns(i, measure)]
+def _kept(request: StoreRequest) -> dict[str, str]:
+    """For each column of values the one of a base that it is."""
+    made = ingredients(request.measures)
+    firsts: dict[object, str] = {}
+    columns = [name for i, measure in enumerate(request.measures) for name in value_columns(i, measure)]
+    return {name: firsts.setdefault(made[name].identity if name in made else name, name) for name in columns}
+
+
+def _kept_columns(request: StoreRequest) -> list[str]:
+    return list(dict.fromkeys(_kept(request).values()))
 
 
 def _marked(rows: ir.Table, unit: str, columns: list[str]) -> ir.Table:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from equipoise_service.analysis.requests import StoreRequest
@@ -12,7 +13,7 @@ from equipoise_service.analysis.requests import StoreRequest
 PREFIX = "base_"
 
 # What a base looks like; another number where a release keeps other columns or tables.
-_FORM = 3
+_FORM = 4
 # Digits of a digest that say how often facts had been deleted.
 _DELETIONS = 6
 _DIGITS = 20
@@ -28,11 +29,13 @@ class Base:
         until: The newest receipt that it holds, naive UTC.
         digest: What it is of, see `digest_of`.
         name: The table's name.
+        waits: Whether the table `waiting` is kept beside it.
     """
 
     until: datetime
     digest: str
     name: str
+    waits: bool = False
 
     @property
     def deletions(self) -> int:
@@ -44,6 +47,11 @@ class Base:
         """Name of the table with the sums of its arms, where it has one; see `sums`."""
         return f"{self.name}_sums"
 
+    @property
+    def waiting(self) -> str:
+        """Name of the table with the events of units that were not exposed yet; see `waiting`."""
+        return f"{self.name}_waiting"
+
 
 def new_base(digest: str, until: datetime) -> Base:
     """A base that is not made yet. No two have the same name, whoever makes them at the same time."""
@@ -51,12 +59,18 @@ def new_base(digest: str, until: datetime) -> Base:
     return Base(until, digest, f"{PREFIX}{digest}_{microseconds:016d}_{secrets.token_hex(4)}")
 
 
-def read_base(name: str) -> Base | None:
-    """The base of a name; None where the name is not one of a base."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        return None
-    return Base(_EPOCH + timedelta(microseconds=int(found["microseconds"])), found["digest"], name)
+def read_bases(names: Collection[str]) -> list[Base]:
+    """The bases among kept tables.
+
+    Args:
+        names: The names of the tables.
+    """
+    found = [match for name in names if (match := _NAME.fullmatch(name)) is not None]
+    bases = [
+        Base(_EPOCH + timedelta(microseconds=int(match["microseconds"])), match["digest"], match[0])
+        for match in found
+    ]
+    return [replace(base, waits=base.waiting in names) for base in bases]
 
 
 def digest_of(request: StoreRequest) -> str:

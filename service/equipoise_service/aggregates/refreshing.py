@@ -3,15 +3,17 @@
 Each step's table is kept for a moment: engines plan small queries well, and one large one of all steps badly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.facts import Facts
+from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.waiting import exposed_from
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import unit_values
@@ -22,17 +24,45 @@ Table = Callable[[], ir.Table]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a refresh works with.
+
+    Attributes:
+        statements: Runs the steps.
+        facts: All facts.
+        base: The base.
+        rows: Its rows.
+        waiting: The events that wait beside it, see `waiting`; there are some where `base.waits`.
+        request: What is measured.
+    """
+
+    statements: Statements
+    facts: Facts
+    base: Base
+    rows: Table
+    waiting: Table
+    request: StoreRequest
+
+    @property
+    def new(self) -> Facts:
+        """The facts that were received since the base was made."""
+        return self.facts.since(self.base.until)
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a refresh changes in a base.
 
     Attributes:
         hashes: Column unit_hash: of which units the rows may be others.
         were: Their rows in the base.
-        now: Their rows.
+        before: The rows of all units that may be others, without what is new.
+        now: Those with what is new: no table, it is worked out by who reads it.
     """
 
     hashes: Table
     were: Table
+    before: Table
     now: Table
 
 
@@ -42,66 +72,64 @@ def all_rows(workspace: Workspace, facts: Facts, request: StoreRequest) -> ir.Ta
     return expression.base_rows(workspace.keep("units", units), facts.events, request)
 
 
-def changes(
-    statements: Statements,
-    facts: Facts,
-    new: Facts,
-    base: Table,
-    request: StoreRequest,
-    matured: datetime | None,
-) -> Changes:
+def changes(of: Known, matured: datetime | None) -> Changes:
     """Works out the rows that are not as they are in a base.
 
     Args:
-        statements: Runs the steps.
-        facts: All facts.
-        new: Those received since the base was made.
-        base: The base.
-        request: What is measured.
+        of: What it works with.
         matured: Units that are mature at the moment of the analysis and were not at this one, or the other
             way round, are among them; None where that does not matter.
     """
-    shown = statements.keep("new_units", lambda: expression.exposed(new.exposures, request))
-    touched = statements.keep("touched", lambda: _touched(shown(), new, base(), request))
+    keep, request = of.statements.keep, of.request
+    shown = keep("shown", lambda: expression.exposed(of.new.exposures, request))
+    known = keep("known", lambda: expression.known_units(shown(), of.rows()))
+    awaited = keep("awaited", lambda: _awaited(of, shown(), known()))
+    touched = keep("touched", lambda: _touched(of, shown(), known(), awaited()))
     moments = () if matured is None else (matured, request.as_of)
-    hashes = statements.keep("changed", lambda: _changed(touched(), new, base(), request, matured), *moments)
-    were = statements.keep("were", lambda: expression.with_hashes(base(), hashes()))
-    units = statements.keep("touched_units", lambda: _units(facts, touched(), request))
-    earliest = statements.rows("earliest", lambda: _earliest(units()))[0]["found"]
-    # Whole days: as seldom as they change, so seldom is the statement another one.
-    begin = None if earliest is None else datetime(earliest.year, earliest.month, earliest.day)
-    events = statements.keep("all_events", lambda: _events(facts, new, touched(), begin, request), begin)
-    before = statements.keep("before", lambda: expression.before(were(), units(), touched(), request))
-    now = statements.keep(
-        "now",
-        lambda: expression.added_to(before(), unit_values(before(), events(), request), request),
-    )
-    return Changes(hashes, were, now)
+    hashes = keep("changed", lambda: _changed(of, touched(), matured), *moments)
+    were = keep("were", lambda: expression.with_hashes(of.rows(), hashes()))
+    units = keep("touched_units", lambda: _units(of, touched()))
+    begin = _begin(of.statements.rows("earliest", lambda: _earliest(_measured(units()))))
+    found = keep("found", lambda: _found(of, _measured(units()), begin), begin)
+
+    def before() -> ir.Table:
+        exposed = [units(), awaited()] if of.base.waits else [units()]
+        rows = [expression.without_values(each, request) for each in exposed]
+        return expression.together([expression.of_others(were(), touched()), *rows])
+
+    def now() -> ir.Table:
+        events = _events(of, found(), touched(), awaited())
+        return expression.added_to(before(), unit_values(before(), events, request), request)
+
+    return Changes(hashes, were, before, now)
 
 
-def refreshed(base: ir.Table, changed: Changes) -> ir.Table:
+def refreshed(of: Known, changed: Changes) -> ir.Table:
     """The row of each unit."""
-    return expression.together([expression.without_hashes(base, changed.hashes()), changed.now()])
+    now = of.statements.keep("now", changed.now)
+    return expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 
-def _touched(shown: ir.Table, new: Facts, base: ir.Table, request: StoreRequest) -> ir.Table:
-    """The units whose rows are worked out from all of their facts."""
-    touched = [expression.changed_units(shown, base)]
-    if request.segments:
-        touched.append(expression.segment_units(new.events, request))
-    if not expression.adds_up(request):
-        touched.append(expression.measured_units(new.events, request))
+def _awaited(of: Known, shown: ir.Table, known: ir.Table) -> ir.Table:
+    """The units whose events waited for them."""
+    return expression.unknown_units(shown, known, exposed_from(of.base)) if of.base.waits else shown.limit(0)
+
+
+def _touched(of: Known, shown: ir.Table, known: ir.Table, awaited: ir.Table) -> ir.Table:
+    """The units whose rows are worked out from all of their facts, which have to be looked for."""
+    touched = [expression.changed_units(expression.of_others(shown, awaited), known)]
+    if of.request.segments:
+        touched.append(expression.segment_units(of.new.events, of.request))
+    if not expression.adds_up(of.request):
+        touched.append(expression.measured_units(of.new.events, of.request))
     return _any_of(touched)
 
 
-def _changed(
-    touched: ir.Table, new: Facts, base: ir.Table, request: StoreRequest, matured: datetime | None
-) -> ir.Table:
-    hashes = [
-        rows.select("unit_hash").distinct() for rows in (touched, expression.measured(new.events, request))
-    ]
+def _changed(of: Known, touched: ir.Table, matured: datetime | None) -> ir.Table:
+    events = expression.measured(of.new.events, of.request)
+    hashes = [rows.select("unit_hash").distinct() for rows in (touched, events)]
     if matured is not None:
-        hashes.append(expression.maturing_hashes(base, request, matured))
+        hashes.append(expression.maturing_hashes(of.rows(), of.request, matured))
     return _any_of(hashes)
 
 
@@ -109,25 +137,37 @@ def _any_of(hashes: list[ir.Table]) -> ir.Table:
     return expression.together(hashes).distinct() if len(hashes) > 1 else hashes[0]
 
 
-def _units(facts: Facts, touched: ir.Table, request: StoreRequest) -> ir.Table:
-    shown = expression.of_touched(facts.exposures, touched)
-    theirs = expression.of_touched(facts.events, touched)
-    return labelled(expression.exposed(shown, request), theirs, request)
+def _units(of: Known, touched: ir.Table) -> ir.Table:
+    shown = expression.of_touched(of.facts.exposures, touched)
+    theirs = expression.of_touched(of.facts.events, touched)
+    return labelled(expression.exposed(shown, of.request), theirs, of.request)
+
+
+def _measured(units: ir.Table) -> ir.Table:
+    """Those that met one variant: nothing of the others counts."""
+    return units.filter(units["first"] == units["last"])
 
 
 def _earliest(units: ir.Table) -> ir.Table:
-    return units.agg(found=units.first_time.min())
+    return units.order_by("first_time").limit(1).select("first_time")
 
 
-def _events(
-    facts: Facts, new: Facts, touched: ir.Table, begin: datetime | None, request: StoreRequest
-) -> ir.Table:
-    """All events of the touched units, and the new ones of others."""
-    added = expression.of_others(expression.measured(new.events, request), touched)
-    if begin is None:
-        return expression.read_columns(added, request)
-    events = expression.measured(facts.events, request)
+def _begin(earliest: Sequence[Mapping[str, datetime]]) -> datetime | None:
+    """Whole days: as seldom as they change, so seldom is the statement another one."""
+    return datetime.combine(earliest[0]["first_time"], time.min) if earliest else None
+
+
+def _found(of: Known, units: ir.Table, begin: datetime | None) -> ir.Table:
+    """All events that can count for some units."""
+    events = expression.measured(of.facts.events, of.request)
     # A moment that the engine reads in the query lets it skip what lies before.
-    events = expression.within_reach(events, request, begin)
-    theirs = expression.of_touched(events, touched)
-    return expression.together([expression.read_columns(rows, request) for rows in (theirs, added)])
+    events = events.limit(0) if begin is None else expression.within_reach(events, of.request, begin)
+    return expression.read_columns(expression.of_touched(events, units), of.request)
+
+
+def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table) -> ir.Table:
+    """All events of the touched and the awaited units, and the new ones of others."""
+    others = [expression.of_others(expression.measured(of.new.events, of.request), touched)]
+    if of.base.waits:
+        others.append(expression.of_touched(of.waiting(), awaited))
+    return expression.together([found, *(expression.read_columns(each, of.request) for each in others)])

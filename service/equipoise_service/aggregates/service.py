@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from equipoise_service.aggregates import bases, expression
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
-from equipoise_service.aggregates.refreshing import Changes, all_rows, changes, refreshed
+from equipoise_service.aggregates.refreshing import Changes, Known, all_rows, changes, refreshed
 from equipoise_service.aggregates.statements import Statements
 from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, with_changes
 from equipoise_service.analysis.days import over_days, read_days, read_early
@@ -94,7 +94,7 @@ def _statistics(look: _Look, settled: Facts, digest: str) -> Statistics | None:
 
 def _anew(look: _Look, rows: ir.Table, base: Base) -> Statistics:
     """The statistics of rows, which are kept as a base."""
-    kept = bases.keep(look.workspace, base, rows, look.request)
+    kept = bases.keep(look.workspace, base, rows, look.facts.events, look.request)
     if not have_sums(look.request):
         return _of_rows(look, kept)
     return _of_sums(Statements(look.workspace, base.name).rows("sums", lambda: _sums(look, base)), look)
@@ -103,31 +103,37 @@ def _anew(look: _Look, rows: ir.Table, base: Base) -> Statistics:
 def _again(look: _Look, base: Base, newest: datetime | None, statements: Statements) -> Statistics:
     """The statistics from a base and what is new; `newest` is when the newest of this was received."""
     request = look.request
-
-    def kept() -> ir.Table:
-        return look.workspace.table(base.name)
-
+    table = look.workspace.table
+    known = Known(
+        statements, look.facts, base, lambda: table(base.name), lambda: table(base.waiting), request
+    )
     sums = statements.rows("sums", lambda: _sums(look, base)) if have_sums(request) else []
     maturing = any(measure.matures_after for measure in request.measures)
     matured = analysed_at(sums) if sums and maturing else None
     if newest is None and matured in (None, request.as_of):
-        return _of_sums(sums, look) if sums else _of_rows(look, kept())
-    changed = changes(statements, look.facts, look.facts.since(base.until), kept, request, matured)
-    if statements.count("now", changed.now) > look.keeping.fold_at * statements.count("kept", kept):
-        return _anew(look, refreshed(kept(), changed), new_base(base.digest, newest or base.until))
-    added = _added_up(look, base, statements, changed, sums) if sums else None
-    return _of_rows(look, refreshed(kept(), changed)) if added is None else _of_sums(added, look)
+        return _of_sums(sums, look) if sums else _of_rows(look, known.rows())
+    changed = changes(known, matured)
+    if statements.count("before", changed.before) > look.keeping.fold_at * statements.count(
+        "kept", known.rows
+    ):
+        return _anew(look, refreshed(known, changed), new_base(base.digest, newest or base.until))
+    added = _added_up(look, known, changed, sums) if sums else None
+    return _of_rows(look, refreshed(known, changed)) if added is None else _of_sums(added, look)
 
 
-def _added_up(
-    look: _Look, base: Base, statements: Statements, changed: Changes, sums: Sequence[Row]
-) -> list[Row] | None:
+def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) -> list[Row] | None:
     """The sums of all units from the kept ones; None where that is not exact enough."""
     then, request = replace(look.request, as_of=analysed_at(sums)), look.request
     moment = request.as_of if any(measure.matures_after for measure in request.measures) else None
-    were = statements.rows("sums_were", lambda: arm_sums(changed.were(), then, _sums(look, base)))
-    now = statements.rows("sums_now", lambda: arm_sums(changed.now(), request, _sums(look, base)), moment)
-    return with_changes(sums, were, now, request)
+
+    def were() -> ir.Table:
+        return arm_sums(changed.were(), changed.were(), then, _sums(look, known.base))
+
+    def now() -> ir.Table:
+        return arm_sums(changed.before(), changed.now(), request, _sums(look, known.base))
+
+    rows = known.statements.rows
+    return with_changes(sums, rows("sums_were", were), rows("sums_now", now, moment), request)
 
 
 def _sums(look: _Look, base: Base) -> ir.Table:

@@ -32,15 +32,18 @@ def have_sums(request: StoreRequest) -> bool:
     )
 
 
-def arm_sums(rows: ir.Table, request: StoreRequest, centres: ir.Table | None = None) -> ir.Table:
+def arm_sums(
+    units: ir.Table, rows: ir.Table, request: StoreRequest, centres: ir.Table | None = None
+) -> ir.Table:
     """The sums of each arm, see `reduce_to_arms`.
 
     Args:
-        rows: Of a base.
+        units: Of a base; only what they say of the units themselves is read.
+        rows: The same rows with the values.
         request: What is measured, and when it is analysed.
         centres: Sums whose first estimates are taken; None: the means of these rows.
     """
-    return reduce_to_arms(units_of(rows, request), values_of(rows, request), request, centres)
+    return reduce_to_arms(units_of(units, request), values_of(rows, request), request, centres)
 
 
 def to_be_kept(sums: ir.Table, request: StoreRequest) -> ir.Table:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.service.events.contract import append, batch
 
-from equipoise_service.aggregates import service
+from equipoise_service.aggregates import refreshing, service
+from equipoise_service.aggregates.bases import newest
+from equipoise_service.aggregates.names import digest_of
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
@@ -26,7 +28,8 @@ from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation, EventMeasure, Level, MetricType, Step
 from equipoise_service.settings import Settings
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
+# Facts are received now: of these hours the first ones are long ago for an exposure, the later ones are not.
+START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=60)
 BIG = (Condition(operator=Operator.AT_LEAST, value=2.0),)
 # What new events add to, and what has to be worked out anew for a unit with new events.
 ADDED = (
@@ -55,7 +58,7 @@ SUMMED = (*ADDED[:5], *ADDED[7:9])
 REQUEST = StoreRequest("default/a", "exp", 1, "user", ADDED, START + timedelta(hours=90), left_out=("u5",))
 REQUESTS = {
     "added": REQUEST,
-    "summed": replace(REQUEST, measures=SUMMED),
+    "summed": replace(REQUEST, measures=SUMMED, since=START + timedelta(hours=30)),
     "summed, read again": replace(REQUEST, measures=(*OTHERS[:3], OTHERS[4], *SUMMED[1:2])),
     "others": replace(REQUEST, measures=OTHERS),
     "ended": replace(REQUEST, measures=(*SUMMED, *OTHERS[:3]), until=START + timedelta(hours=60)),
@@ -203,6 +206,8 @@ def test_changes_are_added_to_kept_sums(tmp_path: Path, monkeypatch: pytest.Monk
     """Twice: each change is among the rows, and none but the changed rows is read."""
     with opened(tmp_path) as store:
         happened = [spent(i, 10.0 + i % 7, hour) for i in range(0, 80, 3) for hour in (20, 60 + i % 5)]
+        # Of a unit that nothing shows yet.
+        happened.append(spent(90, 4.0, 30))
         # Half of them are mature for the shorter window when the base is kept.
         shown = [met(i, variant_of(i), 48 + 8 * (i % 4 // 2)) for i in range(80)]
         send(store, shown, happened)
@@ -225,4 +230,53 @@ def test_a_sum_that_lost_its_digits_is_made_again(tmp_path: Path, large: float) 
         assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
         # Who has nearly all of the sum leaves the arm.
         send(store, [met(4, "treatment")], [])
+        assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
+
+
+def test_events_wait_for_their_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked for among all events: what came before waits, what comes later is new."""
+    looked_for: list[datetime | None] = []
+
+    def found(*args: Any) -> Any:
+        looked_for.append(args[-1])
+        return find(*args)
+
+    find = refreshing._found
+    monkeypatch.setattr(refreshing, "_found", found)
+    with opened(tmp_path) as store:
+        happened = [spent(unit, 3.0 + unit, hour) for unit in range(6) for hour in (20, 30, 58)]
+        send(store, [met(i, variant_of(i)) for i in range(4)], happened)
+        request = replace(SPENT, as_of=START + timedelta(hours=70))
+        analyse(store, request, KEEPING["never folded"])
+        # A crossover has no values, so that nothing is looked for either.
+        send(
+            store, [met(4, "control", 57), met(5, "treatment", 59), met(2, "treatment")], [spent(5, 1.0, 29)]
+        )
+        assert_same(analyse(store, request, KEEPING["never folded"]), full(store, request))
+        assert looked_for == [None]
+        # An exposure that happened long before what waits.
+        send(store, [met(6, "control", 10)], [spent(6, 9.0, 5)])
+        assert_same(analyse(store, request, KEEPING["never folded"]), full(store, request))
+        assert looked_for[1:] == [datetime.combine((START + timedelta(hours=10)).date(), time.min)]
+
+
+def test_many_events_do_not_wait(tmp_path: Path) -> None:
+    """They would be a second copy of the events; those of who is exposed then are looked for."""
+
+    def waits() -> bool:
+        with store.workspace() as workspace:
+            base = newest(workspace, digest_of(SPENT))
+        assert base is not None
+        return base.waits
+
+    with opened(tmp_path) as store:
+        # Six events of three units wait for a base of three rows.
+        happened = [spent(unit, 3.0 + unit, hour) for unit in range(6) for hour in (30, 58)]
+        send(store, [met(i, variant_of(i)) for i in range(3)], happened)
+        analyse(store, SPENT, KEEPING["never folded"])
+        assert waits()
+        send(store, [], [spent(0, 2.0), spent(6, 2.0)])
+        analyse(store, SPENT, KEEPING["always folded"])
+        assert not waits()
+        send(store, [met(4, "control"), met(5, "treatment")], [])
         assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))

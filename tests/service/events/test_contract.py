@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.service.events.contract import (
     Open,
+    test_a_refresh_gives_the_numbers_of_a_full_analysis,
     test_a_revision_that_nobody_said_makes_no_conflict,
     test_a_workspace_keeps_what_lasts,
     test_a_workspace_that_fails_keeps_nothing,
@@ -37,6 +38,7 @@ from equipoise_service.settings import Settings
 
 __all__ = [
     "test_a_day_is_exported_as_it_is_stored",
+    "test_a_refresh_gives_the_numbers_of_a_full_analysis",
     "test_a_revision_that_nobody_said_makes_no_conflict",
     "test_a_search_finds_a_unit_wherever_it_is_named",
     "test_a_unit_is_deleted_and_nobody_else",
