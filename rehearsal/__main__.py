@@ -12,11 +12,12 @@ from pathlib import Path
 
 from rehearsal.clock import missing
 from rehearsal.counting import Line, count
-from rehearsal.days import Rehearsed, Tell, rehearse
+from rehearsal.days import Tell, rehearse
 from rehearsal.elsewhere import Checked, verify_elsewhere
 from rehearsal.judging import covers, experiment_faults
 from rehearsal.kinds import planned_kinds
 from rehearsal.page import page, table_line
+from rehearsal.registering import Rehearsed
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "rehearsals.md"
 WHOLE = 200

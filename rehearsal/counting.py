@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from rehearsal.bounds import FAMILY, least, most
-from rehearsal.days import Rehearsed
 from rehearsal.kinds import KINDS
+from rehearsal.registering import Rehearsed
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ The rules were written before the first run; they are listed in the documentatio
 
 from typing import Any
 
-from rehearsal.days import FIRST_DAY, GUARDRAIL, SUCCESS, Rehearsed
 from rehearsal.kinds import MARGIN, Broken
+from rehearsal.registering import FIRST_DAY, GUARDRAIL, SUCCESS, Rehearsed
 
 RULES = (
     "It begins with what is recommended (“Ship treatment.”, “Do not ship.”, “Investigate before deciding.”, "

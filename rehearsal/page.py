@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from rehearsal.bounds import FAMILY
 from rehearsal.counting import Line
-from rehearsal.days import LOOK_HOURS, PLANNED_DAYS
 from rehearsal.elsewhere import Checked
 from rehearsal.judging import RULES
 from rehearsal.kinds import ALPHA, KINDS, MARGIN, MDE, POWER
 from rehearsal.people import ENROLMENT_DAYS
+from rehearsal.registering import LOOK_HOURS, PLANNED_DAYS
 
 _HEAD = """# Rehearsals
 
