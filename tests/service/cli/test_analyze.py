@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from equipoise_service.cli import app
@@ -368,3 +369,11 @@ def test_what_belongs_to_a_plan_or_to_a_file_is_not_taken_elsewhere(bench: Bench
     assert "Name a file, or an --experiment" in str(run(*quick).exception)
     sources = run("--experiment", bench.document(experiment(BOUGHT)), "--unit", "user")
     assert "Columns are of a file" in str(sources.exception)
+
+
+def test_every_option_is_documented_and_no_other() -> None:
+    group = get_command(app)
+    command = group.commands["analyze"]  # type: ignore[attr-defined] # a group has its commands by name
+    options = {name for each in command.params for name in each.opts if name.startswith("--")}
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "analyse-without-a-service.md"
+    assert set(re.findall(r"--[a-z][a-z-]*", page.read_text())) == options
