@@ -1,8 +1,9 @@
 """One data set, every kind of metric, on the real engines: the numbers that exact arithmetic gives."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from tests.service.analysis.metric_reference import PLACE, assert_same, referenc
 from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, crowd, named, tables
 
 from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
+from equipoise_service.analysis.statistics import QuantileValues
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.readouts.calendar import together
 
 # py4j leaves its sockets to the garbage collector.
 pytestmark = [
@@ -132,6 +135,46 @@ def test_segments_bots_and_identity(engine: str, request: pytest.FixtureRequest)
         for part in parts:
             assert found[part.label].crossovers == part.crossovers
             assert_equal(found[part.label].arms, part.arms)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_days_of_the_first_exposure(engine: str, request: pytest.FixtureRequest) -> None:
+    backend = request.getfixturevalue(f"on_{engine}")
+    definitions = [named(each, i) for i, each in enumerate(FEW)]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    first: dict[str, datetime] = {}
+    variants: dict[str, set[str]] = {}
+    for shown in FACTS[0]:
+        first[shown.unit] = min(shown.time, first.get(shown.unit, shown.time))
+        variants.setdefault(shown.unit, set()).add(shown.variant)
+    since = sorted(first.values())[len(first) // 4]
+    # With segments, whose rows are of all days together.
+    segments = (Segment("country", "see", "country"),)
+    asked = StoreRequest(
+        PLACE,
+        "exp",
+        2,
+        "user",
+        measures,
+        AS_OF.replace(tzinfo=UTC),
+        segments=segments,
+        since=since.replace(tzinfo=UTC),
+    )
+    statistics = analyse_store(backend, asked)
+    units = {day.day: sum(arm.units for arm in day.arms.values()) for day in statistics.days}
+    stayed = [unit for unit, met in variants.items() if len(met) == 1]
+    expected = Counter(max(first[unit], since).date() for unit in stayed)
+    assert units == expected
+    assert len(units) > 1
+    assert statistics.early == sum(moment < since - timedelta(seconds=60) for moment in first.values())
+    summed = together(day.arms for day in statistics.days)
+    for variant, arm in statistics.arms.items():
+        for metric, value in arm.values.items():
+            same = summed[variant].values[metric]
+            # Of a quantile the days know the number of units only.
+            assert_equal(*((same.n, value.n) if isinstance(value, QuantileValues) else (same, value)))
+    reference_days = analyse_store(request.getfixturevalue("on_duckdb"), asked).days
+    assert_equal(tuple(statistics.days), tuple(reference_days))
 
 
 def assert_equal(found: Any, expected: Any) -> None:
