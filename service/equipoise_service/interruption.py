@@ -65,9 +65,11 @@ def interrupt(backend: Any) -> None:
     """Interrupt the statement of an Ibis backend.
 
     DuckDB and PostgreSQL can be interrupted from here; on other engines a statement goes on to its end, or to
-    the time limit that its session was opened with.
+    the time limit that its session was opened with. Who waits for one that runs apart does so no longer.
     """
     if backend.name == "duckdb":
         backend.con.interrupt()
     elif backend.name == "postgres":
         backend.con.cancel_safe(timeout=5)
+    elif hasattr(backend, "give_up"):
+        backend.give_up()

@@ -8,6 +8,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,13 @@ import pyarrow as pa
 
 from equipoise_service.connections import counting_exactly
 from equipoise_service.interruption import interruptible
+from equipoise_service.priorities import give_way
+from equipoise_service.sources.apart import Apart
 from equipoise_service.sources.deadlines import TooSlow, deadline
 
+# No file but this one, and nothing from elsewhere. The engine runs in this process, and by itself would take
+# most of the machine's memory.
+_DUCKDB: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "4GiB"}
 _SWITCH = re.compile(r"true|false|yes|no|on|off|none|\d{1,6}", re.IGNORECASE)
 _SECRET = re.compile(r"pass|pwd|secret|token|key|auth|credential|sig", re.IGNORECASE)
 
@@ -215,8 +221,9 @@ def _open(url: str, seconds: float) -> Warehouse:
     dialect = DIALECTS[parts.scheme]
     if parts.scheme == "duckdb":
         path = unquote(parts.netloc + parts.path)
-        # No file but this one, and nothing from elsewhere.
-        backend = ibis.duckdb.connect(path, read_only=True, enable_external_access=False)
+        # Its own threads start here and inherit the priority: others of this process answer requests.
+        with ThreadPoolExecutor(1, "duckdb-start", give_way) as starting:
+            backend = starting.submit(ibis.duckdb.connect, path, read_only=True, **_DUCKDB).result()
         return Warehouse(backend, dialect, True, url)
     if dialect == "postgres":
         milliseconds = max(1, int(seconds * 1000))
@@ -235,4 +242,4 @@ def _open(url: str, seconds: float) -> Warehouse:
     if dialect == "clickhouse":
         backend = ibis.connect(url, settings={"readonly": 2, "max_execution_time": seconds})
         return Warehouse(counting_exactly(backend), dialect, True, url)
-    return Warehouse(ibis.connect(url), dialect, False, url)
+    return Warehouse(Apart(lambda: ibis.connect(url), seconds), dialect, False, url)

@@ -22,8 +22,8 @@ def deadline(backend: Any, seconds: float) -> Iterator[None]:
     """Interrupt what runs on a backend after so many seconds.
 
     Args:
-        backend: An Ibis backend. DuckDB and PostgreSQL are interrupted from here; the others keep the time
-            limit that their session was opened with.
+        backend: An Ibis backend. DuckDB and PostgreSQL are interrupted from here; ClickHouse keeps the time
+            limit that its session was opened with, and the others are given up.
         seconds: How long all statements in the block may take together.
 
     Raises:

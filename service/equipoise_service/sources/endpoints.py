@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 from sqlmodel import Session
@@ -101,7 +102,16 @@ async def test(key: SourceKey, request: Request, principal: Writer) -> SourceTes
             source = service.definition(service.find(session, principal, key))
         return probe(source, settings.source_seconds)
 
-    return await anyio.to_thread.run_sync(run)
+    return await anyio.to_thread.run_sync(run, limiter=_few_at_once(request.app.state))
+
+
+def _few_at_once(state: object) -> anyio.CapacityLimiter:
+    """Two tests at a time in a process: each may take minutes, and a thread that others need."""
+    limiter: anyio.CapacityLimiter | None = getattr(state, "probe_limiter", None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(2)
+        state.probe_limiter = limiter  # type: ignore[attr-defined]
+    return limiter
 
 
 def _answer(session: Session, source: Source, response: Response) -> SourceOut:

@@ -147,8 +147,8 @@ def _no_fence(engine: str) -> Finding:
     return _warning(
         "not-read-only",
         "/connection",
-        f"sessions on {engine} are not made read-only and are not interrupted from here; give the connection "
-        "a user who may only read, and a time limit there",
+        f"sessions on {engine} are not made read-only, and a query that takes too long is given up here but "
+        "not ended there; give the connection a user who may only read, and a time limit there",
     )
 
 
