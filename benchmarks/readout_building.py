@@ -1,4 +1,4 @@
-"""From sufficient statistics to the finished readout: 20 metrics, 3 arms, 5 segment values, everything on.
+"""From sufficient statistics to the finished readout: 20 metrics, 3 arms, 5 segment values, 28 days.
 
 Processor seconds with all imports, of the first readout by itself, and of a later one
 a worker computes it.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-METRICS, PARTS, ROUNDS = 20, 5, 3
+METRICS, PARTS, DAYS, ROUNDS = 20, 5, 28, 3
 ARMS = ("control", "shorter", "shortest")
 TARGET_SECONDS = 1.0
 _NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
@@ -53,9 +53,15 @@ def plan_of(method: str) -> Any:
 
 
 def statistics_of(plan: Any, seed: int) -> Any:
-    """Statistics of the arms, and of each segment value."""
+    """Statistics of the arms, of each day, and of each segment value."""
     from equipoise_service.analysis.segments import segment_label
-    from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics
+    from equipoise_service.analysis.statistics import (
+        ArmStatistics,
+        DayStatistics,
+        SegmentStatistics,
+        Statistics,
+    )
+    from equipoise_service.readouts.calendar import together
 
     random = Random(seed)
 
@@ -68,13 +74,18 @@ def statistics_of(plan: Any, seed: int) -> Any:
     parts = [
         SegmentStatistics(segment_label(f"c{i}", others=False), arms(20_000 + i), 3) for i in range(PARTS)
     ]
+    days = [
+        DayStatistics((_NOW - timedelta(days=DAYS - 1 - i)).date(), arms(100_000 // DAYS))
+        for i in range(DAYS)
+    ]
     return Statistics(
-        arms(100_000),
+        together(day.arms for day in days),
         11,
         _NOW,
         cuts={metric.key: {"y": 250.0, "y_before": 200.0} for metric in plan.metrics if metric.winsorize},
         segments={"country": parts},
         overridden=2,
+        days=days,
     )
 
 
@@ -106,7 +117,7 @@ def build(method: str, seed: int) -> float:
     plan = plan_of(method)
     looks: list[Any] = []
     found = statistics_of(plan, seed)
-    start = _NOW - timedelta(days=7)
+    start = _NOW - timedelta(days=DAYS)
     if method == "group-sequential":
         units = mature_units(plan, found)
         for day in range(1, 8):
@@ -118,7 +129,7 @@ def build(method: str, seed: int) -> float:
                 statistics_digest=statistics_digest(plan, found),
                 taken_at=start + timedelta(days=day),
                 started_at=start,
-                ended=False,
+                ended_at=None,
             )
             looks.append(look)
     provenance = Provenance("benchmark", 1, _NOW, started_at=start, traffic=1.0, dropped={})
@@ -142,7 +153,8 @@ def child(method: str) -> None:
 
 def main() -> None:
     """Print the figures of each method, against the target."""
-    print(f"From statistics to the readout: {METRICS} metrics, {len(ARMS)} arms, {PARTS} segment values")
+    size = f"{METRICS} metrics, {len(ARMS)} arms, {PARTS} segment values, {DAYS} days"
+    print(f"From statistics to the readout: {size}")
     for method in ("group-sequential", "confidence-sequence", "fixed-horizon"):
         runs = []
         for _ in range(ROUNDS):
