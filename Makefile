@@ -14,9 +14,10 @@ MUTMUT_READY := $(MUTMUT)/.ready
 SAMPLE ?= 150
 ROUNDS ?= 50
 LOAD_SECONDS ?= 900
+EXPERIMENTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay rehearse mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -74,7 +75,7 @@ randomisation: $(READY) ## assign a million units in fifty experiments, test uni
 check: $(READY) ## check format, lint, types and import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy sdk stats service migrations tests benchmarks calibration examples
+	@$(BIN)/mypy sdk stats service migrations tests benchmarks calibration rehearsal examples
 	@$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## format the code and mend what lint can mend
@@ -101,6 +102,9 @@ calibrate: $(READY) ## measure size, coverage and power of every statistical met
 
 replay: $(READY) ## replay A/A experiments from real data through the readout (three minutes), write the table
 	@$(BIN)/python -m calibration.replays
+
+rehearse: $(READY) ## run EXPERIMENTS=200 simulated experiments through a service whose days pass, write the table
+	@$(BIN)/python -m rehearsal $(EXPERIMENTS)
 
 $(MUTMUT_READY): pyproject.toml stats/pyproject.toml
 	@$(PYTHON) -m venv --clear $(MUTMUT)
