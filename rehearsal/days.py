@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rehearsal.clock import Clock
-from rehearsal.house import House, open_houses
+from rehearsal.house import Houses, open_houses
 from rehearsal.kinds import Kind
 from rehearsal.people import Item
 from rehearsal.registering import STEP_DAYS, Rehearsed, definition, environment_of, start
@@ -38,14 +38,15 @@ def rehearse(kinds: Sequence[Kind], directory: Path, *, seed: int, tell: Tell) -
     """
     clock = Clock(directory)
     settings = {"EQUIPOISE_READOUT_SECONDS": "86400", "EQUIPOISE_ANALYSIS_MEMORY_MB": "1024"}
-    environments = [environment_of(kind, i) for i, kind in enumerate(kinds)]
-    with open_houses(directory, clock, environments, settings) as houses:
+    with open_houses(directory, clock, settings) as houses:
         generators = np.random.default_rng(seed).spawn(len(kinds))
         begun = time.perf_counter()
         planned: dict[tuple[bool, int], int] = {}
+        places = [environment_of(kind, i) for i, kind in enumerate(kinds)]
+        # Those of environments of their own last: a flag is published in every environment that there is.
+        order = sorted(range(len(kinds)), key=lambda i: places[i] != "production")
         all_of_them = [
-            start(houses[environments[i]], clock, environments[i], kind, i, generators[i], planned)
-            for i, kind in enumerate(kinds)
+            start(houses[places[i]], clock, places[i], kinds[i], i, generators[i], planned) for i in order
         ]
         tell(f"{len(kinds)} experiments started after {time.perf_counter() - begun:.0f} s")
         _Days(clock, houses, all_of_them, tell).run()
@@ -57,7 +58,7 @@ class _Days:
     """The days as they pass."""
 
     clock: Clock
-    houses: dict[str, House]
+    houses: Houses
     rehearsed: list[Rehearsed]
     tell: Tell
     later: dict[tuple[str, int], list[Item]] = field(default_factory=lambda: defaultdict(list))
@@ -94,7 +95,7 @@ class _Days:
     def _send(self, day: int, begin: datetime) -> int:
         """Everybody's exposures and events of a day, and what is late from the days before."""
         sent = 0
-        for name, house in self.houses.items():
+        for name, house in self.houses.open.items():
             configuration = house.configuration()
             for each in self.rehearsed:
                 if each.environment != name:

@@ -15,7 +15,7 @@ from typing import Any
 from equipoise_service.canonical import digest
 
 _PROCESSES = 2
-_FILES = 40
+_FILES = 250
 _SECONDS = 600.0
 
 

@@ -1,9 +1,10 @@
 """The service that a rehearsal runs through: started as a process of its own, asked over HTTP."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +99,35 @@ class House:
         return 1
 
 
+@dataclass(frozen=True, slots=True)
+class Houses:
+    """The environments of a service that runs.
+
+    Attributes:
+        url: The service.
+        open: Those that there are, by name; `production` is there from the beginning.
+    """
+
+    url: str
+    open: dict[str, House]
+
+    def __getitem__(self, name: str) -> House:
+        """An environment, which is made where it is not there yet."""
+        if name not in self.open:
+            wanted = {"name": name, "environment": name, "scopes": [str(scope) for scope in Scope]}
+            self.open[name] = House(
+                self.url, self.open["production"].ask("POST", "/v1/keys", json=wanted)["key"]
+            )
+        return self.open[name]
+
+
 @contextmanager
-def open_houses(
-    directory: Path, clock: Clock, environments: Iterable[str], settings: Mapping[str, str]
-) -> Iterator[dict[str, House]]:
+def open_houses(directory: Path, clock: Clock, settings: Mapping[str, str]) -> Iterator["Houses"]:
     """Start a service that lives by a clock, and stop it at the end.
 
     Args:
         directory: Where its data and its log are.
         clock: Its clock.
-        environments: The environments that are to be there; `production` is.
         settings: Its settings, by the names of their environment variables.
     """
     data = directory / "data"
@@ -118,14 +138,9 @@ def open_houses(
         raise Refused(f"{data} holds the data of a service already")
     process = ServiceProcess(data, directory / "service.log", settings={**settings, **clock.environ()})
     with process:
-        houses = {"production": House(process.url, made.key)}
+        houses = Houses(process.url, {"production": House(process.url, made.key)})
         try:
-            for name in environments:
-                if name not in houses:
-                    wanted = {"name": name, "environment": name, "scopes": [str(scope) for scope in Scope]}
-                    key = houses["production"].ask("POST", "/v1/keys", json=wanted)["key"]
-                    houses[name] = House(process.url, key)
             yield houses
         finally:
-            for house in houses.values():
+            for house in houses.open.values():
                 house.close()

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 ALPHA = 0.05
 POWER = 0.8
-MDE = 0.15
+MDE = 0.20
 """Lift of the success metric that the plan wants found, and that a winner has."""
 MARGIN = 0.05
 """Loss on the guardrail that is acceptable."""
