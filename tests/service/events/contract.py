@@ -471,7 +471,7 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
         return event(str(uuid4()), f"u{unit}", time=now - timedelta(hours=hours), value=value)
 
     with open_store() as store:
-        events = [bought(unit, hours, unit + hours) for unit in range(14) for hours in (1.5, 40)]
+        events = [bought(unit, hours, unit + hours) for unit in range(14) for hours in (1.5, 40, 100)]
         append(store, batch([shown(unit, 20) for unit in range(10)], events))
         for exposures, more in (
             ([], []),
