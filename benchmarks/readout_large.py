@@ -1,6 +1,6 @@
 """The readout of 10 million units and 100 million events, with much memory and with little, against a fifth.
 
-Needs 15 GB of disk and some minutes; the large file of facts goes when it is done.
+Needs 8 GB of disk and some minutes; the large file of facts goes when it is done.
 """
 
 import multiprocessing

@@ -17,8 +17,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from psycopg.conninfo import conninfo_to_dict
 from pyspark.sql import SparkSession
-from tests.service.analysis.metric_reference import PLACE, assert_same, reference
-from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, crowd, named, tables
+from tests.service.analysis.metric_reference import PLACE, START, assert_same, reference
+from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, SPANS, crowd, named, tables
 
 from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues
@@ -98,14 +98,22 @@ def on_spark(spark: SparkSession, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
-def test_every_metric(engine: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("metrics", "until"),
+    [(DEFINITIONS, None), (SPANS, START + timedelta(hours=48))],
+    ids=["of every kind", "in many spans"],
+)
+def test_every_metric(
+    engine: str, metrics: list[dict[str, Any]], until: datetime | None, request: pytest.FixtureRequest
+) -> None:
     backend = request.getfixturevalue(f"on_{engine}")
-    definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
+    definitions = [named(each, i) for i, each in enumerate(metrics)]
     measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
-    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    end = None if until is None else until.replace(tzinfo=UTC)
+    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC), end)
     statistics = analyse_store(backend, asked)
     for definition in definitions:
-        assert_same(statistics, definition, reference(definition, *FACTS, AS_OF))
+        assert_same(statistics, definition, reference(definition, *FACTS, AS_OF, until))
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])

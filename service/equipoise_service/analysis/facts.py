@@ -20,12 +20,14 @@ class Facts:
 
     Attributes:
         table: Columns unit, variant, first_time, segments, time, name, value, and what `read` says of them.
+        units: Columns unit, variant, first_time, and segments: the units that they may be of.
         begin: From how many hours after the first exposure on they are here.
         until: Up to when what has no window counts, exclusively; None without end.
         read: For each set of filtered events, by `Ingredient.events`, the column that says which are of it.
     """
 
     table: ir.Table
+    units: ir.Table
     begin: int
     until: datetime | None
     read: dict[tuple[str, ...], str]
@@ -38,14 +40,18 @@ class Facts:
             table: The table, when columns were added since.
         """
         table = self.table if table is None else table
-        found = table[self.read[asked.events]] if asked.filters else table.name == asked.name
+        found = self.named(asked, table)
         if asked.start > self.begin:
-            found &= table.time >= _from_exposure(table, asked.start)
+            found &= table.time >= from_exposure(table, asked.start)
         if asked.end is not None:
-            found &= table.time < _from_exposure(table, asked.end)
+            found &= table.time < from_exposure(table, asked.end)
         elif self.until is not None:
             found &= table.time < naive(self.until)
         return found
+
+    def named(self, asked: Ingredient, table: ir.Table) -> ir.BooleanValue:
+        """Whether an event is of those that something is made of, whenever it was."""
+        return table[self.read[asked.events]] if asked.filters else table.name == asked.name
 
 
 def distinct_columns(name: str) -> list[str]:
@@ -82,9 +88,9 @@ def facts_of(units: ir.Table, events: ir.Table, request: StoreRequest, asked: Se
     stayed = units.filter(units["first"] == units["last"])
     stayed = stayed.select("unit", "first_time", *segments, variant=stayed["first"])
     met = wanted.join(
-        stayed, [wanted.unit == stayed.unit, wanted.time >= _from_exposure(stayed, begin)]
+        stayed, [wanted.unit == stayed.unit, wanted.time >= from_exposure(stayed, begin)]
     ).select("unit", "variant", "first_time", *segments, "time", "name", "value", *columns)
-    return Facts(met, begin, request.until, read)
+    return Facts(met, stayed, begin, request.until, read)
 
 
 def segment_columns(request: StoreRequest) -> list[str]:
@@ -92,7 +98,7 @@ def segment_columns(request: StoreRequest) -> list[str]:
     return [f"s{i}" for i in range(len(request.segments))]
 
 
-def _from_exposure(table: ir.Table, hours: int) -> ir.TimestampValue:
+def from_exposure(table: ir.Table, hours: int) -> ir.TimestampValue:
     """The moment so many hours after the first exposure, or before it."""
     if not hours:
         return table.first_time

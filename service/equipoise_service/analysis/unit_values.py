@@ -4,15 +4,16 @@ The values are whole: that a unit is immature for a metric is applied afterwards
 that they can be kept and read again at a later moment.
 """
 
-import operator
-from functools import reduce
+from collections.abc import Mapping
 
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.facts import Facts, distinct_columns, facts_of, segment_columns
+from equipoise_service.analysis.facts import Facts, facts_of
 from equipoise_service.analysis.funnels import funnel_ingredients, funnel_values
+from equipoise_service.analysis.ingredient_values import aggregate, value_of, where
 from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.stretches import aggregate_by_stretches, pays
 from equipoise_service.analysis.value_columns import Ingredient, ingredients
 from equipoise_service.metrics.schemas import Aggregation
 
@@ -36,55 +37,43 @@ def unit_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.
     # What several metrics need, such as a pre-period's sum, is worked out once.
     distinct = {each.identity: each for each in made.values()}
     names = {identity: f"c{i}" for i, identity in enumerate(distinct)}
-    table = _with_last_times(facts, distinct, names)
-    # The variant depends on the unit; grouping by it as well is cheaper than carrying any one value of it.
-    keys = ["unit", "variant", "first_time", *segment_columns(request)]
-    grouped = table.group_by(keys).agg(
-        **{
-            names[identity]: _aggregate(facts, table, names[identity], each)
-            for identity, each in distinct.items()
-        }
+    asked = {names[identity]: each for identity, each in distinct.items()}
+    aggregated = (aggregate_by_stretches if pays(asked) else _aggregate)(facts, asked)
+    values = {name: value_of(aggregated[names[each.identity]], each) for name, each in made.items()}
+    return funnel_values(_of_units(facts, aggregated, values), facts, request.measures)
+
+
+def _of_units(facts: Facts, aggregated: ir.Table, values: Mapping[str, ir.Value]) -> ir.Table:
+    """The values with what is known of their units; to group events by that as well takes longer."""
+    known = facts.units.rename(known_unit="unit")
+    joined = aggregated.select("unit", **values).inner_join(known, ibis._.unit == known.known_unit)
+    columns = [name for name in known.columns if name != "known_unit"]
+    return joined.select("unit", *columns, *values)
+
+
+def _aggregate(facts: Facts, asked: Mapping[str, Ingredient]) -> ir.Table:
+    """What `aggregate_by_stretches` gives, in one step."""
+    table = _with_last_times(facts, asked)
+    return table.group_by("unit").agg(
+        **{name: aggregate(table, _counted(facts, table, name, each), each) for name, each in asked.items()}
     )
-    values = grouped.select(*keys, **{name: grouped[names[each.identity]] for name, each in made.items()})
-    return funnel_values(values, facts, request.measures)
 
 
-def _with_last_times(
-    facts: Facts, asked: dict[tuple[object, ...], Ingredient], names: dict[tuple[object, ...], str]
-) -> ir.Table:
+def _with_last_times(facts: Facts, asked: Mapping[str, Ingredient]) -> ir.Table:
     """The facts with, for each last value, the latest time of an event that counts and has a value."""
     table = facts.table
     last = {
-        f"last_{names[identity]}": ibis.ifelse(
-            facts.counted(each) & table.value.notnull(), table.time, ibis.null(table.time.type())
-        )
+        f"last_{name}": where(facts.counted(each) & table.value.notnull(), table.time)
         .max()
         .over(ibis.window(group_by=table.unit))
-        for identity, each in asked.items()
+        for name, each in asked.items()
         if each.aggregation is Aggregation.LAST
     }
     return table.mutate(**last) if last else table
 
 
-def _aggregate(facts: Facts, table: ir.Table, name: str, asked: Ingredient) -> ir.Scalar:
+def _counted(facts: Facts, table: ir.Table, name: str, asked: Ingredient) -> ir.BooleanValue:
     counted = facts.counted(asked, table)
-    if asked.distinct is not None:
-        kinds = [table[column].nunique(where=counted) for column in distinct_columns(asked.distinct)]
-        return reduce(operator.add, kinds).cast("float64")
-    one = ibis.literal(1, type="int8")
-    if asked.aggregation is None:
-        return ibis.coalesce(_where(counted, one).max(), 0).cast("float64")
-    if asked.aggregation is Aggregation.COUNT:
-        return _where(counted, one).count().cast("float64")
     if asked.aggregation is Aggregation.LAST:
-        # Of several at the last moment the largest, the same whatever order they came in.
         counted &= table.time == table[f"last_{name}"]
-    values = _where(counted, table.value)
-    if asked.aggregation is Aggregation.MAXIMUM:
-        return values.max()
-    return ibis.coalesce(values.sum() if asked.aggregation is Aggregation.SUM else values.max(), 0.0)
-
-
-def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
-    """The value, null elsewhere: for DuckDB much cheaper than an aggregate with a filter of its own."""
-    return ibis.ifelse(condition, value, ibis.null(value.type()))
+    return counted

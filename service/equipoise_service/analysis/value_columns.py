@@ -37,7 +37,12 @@ class Ingredient:
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for two that give the same values."""
-        return (self.events, self.aggregation, self.distinct, self.start, self.end)
+        return (*self.of_any_span, self.start, self.end)
+
+    @property
+    def of_any_span(self) -> tuple[object, ...]:
+        """Equal for two that differ in their spans at most."""
+        return (self.events, self.aggregation, self.distinct)
 
 
 def value_column(index: int, column: str = "y") -> str:

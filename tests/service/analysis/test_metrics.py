@@ -17,6 +17,8 @@ from tests.service.analysis.metric_reference import PLACE, START, Event, Exposur
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.store import analyse_store
+from equipoise_service.analysis.stretches import pays
+from equipoise_service.analysis.value_columns import ingredients
 from equipoise_service.plans.documents import PlannedMetric
 
 AS_OF = START + timedelta(hours=60)
@@ -215,6 +217,41 @@ def test_each_alone_equals_plain_python_on_dense_data(
     statistics = store.analyse(named(definition), until=until)
     expected = reference(named(definition), exposures, events, AS_OF, until)
     assert_same(statistics, named(definition), expected)
+
+
+# The same few kinds of events in many spans: those begin and end at one moment, overlap, or hold each other.
+SPANS: list[dict[str, Any]] = [
+    definition | span
+    for span in (
+        {},
+        {"delay_hours": 1},
+        {"window_hours": 24},
+        {"delay_hours": 1, "window_hours": 26},
+        {"delay_hours": 24, "window_hours": 36},
+        {"pre_period_days": 1, "delay_hours": 3},
+        {"pre_period_days": 2, "window_hours": 48},
+    )
+    for definition in (
+        {"type": "proportion"},
+        {"type": "mean", "aggregation": "maximum", "filters": [COUNTRIES]},
+        {"type": "ratio", "denominator": {"event": "see", "aggregation": "count"}},
+    )
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), until=ENDS)
+def test_the_same_events_in_many_spans_equal_plain_python(
+    store: Store, seed: int, until: datetime | None
+) -> None:
+    exposures, events = crowd(seed)
+    store.fill(exposures, events)
+    definitions = [named(each, i) for i, each in enumerate(SPANS)]
+    made = ingredients([PlannedMetric.model_validate(each).measure for each in definitions])
+    assert pays({str(each.identity): each for each in made.values()})
+    statistics = store.analyse(*definitions, until=until)
+    for definition in definitions:
+        assert_same(statistics, definition, reference(definition, exposures, events, AS_OF, until))
 
 
 def test_one_query_that_reads_the_events_once_serves_all_metrics(

@@ -1,0 +1,82 @@
+"""Aggregating in two steps: first one row a unit and stretch of time, then one row a unit.
+
+Metrics that differ in their delays and windows are made of the same events, and each of them adds an
+aggregate that every event goes through. Instead, the ends of all spans cut the time about a unit's first
+exposure into stretches. The first step aggregates the events of each stretch, once for all spans; the second
+one puts together the stretches of each span, from the few rows that a unit then has.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from equipoise_service.analysis.facts import Facts, from_exposure
+from equipoise_service.analysis.ingredient_values import ADDED, aggregate, where
+from equipoise_service.analysis.units import naive
+from equipoise_service.analysis.value_columns import Ingredient
+from equipoise_service.metrics.schemas import Aggregation
+
+# On DuckDB two steps were slower than one where the first has half of the aggregates, quicker with a fifth.
+_FEWER = 2
+
+
+def pays(asked: Mapping[str, Ingredient]) -> bool:
+    """Whether values can be made so, and the first step then has less than half of the aggregates."""
+    ingredients = asked.values()
+    added = all(each.aggregation in ADDED and each.distinct is None for each in ingredients)
+    return added and len(ingredients) > _FEWER * len({each.of_any_span for each in ingredients})
+
+
+def aggregate_by_stretches(facts: Facts, asked: Mapping[str, Ingredient]) -> ir.Table:
+    """Aggregates the events of each unit.
+
+    Args:
+        facts: The events.
+        asked: What is made of them, by the column that it goes to; `pays` says yes.
+
+    Returns:
+        One row a unit: unit, and what is aggregated; null where no event counts.
+    """
+    kinds = {each.of_any_span: each for each in asked.values()}
+    columns = {kind: f"a{i}" for i, kind in enumerate(kinds)}
+    spans = [end for each in asked.values() for end in (each.start, each.end)]
+    ends = sorted({end for end in spans if end is not None and end > facts.begin})
+    stretches = _stretches(facts, ends)
+    table = facts.table.mutate(**stretches)
+    parts = table.group_by(["unit", *stretches]).agg(
+        **{columns[kind]: aggregate(table, facts.named(each, table), each) for kind, each in kinds.items()}
+    )
+    return parts.group_by("unit").agg(
+        **{
+            name: _together(where(_within(parts, each, ends), parts[columns[each.of_any_span]]), each)
+            for name, each in asked.items()
+        }
+    )
+
+
+def _stretches(facts: Facts, ends: list[int]) -> dict[str, ir.Value]:
+    """For each event how many ends it is not before, and whether it is too late for what has no window."""
+    time = facts.table.time
+    # The latest end first: of most events nothing more is asked.
+    cases = [
+        (time >= from_exposure(facts.table, end), ibis.literal(number, type="int16"))
+        for number, end in enumerate(ends, 1)
+    ]
+    passed = {"passed": ibis.cases(*reversed(cases), else_=ibis.literal(0, type="int16"))}
+    return passed if facts.until is None else passed | {"late": time >= naive(facts.until)}
+
+
+def _within(parts: ir.Table, asked: Ingredient, ends: list[int]) -> ir.BooleanValue:
+    within = parts.passed >= bisect_right(ends, asked.start)
+    if asked.end is not None:
+        within &= parts.passed < bisect_right(ends, asked.end)
+    elif "late" in parts.columns:
+        within &= ~parts.late
+    return within
+
+
+def _together(parts: ir.Value, asked: Ingredient) -> ir.Scalar:
+    added = asked.aggregation in (Aggregation.COUNT, Aggregation.SUM)
+    return parts.cast("float64").sum() if added else parts.max()
