@@ -152,7 +152,7 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
 
 
 def redacted(error: Exception, url: str) -> str:
-    """What an engine says, in one line without its address, user and password."""
+    """What an engine says, in one line without its address: neither host, user nor password."""
     parts = urlsplit(url)
     values = (value for name, value in parse_qsl(parts.query) if not _is_harmless(name, value))
     found = [url, parts.netloc, parts.password or "", *values]
@@ -160,6 +160,9 @@ def redacted(error: Exception, url: str) -> str:
     text = " ".join(str(error).split("\n\n")[0].split())
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
+    for name in (parts.hostname, unquote(parts.username or "")):
+        # Whole words: a user may be called as a part of one.
+        text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "***", text, flags=re.I) if name else text
     return text[:400].rstrip(".")
 
 

@@ -266,6 +266,27 @@ def test_sources_are_made_by_admins(service: Service, warehouse: Warehouse) -> N
     assert client.post(f"{URL}/test", headers=service.key(project="other")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            'connection to server at "Db.Internal", port 5432 failed: no password for user "read er"',
+            'connection to server at "***", port 5432 failed: no password for user "***"',
+        ),
+        (
+            "cannot resolve db.internal. Is db.internal.example right?",
+            "cannot resolve ***. Is ***.example right?",
+        ),
+        (
+            "the bread error, the read errors of xdb.internal",
+            "the bread error, the read errors of xdb.internal",
+        ),
+    ],
+)
+def test_what_an_engine_says_loses_host_and_user(said: str, expected: str) -> None:
+    assert redacted(Exception(said), "postgresql://read%20er:secret@Db.Internal:5432/shop") == expected
+
+
 def test_what_an_engine_says_loses_its_address_and_password() -> None:
     url = "clickhouse://someone:p%40ss%20word@host.internal:8443/shop?token=t0ken&secure=true&port=90&key=17"
     said = f"cannot open {url}\nfor p@ss word (p%40ss%20word) at host with t0ken, key 17: true? error 90."
