@@ -63,6 +63,15 @@ def test_a_day_whose_shares_are_broken_is_named(number: int) -> None:
     assert all(name in check["reason"] for name in names)
 
 
+def test_the_parts_of_the_level_of_all_days_add_up_to_it() -> None:
+    """The same units on a later day count for less, so that many days are no more than one test."""
+    days = readout([day(i, 1000, 1300) for i in range(20)])["by_day"]["days"]
+    parts = [days[0]["p_value"] / each["p_value"] / 2 for each in days if each["p_value"] < 1]
+    assert parts == pytest.approx([1 / k / (k + 1) for k in range(1, len(parts) + 1)])
+    assert len(parts) == 20
+    assert sum(parts) < 1
+
+
 def test_a_readout_with_a_broken_day_never_ships() -> None:
     found = readout([day(0, 1000, 1010), day(3, 1400, 1000), day(5, 1000, 1390)])
     assert found["recommendation"]["outcome"] == "investigate"
