@@ -15,6 +15,7 @@ from equipoise_stats import LookHistory, Spending, plan_looks
 MOST_LOOKS = 1000
 _LARGEST_FRACTION = 100.0
 _LEAST_GAIN = 1 + 1e-5
+_LEAST_STEP = 1 + 2e-6
 
 
 class Look(BaseModel):
@@ -87,9 +88,20 @@ def passed(looks: Sequence[Look], metric: str) -> Passed | None:
     fractions = fractions_of(of, metric)
     final = of[-1].final and of[-1] is looks[-1] and fractions[-1] < 1
     if any(metric not in look.units for look in of):
-        return Passed(fractions, None, final)
+        return Passed(_growing(fractions), None, final)
     last = of[-1].units[metric]
-    return Passed(tuple(look.units[metric] / last for look in of), fractions, final)
+    return Passed(_growing([look.units[metric] / last for look in of]), fractions, final)
+
+
+def _growing(information: Sequence[float]) -> tuple[float, ...]:
+    """The information, where a last look without new units counts as one with next to none.
+
+    It spends what is left of alpha on the same data, whose bound comes nearer.
+    """
+    found: list[float] = []
+    for each in information:
+        found.append(max(each, found[-1] * _LEAST_STEP) if found else each)
+    return tuple(found)
 
 
 def spending_of(plan: Plan) -> Spending:
@@ -161,12 +173,12 @@ def next_look(
     if is_spent(plan, earlier):
         raise NotDue("All of alpha is spent: the last look was the final one, and its result stands.")
     days = days_passed(plan, taken_at, started_at=started_at, ended_at=ended_at)
-    gained = _gained(plan, mature, earlier, days)
-    if lead not in gained:
-        raise NotDue(f"No unit of {lead} has become mature since the last look.")
     over = ended_at is not None or (
         horizon.days is not None and taken_at >= started_at + timedelta(days=horizon.days)
     )
+    gained = _gained(plan, mature, earlier, days, over=over)
+    if lead not in gained:
+        raise NotDue(f"No unit of {lead} has become mature since the last look.")
     if not over:
         _check_schedule(plan, gained[lead], earlier, taken_at, started_at)
     look = Look(
@@ -201,9 +213,12 @@ def _due_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> dateti
 
 
 def _gained(
-    plan: Plan, mature: Mapping[str, int], earlier: Sequence[Look], days: float | None
+    plan: Plan, mature: Mapping[str, int], earlier: Sequence[Look], days: float | None, *, over: bool
 ) -> dict[str, float]:
-    """How much of the horizon has passed, for the metrics that have units which no look has seen."""
+    """How much of the horizon has passed, for the metrics that have units which no look has seen.
+
+    At the end also for those without, as far as they have alpha left: there is no other look to spend it.
+    """
     planned = plan.horizon.units if plan.horizon is not None else None
     fractions = {}
     for metric in plan.metrics:
@@ -214,7 +229,9 @@ def _gained(
         else:
             seen = max((look.units.get(metric.key, 0) for look in earlier), default=0)
             now, fraction = units, days
-        if fraction > 0 and now > seen * _LEAST_GAIN:
+        before = fractions_of(earlier, metric.key)
+        is_last = over and now == seen and bool(before) and before[-1] < 1
+        if fraction > 0 and (now > seen * _LEAST_GAIN or is_last):
             fractions[metric.key] = fraction
     return fractions
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.service.readouts.documents import CONVERTED, START, daily_readout, plan
 
-from equipoise_service.plans.looks import Look, NotDue, next_look, next_look_at
+from equipoise_service.plans.looks import Look, NotDue, next_look, next_look_at, passed
 from equipoise_service.plans.schemas import Design, Horizon, Looks, Method
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Spending, plan_looks
@@ -78,6 +78,26 @@ def test_what_stops_early_spends_the_rest_at_its_final_look() -> None:
     assert found["looks"][1]["fractions"]["converted"] == pytest.approx(8 / 14)
     assert found["recommendation"]["outcome"] == "ship"
     assert verify_readout(found) == []
+
+
+def test_the_end_spends_the_rest_on_the_same_units_where_no_more_came() -> None:
+    first = look(500, 7)
+    last = look(500, 12, (first,))
+    assert (last.units, last.final, last.spent) == ({"converted": 500}, False, 0.05)
+    stopped = look(500, 8, (first,), ended=8)
+    assert (stopped.final, stopped.spent) == (True, 0.05)
+    for end in (last, stopped):
+        looked = passed((first, end), "converted")
+        assert looked is not None
+        # What the first look could have crossed lies beyond this bound: together they are one test.
+        assert looked.history(EVENLY).current.critical == pytest.approx(1.959964, abs=1e-6)
+    with pytest.raises(NotDue, match="All of alpha is spent"):
+        look(501, 13, (first, last))
+    by_units = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=1_000, days=12))
+    asked = {"statistics_digest": "sha256:" + "0" * 64, "started_at": START, "ended_at": None}
+    one = next_look(by_units, {"converted": 500}, (), taken_at=START + timedelta(days=3), **asked)  # type: ignore[arg-type]
+    two = next_look(by_units, {"converted": 500}, (one,), taken_at=START + timedelta(days=12), **asked)  # type: ignore[arg-type]
+    assert (two.fractions, two.final, two.spent) == ({"converted": 0.5}, True, 0.05)
 
 
 def test_a_look_that_claims_another_day_or_other_units_is_found() -> None:
