@@ -20,24 +20,30 @@ def with_cuts(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
 
     Returns:
         The values, and for every column that is cut its cut, `m0_y_cut`, the same in every row: the ⌈qn⌉-th
-        smallest of the n values that are not zero; null where it is not above zero, and nothing is cut.
+        smallest of the n values that are not zero; null where it is not above zero, and nothing is cut. And
+        `m0_y_over`: 1 where the value lay above it.
     """
     shares = _shares(measures)
     for name, share in shares.items():
         values = values.cross_join(_cut(values.select(name), name, share))
     if not shares:
         return values
-    return values.mutate(
-        **{
-            name: ibis.ifelse(values[name] > values[cut_column(name)], values[cut_column(name)], values[name])
-            for name in shares
-        }
-    )
+    changed: dict[str, ir.Value] = {}
+    for name in shares:
+        cut = values[cut_column(name)]
+        changed[name] = ibis.ifelse(values[name] > cut, cut, values[name])
+        changed[over_column(name)] = ibis.ifelse(values[name] > cut, 1, 0)
+    return values.mutate(**changed)
 
 
 def cut_column(name: str) -> str:
     """The column with the cut of a column of values."""
     return f"{name}_cut"
+
+
+def over_column(name: str) -> str:
+    """The column that tells which values of a column of values were cut."""
+    return f"{name}_over"
 
 
 def _shares(measures: Sequence[Measure]) -> Mapping[str, float]:

@@ -11,7 +11,7 @@ from itertools import combinations_with_replacement
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.analysis.cuts import cut_column, with_cuts
+from equipoise_service.analysis.cuts import cut_column, over_column, with_cuts
 from equipoise_service.analysis.segments import fanned
 from equipoise_service.analysis.value_columns import value_column, value_columns
 from equipoise_service.metrics.measures import Measure
@@ -36,7 +36,7 @@ def moments(
         `m{i}_active` (their number, where it takes time), `m{i}_y_units` (for counts; for funnels
         `m{i}_s1_units`, …) or, for columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the
         mean), `m{i}_u_sum` (sum of the deviations from it) and `m{i}_u_v` (sum of the products of the
-        deviations), and `m{i}_u_cut` where values are cut.
+        deviations), and where values are cut `m{i}_u_cut` and `m{i}_u_over` (how many were).
     """
     values = with_cuts(values, measures)
     means = [(i, measure) for i, measure in enumerate(measures) if measure.has_moments]
@@ -55,6 +55,8 @@ def moments(
     for i, measure in enumerate(measures):
         cuts = [cut_column(value_column(i, column)) for column in measure.cut_columns]
         aggregates |= {name: centred[name].max() for name in cuts}
+        overs = [over_column(value_column(i, column)) for column in measure.cut_columns]
+        aggregates |= {name: centred[name].sum() for name in overs}
     return centred.group_by(keys).agg(**aggregates)
 
 

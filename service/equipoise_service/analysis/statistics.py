@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
 
-from equipoise_service.analysis.cuts import cut_column
+from equipoise_service.analysis.cuts import cut_column, over_column
 from equipoise_service.analysis.quantiles import Cell
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.value_columns import value_column, value_columns
@@ -72,11 +72,13 @@ class ArmStatistics:
         units: Units of the arm, crossovers left out.
         values: For each metric, by key, the statistics of the units that are mature for it.
         immature: For each metric, by key, how many of the units are not; 0 for those that are not named.
+        winsorized: For each winsorized metric, by key, of how many units the value was cut.
     """
 
     units: int
     values: Mapping[str, ArmValues]
     immature: Mapping[str, int] = field(default_factory=dict)
+    winsorized: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,12 @@ def _arm(
             active = int(row[f"m{i}_active" if measure.matures_after else "active"] or 0)
             values[measure.metric] = _values(row, i, measure, active, mature)
         immature[measure.metric] = units - mature
-    return ArmStatistics(units, values, immature)
+    winsorized = {
+        measure.metric: int(row.get(over_column(value_column(i, measure.columns[0]))) or 0)
+        for i, measure in enumerate(measures)
+        if measure.cut_columns
+    }
+    return ArmStatistics(units, values, immature, winsorized)
 
 
 def _values(row: Mapping[str, Any], index: int, measure: Measure, active: int, units: int) -> ArmValues:

@@ -44,4 +44,4 @@ def side_of(arms: Mapping[str, ArmStatistics], variant: str, plan: Plan, metric:
     values = arm.values.get(metric)
     if values is None:
         values = no_values(next(each.measure for each in plan.metrics if each.key == metric), 0)
-    return Side(variant, values, arm.immature.get(metric, 0))
+    return Side(variant, values, arm.immature.get(metric, 0), arm.winsorized.get(metric, 0))

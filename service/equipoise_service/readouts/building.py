@@ -7,7 +7,7 @@ from typing import Any
 
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.canonical import digest
-from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import Look
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
@@ -155,6 +155,7 @@ def statistics_digest(plan: Plan, statistics: Statistics) -> str:
                 "cut": statistics.cuts.get(metric.key, {}).get("y"),
                 "cut_before": statistics.cuts.get(metric.key, {}).get("y_before"),
                 "arms": _arms_out(plan, statistics.arms, metric.key),
+                **_winsorized_out(plan, statistics, metric),
             }
             for metric in plan.metrics
         },
@@ -181,6 +182,13 @@ def _arms_out(plan: Plan, arms: Mapping[str, ArmStatistics], metric: str) -> dic
         variant: statistics_out(side_of(arms, variant, plan, metric)).model_dump(mode="json")
         for variant in plan.weights
     }
+
+
+def _winsorized_out(plan: Plan, statistics: Statistics, metric: PlannedMetric) -> dict[str, Any]:
+    if metric.winsorize is None:
+        return {}
+    sides = (side_of(statistics.arms, variant, plan, metric.key) for variant in plan.weights)
+    return {"winsorized": {side.variant: side.winsorized for side in sides}}
 
 
 def mature_units(plan: Plan, statistics: Statistics) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
@@ -16,7 +17,9 @@ from equipoise_service.readouts.numerals import (
 from equipoise_service.readouts.schemas import (
     Comparison,
     Difference,
+    Impact,
     Lift,
+    MetricResult,
     Readout,
 )
 from equipoise_service.readouts.wording import say
@@ -25,6 +28,7 @@ NOTHING = "–"
 """What stands where there is no number."""
 
 _LITTLE = 0.01
+_MONTH = 30
 
 
 def stand(readout: Readout) -> str:
@@ -106,6 +110,43 @@ def adjustment_notes(comparisons: Sequence[Comparison]) -> list[str]:
         for variant, share in removed.items()
         if variant not in little
     ]
+
+
+def metric_notes(metric: PlannedMetric, result: MetricResult) -> list[str]:
+    """What is said of a metric below its comparisons: adjustment, winsorization, projections."""
+    notes = adjustment_notes(result.comparisons)
+    if result.winsorized and result.cut is not None:
+        arms = [
+            say(
+                "winsorized.arm",
+                units=count(each.units, "unit", "units"),
+                variant=each.variant,
+                share=percent(each.share or 0.0, decimals=2),
+            )
+            for each in result.winsorized
+        ]
+        notes.append(say("winsorized", cut=f"{result.cut:,g}", arms=listing(arms)))
+    projected = [(each.variant, each.impact) for each in result.comparisons if each.impact is not None]
+    return notes + [_projection(metric, variant, impact) for variant, impact in projected]
+
+
+def _projection(metric: PlannedMetric, variant: str, impact: Impact) -> str:
+    decimals = decimals_for(impact.interval)
+    values = [impact.per_day, *impact.interval]
+    per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
+    of_month = decimals_for([_MONTH * value for value in impact.interval])
+    per_month = number(_MONTH * impact.per_day, decimals=of_month, signed=True)
+    unit = " units" if metric.type is MetricType.PROPORTION else ""
+    return say(
+        "impact",
+        variant=variant,
+        metric=metric.key,
+        per_day=f"{per_day}{unit}",
+        low=low,
+        high=high,
+        per_month=f"{per_month}{unit}",
+        units=number(impact.daily_units, decimals=0),
+    )
 
 
 def notes_of(readout: Readout) -> list[str]:

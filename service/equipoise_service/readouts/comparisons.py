@@ -62,6 +62,7 @@ class Side:
     variant: str
     values: ArmValues
     immature: int
+    winsorized: int = 0
 
 
 @dataclass(frozen=True, slots=True)

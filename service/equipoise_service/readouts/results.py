@@ -12,7 +12,7 @@ from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior
+from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
 from equipoise_service.readouts.wording import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior
 from equipoise_stats import Comparison as Conclusion
@@ -80,6 +80,7 @@ def results_of(
                 role=metric.role,
                 cut=cuts.measured if cuts else None,
                 cut_before=cuts.before if cuts else None,
+                winsorized=_winsorized(metric, pairs[metric.key]),
                 comparisons=shown[:against_control],
                 between_treatments=shown[against_control:],
             )
@@ -87,6 +88,21 @@ def results_of(
         for i, pair in enumerate(pairs[metric.key][:against_control]):
             _ask(plan, moment, metric, pair, compares[metric.key, i], corrected, results)
     return results
+
+
+def _winsorized(metric: PlannedMetric, pairs: Sequence[Pair]) -> list[Winsorized] | None:
+    """How much of each arm was cut, the control first; None where the metric is not winsorized."""
+    if metric.winsorize is None:
+        return None
+    sides = {side.variant: side for pair in pairs for side in (pair.baseline, pair.variant)}
+    return [
+        Winsorized(
+            variant=variant,
+            units=side.winsorized,
+            share=side.winsorized / side.values.n if side.values.n else None,
+        )
+        for variant, side in sides.items()
+    ]
 
 
 def _corrected(

@@ -162,6 +162,16 @@ class Comparison(BaseModel):
     statistics: ComparisonStatistics
 
 
+class Winsorized(BaseModel):
+    """How much of an arm was winsorized."""
+
+    model_config = _CONFIG
+
+    variant: str = Field(description="The variant's key.")
+    units: Units = Field(description="Mature units whose value lay above the cut and was set to it.")
+    share: Number | None = Field(description="Their share of the mature units; null without any.")
+
+
 class MetricResult(BaseModel):
     """One metric: each treatment against the control, and against each other."""
 
@@ -171,6 +181,10 @@ class MetricResult(BaseModel):
     role: Role = Field(description="Its role in the plan.")
     cut: Number | None = Field(description="Where values were cut; null where none were.")
     cut_before: Number | None = Field(description="Where those of the pre-period were cut.")
+    winsorized: list[Winsorized] | None = Field(
+        description="Of how many units of each arm the value was cut; null where the metric is not "
+        "winsorized."
+    )
     comparisons: list[Comparison] = Field(description="Each treatment against the control.")
     between_treatments: list[Comparison] = Field(
         description="Each treatment against those before it: exploratory, not corrected."

@@ -87,6 +87,8 @@ def arms_in(
     """
     arms = {variant: ArmStatistics(number, {}) for variant, number in units.items()}
     for metric in metrics:
+        cut = metric.winsorized or () if isinstance(metric, MetricResult) else ()
+        winsorized = {each.variant: each.units for each in cut}
         for comparison in _comparisons(metric):
             sides = comparison.statistics
             for variant, each in ((comparison.baseline, sides.baseline), (comparison.variant, sides.variant)):
@@ -95,6 +97,7 @@ def arms_in(
                     before,
                     values={**before.values, metric.metric: values_in(each)},
                     immature={**before.immature, metric.metric: each.immature},
+                    winsorized={**before.winsorized, metric.metric: winsorized.get(variant, 0)},
                 )
     return arms
 

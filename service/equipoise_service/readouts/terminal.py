@@ -12,12 +12,12 @@ from rich.text import Text
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.cells import (
-    adjustment_notes,
     corrected_p,
     decimals_of,
     difference_cells,
     is_corrected,
     lift_cells,
+    metric_notes,
     notes_of,
     p_cell,
     stand,
@@ -86,7 +86,7 @@ def _parts(readout: Readout) -> list[RenderableType]:
         if result.comparisons:
             heading = Text.assemble((metric.key, "bold"), (f"  {metric.type}, {metric.role} metric", "dim"))
             parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
-            parts += [Text(note, "dim") for note in adjustment_notes(result.comparisons)]
+            parts += [Text(note, "dim") for note in metric_notes(metric, result)]
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
     return [*parts, "", _health(readout), *_footnotes(readout)]

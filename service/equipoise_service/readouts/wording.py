@@ -52,8 +52,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "between {low} and {high} by the {certainty} that holds at any moment."
         ),
         "harmed": (
-            "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which holds at any "
-            "moment; the {certainty} of the plan is {low} to {high}{p}."
+            "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which holds at "
+            "any moment; the {certainty} of the plan is {low} to {high}{p}."
         ),
         "underpowered": (
             "An effect of {mde}, which the plan wants found, is not excluded: the data are too few for it."
@@ -145,8 +145,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "inconsistently."
         ),
         "found.many_crossovers": (
-            "More than {share} of the units met several variants. They are left out, and so many can bias who "
-            "is left in."
+            "More than {share} of the units met several variants. They are left out, and so many can bias "
+            "who is left in."
         ),
         "found.incomplete_rows": "Rows without a unit, a variant or a time were left out.",
         "found.dropped_items": (
@@ -171,12 +171,20 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Adjusting for the pre-period removes less than 1 % of the variance for {variants}: it changes "
             "next to nothing."
         ),
+        "winsorized": "Values above {cut} were set to it: {arms}.",
+        "winsorized.arm": "{units} of {variant} ({share})",
+        "impact": (
+            "At full traffic {variant} would change {metric} by {per_day} a day ({low} to {high}), "
+            "{per_month} in 30 days: if {units} units a day come, as so far, and the effect stays as it is."
+        ),
         # The recommendation.
         "outcome.ship": "Ship {variant}.",
         "outcome.do_not_ship": "Do not ship.",
         "outcome.keep_running": "Keep running{until}.",
         "outcome.investigate": "Investigate before deciding.",
-        "outcome.stands": "The result of look {number} stands: it was the last one, and these data are newer.",
+        "outcome.stands": (
+            "The result of look {number} stands: it was the last one, and these data are newer."
+        ),
         "outcome.none": "The plan has no success metric, so it recommends nothing.",
         "until.units": " until {units} units have passed their window ({left} to go)",
         "until.date": " until {date}",

@@ -213,12 +213,18 @@ def counted(of: dict[str, Any], events: list[Event], begin: datetime, end: datet
 
 def assert_same(statistics: Statistics, definition: dict[str, Any], expected: dict[str, Arm]) -> None:
     key = definition["key"]
+    whole = dict.fromkeys(expected, 0)
     if definition.get("winsorize"):
+        before = {variant: [row["y"] for row in arm.rows] for variant, arm in expected.items()}
         cuts = winsorize(definition, expected)
+        if (cut := cuts["y"]) is not None:
+            whole = {variant: sum(value > cut for value in values) for variant, values in before.items()}
         assert statistics.cuts[key] == {
             name: None if cut is None else pytest.approx(float(cut)) for name, cut in cuts.items()
         }
     assert statistics.arms.keys() == expected.keys()
+    for variant, over in whole.items():
+        assert statistics.arms[variant].winsorized.get(key, 0) == over
     for variant, arm in expected.items():
         found = statistics.arms[variant]
         assert found.immature[key] == arm.immature

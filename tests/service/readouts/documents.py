@@ -127,8 +127,8 @@ def measured_readout() -> dict[str, Any]:
     }
     found = Statistics(
         {
-            "control": ArmStatistics(1000, control, {"spent-later": 30}),
-            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}),
+            "control": ArmStatistics(1000, control, {"spent-later": 30}, {"capped": 4}),
+            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}, {"capped": 7}),
         },
         0,
         WATERMARK,

@@ -1,5 +1,7 @@
 """What a person sees in a terminal."""
 
+from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -10,6 +12,7 @@ from tests.service.readouts.documents import (
     LOAD_TIME,
     PROVENANCE,
     converted,
+    measured_readout,
     plan,
     rich_readout,
     statistics,
@@ -45,6 +48,22 @@ def test_the_numbers_are_there_and_fit(width: int) -> None:
 def test_the_summary_comes_first() -> None:
     text = drawn(rich_readout(), 200)
     assert text.index("a raises converted") < text.index("Units") < text.index("Sample ratio")
+
+
+def test_what_was_cut_and_what_it_comes_to_at_full_traffic_is_said() -> None:
+    text = " ".join(drawn(measured_readout(), 300).split())
+    assert "Values above 250 were set to it: 4 units of control (0.40 %) and 7 units of treatment" in text
+    # 1,000 and 1,050 of 10,000 in seven days, a quarter of the traffic: 20,000 / 7 × 4 units a day.
+    found = statistics(
+        control={"converted": Counts(10_000, 1_000)}, treatment={"converted": Counts(10_000, 1_050)}
+    )
+    provenance = replace(PROVENANCE, started_at=PROVENANCE.generated_at - timedelta(days=7), traffic=0.25)
+    readout = build_readout(plan(CONVERTED), found, provenance)
+    (comparison,) = readout["metrics"][0]["comparisons"]
+    assert comparison["impact"]["per_day"] == pytest.approx(0.005 * 20_000 * 4 / 7)
+    text = " ".join(drawn(readout, 300).split())
+    assert "treatment would change converted by +60 units a day (−40 to +150)" in text
+    assert "+1,700 units in 30 days: if 11,429 units a day come, as so far, and the effect stays" in text
 
 
 def test_names_are_not_markup() -> None:

@@ -163,6 +163,12 @@ def test_what_is_no_readout_is_said(document: Any) -> None:
         verify_readout(document)
 
 
+def test_a_forged_number_of_winsorized_units_is_found() -> None:
+    path = ("metrics", 2, "winsorized", 1, "units")
+    pointers = [each.pointer for each in verify_readout(with_value(measured_readout(), path, 8, forged=True))]
+    assert pointers == ["/statistics_digest", "/metrics/2/winsorized/1/share"]
+
+
 def test_impossible_statistics_are_said() -> None:
     path = ("metrics", 0, "comparisons", 0, "statistics", "variant", "successes")
     with pytest.raises(NotAReadout, match="20000 successes among 10050 units"):

@@ -7,22 +7,21 @@ from equipoise_service.exports.report.page import cell, pill, section, table
 from equipoise_service.exports.report.verdict import failed
 from equipoise_service.exports.report.wording import say
 from equipoise_service.figures.theme import OUTCOMES
-from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.cells import (
-    adjustment_notes,
     corrected_p,
     decimals_of,
     difference_cells,
     is_corrected,
     lift_cells,
+    metric_notes,
     notes_of,
     p_cell,
     value_cells,
 )
-from equipoise_service.readouts.numerals import decimals_for, number, percent
-from equipoise_service.readouts.schemas import Comparison, Impact, MetricResult, Readout
+from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.schemas import Comparison, MetricResult, Readout
 from equipoise_service.readouts.summary import Outcome, outcome
 
 _PILLS: Mapping[Outcome, str] = {Outcome.BETTER: "good", Outcome.WORSE: "bad", Outcome.WAITING: "care"}
@@ -80,7 +79,7 @@ def _metric(metric: PlannedMetric, result: MetricResult) -> list[Markup]:
         tag("h3", metric.key),
         tag("p", "; ".join([asked, *wanted]), class_="muted small"),
         _comparisons(metric, result.comparisons),
-        *(tag("p", said, class_="small") for said in _said(metric, result.comparisons)),
+        *(tag("p", said, class_="small") for said in metric_notes(metric, result)),
     ]
     if result.between_treatments:
         parts += [
@@ -120,21 +119,6 @@ def _comparisons(
             ]
         )
     return table(names, rows, figures=1)
-
-
-def _said(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    yield from adjustment_notes(comparisons)
-    for each in comparisons:
-        if each.impact is not None:
-            yield _impact(metric, each.variant, each.impact)
-
-
-def _impact(metric: PlannedMetric, variant: str, impact: Impact) -> str:
-    values = [impact.per_day, *impact.interval]
-    decimals = decimals_for(impact.interval)
-    per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
-    unit = " units" if metric.type is MetricType.PROPORTION else ""
-    return say("impact", variant=variant, per_day=f"{per_day}{unit}", low=low, high=high)
 
 
 def _size(metric: PlannedMetric, value: float) -> str:

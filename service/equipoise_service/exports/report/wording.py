@@ -40,7 +40,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "decrease": "less is better",
         "margin": "largest acceptable loss {margin}",
         "mde": "to be found from {mde}",
-        "impact": "At full traffic {variant} would change it by {per_day} a day ({low} to {high}).",
         "covered": "Intervals cover {level}.",
         "results.failed": "A check failed: do not rely on what follows.",
         "between": "Between treatments, exploratory and not corrected",
