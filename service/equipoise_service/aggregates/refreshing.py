@@ -1,8 +1,8 @@
 """The steps of a refresh in a workspace.
 
 The tables of the first steps are kept for a moment: engines plan small queries well, and one large one of all
-steps badly. The changed rows themselves are worked out in the statement that sums them: to write them to a table
-and read it again took a third more.
+steps badly. The changed rows themselves are worked out in the statement that sums them: to write them to a
+table and read it again took a third more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
