@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from tests.service.figures.readouts import funnelled, watched
+from tests.service.readouts.by_day import day
+from tests.service.readouts.by_day import readout as readout_of_days
 from tests.service.readouts.documents import bayesian_readout, converted, segmented_readout
 
-from equipoise_service.cli.readout import Form
+from equipoise_service.cli.readout_forms import Form
 from equipoise_service.exports.making import Export
 from equipoise_service.exports.rows import COLUMNS
 from equipoise_service.figures.catalogue import figures_of
@@ -24,7 +26,9 @@ def test_every_column_is_documented_in_its_order_and_no_other() -> None:
 def test_every_figure_is_documented_and_no_other() -> None:
     *earlier, last = watched(3)
     drawn = figures_of(readout_of(last), [readout_of(each) for each in earlier])
-    for document in (bayesian_readout(), segmented_readout(), funnelled(), converted((9, 90), (8, 90))):
+    of_days = readout_of_days([day(0, 500, 520), day(1, 900, 880)])
+    others = bayesian_readout(), segmented_readout(), funnelled(), converted((9, 90), (8, 90)), of_days
+    for document in others:
         drawn += figures_of(readout_of(document))
     documented = re.findall(r"^\| `([a-z{}-]+)` \|", REFERENCE.partition("## Figures")[2], re.MULTILINE)
     found = {figure.name for figure in drawn}

@@ -19,6 +19,7 @@ from tests.service.readouts.documents import (
     statistics,
 )
 
+from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import next_look
@@ -228,12 +229,11 @@ def test_what_is_shown_to_be_worse_is_never_called_no_detectable_difference() ->
         ((107, 106), (2.0, 2.25), "load-time"),
         ((155, 90), (2.0, 2.0), "converted"),
     ):
-        found = statistics(
-            **{
-                variant: {"converted": Counts(355, hits), "load-time": moments(355, mean, 0.36)}
-                for variant, hits, mean in zip(("control", "treatment"), rates, speeds, strict=True)
-            }
+        control, treatment = (
+            dict[str, ArmValues]({"converted": Counts(355, hits), "load-time": moments(355, mean, 0.36)})
+            for hits, mean in zip(rates, speeds, strict=True)
         )
+        found = statistics(control=control, treatment=treatment)
         look = next_look(
             planned,
             mature_units(planned, found),

@@ -4,12 +4,8 @@ import math
 from collections.abc import Sequence
 
 from equipoise_service.cli.demo.simulation import CONTROL, TREATMENT, Observed, Report
-from equipoise_service.readouts.schemas import (
-    ArmStatistics,
-    MeanStatistics,
-    ProportionStatistics,
-    Readout,
-)
+from equipoise_service.readouts.measured import ArmStatistics, MeanStatistics, ProportionStatistics
+from equipoise_service.readouts.schemas import Readout
 
 
 def total(reports: Sequence[Report]) -> dict[str, Observed]:
