@@ -93,12 +93,10 @@ def edit(readout: dict[str, Any], chance: random.Random) -> Edit:
 
     Its `digest` is made anew, as somebody would who knows how: what is edited has to be found by recomputing.
     """
-    document = copy.deepcopy(readout)
-    places = [place for place in PLACES if place(document, chance) is not None]
-    document = copy.deepcopy(readout)
-    made = chance.choice(places)(document, chance)
-    if made is None:
-        raise RuntimeError("a place that could be edited cannot be edited again")
+    made = None
+    while made is None:
+        document = copy.deepcopy(readout)
+        made = chance.choice(PLACES)(document, chance)
     document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
     return Edit(*made, document)
 

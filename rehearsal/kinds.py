@@ -68,11 +68,18 @@ class Kind:
 
 
 KINDS = (
-    Kind("winner", 32, f"The treatment raises conversion by {MDE:.0%}, as planned.", "ship", POWER, lift=MDE),
+    Kind(
+        "winner",
+        32,
+        f"The treatment raises conversion by {100 * MDE:.0f} %, as planned.",
+        "ship",
+        POWER,
+        lift=MDE,
+    ),
     Kind(
         "loser",
         18,
-        f"It lowers conversion by {MDE:.0%}.",
+        f"It lowers conversion by {100 * MDE:.0f} %.",
         "do_not_ship",
         1 - ALPHA / 2 - _ALARMS,
         lift=-MDE,
@@ -81,7 +88,8 @@ KINDS = (
     Kind(
         "harmful guardrail",
         18,
-        f"It raises conversion by {MDE:.0%}, and the load time by 8 %, of which {MARGIN:.0%} are acceptable.",
+        f"It raises conversion by {100 * MDE:.0f} %, and the load time by 8 %, of which {100 * MARGIN:.0f} % "
+        "are acceptable.",
         "do_not_ship",
         1 - ALPHA / 2 - _ALARMS,
         lift=MDE,

@@ -24,8 +24,8 @@ replaced. Its worker takes the looks, one every {hours} hours, and computes the 
 After each look the recommendation is read and followed at once, by a decision over HTTP. What is counted is the
 **first** recommendation that is not to keep running, so that one wrong “ship” at any look counts.
 
-Every plan is the same: alpha {alpha:g}, power {power:g}, a success metric of which a lift of {mde:.0%} is to be
-found, a guardrail with a margin of {margin:.0%}, O'Brien and Fleming's spending, and a horizon of as many units as
+Every plan is the same: alpha {alpha:g}, power {power:g}, a success metric of which a lift of {mde:.0f} % is to be
+found, a guardrail with a margin of {margin:.0f} %, O'Brien and Fleming's spending, and a horizon of as many units as
 `POST /v1/plans/power` says, or {planned} days.
 
 ## What is right, said beforehand
@@ -47,7 +47,7 @@ shipped.
 
 _AFTER = """
 Run of {date}. In the readouts that decided, {held:,} of {intervals:,} intervals of the lift hold the truth
-({share:.1%}; {promised:.0%} are promised).
+({share:.1f} %; {promised:.0f} % are promised).
 
 ## What the summaries say
 
@@ -92,16 +92,16 @@ def page(
         hours=LOOK_HOURS,
         alpha=ALPHA,
         power=POWER,
-        mde=MDE,
-        margin=MARGIN,
+        mde=100 * MDE,
+        margin=100 * MARGIN,
         planned=PLANNED_DAYS,
     )
     after = _AFTER.format(
         date=date.isoformat(),
         held=held,
         intervals=intervals,
-        share=held / max(1, intervals),
-        promised=1 - ALPHA,
+        share=100 * held / max(1, intervals),
+        promised=100 * (1 - ALPHA),
         readouts=readouts,
     )
     places = sorted(checked.edited.items())
