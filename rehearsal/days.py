@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from equipoise_service.readouts.scheduling import TICK_SECONDS
 from rehearsal.clock import Clock
 from rehearsal.house import Houses, open_houses
 from rehearsal.kinds import Kind
@@ -22,7 +23,7 @@ MOST_DAYS = 27
 _DAY = timedelta(days=1)
 _POLL_SECONDS = 1.0
 # A machine that is busy with other things may be this slow.
-_MOST_SECONDS = 1200.0
+_MOST_SECONDS = 600.0
 
 Tell = Callable[[str], None]
 
@@ -116,6 +117,8 @@ class _Days:
 
     def _read(self, day: int, since: datetime) -> None:
         """Wait for the readouts of the day, which the service computes by itself, and follow them."""
+        # A scheduler that looks every few seconds has looked, as it has within any real day.
+        time.sleep(TICK_SECONDS + 1)
         waiting = self._live()
         deadline = time.monotonic() + _MOST_SECONDS
         while waiting:
