@@ -46,6 +46,7 @@ class _Due(NamedTuple):
     started_at: datetime
     environment_id: int
     experiment: str
+    ended_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Scheduler:
     def _begin(self, now: datetime) -> int:
         """The first readouts: of what has exposures now, or for long none, as those of a source are."""
         with self.database.read() as session:
-            waiting = _not_scheduled(session)
+            waiting = _not_scheduled(session, now)
             places = {
                 each.id: f"{project.key}/{each.key}" for each, project in accounts.environments(session)
             }
@@ -84,7 +85,7 @@ class Scheduler:
         begun = 0
         for each in waiting:
             met = (places[each.environment_id], each.experiment, each.number) in exposed
-            if not met and each.started_at > now - self.every:
+            if not met and (each.ended_at is not None or each.started_at > now - self.every):
                 continue
             try:
                 with Session(self.database.engine) as session:
@@ -199,15 +200,18 @@ def _settled_at(found: Analysis, ended_at: datetime) -> datetime:
 _LATE = timedelta(hours=1)
 
 
-def _not_scheduled(session: Session) -> list[_Due]:
-    """The latest revisions of what is live that have no schedule yet."""
+def _not_scheduled(session: Session, now: datetime) -> list[_Due]:
+    """The latest revisions of what is live, and what ended a short while ago, that have no schedule yet."""
     latest = select(func.max(Revision.id)).group_by(col(Revision.run_id))
     statement = (
         _revisions()
         .outerjoin(ReadoutSchedule, col(ReadoutSchedule.revision_id) == col(Revision.id))
         .where(
-            col(Run.status).in_(LIVE),
-            col(Revision.id).in_(latest),
+            # What ends within seconds of its first exposures has ended when they are noticed.
+            or_(
+                col(Run.status).in_(LIVE) & col(Revision.id).in_(latest),
+                col(Revision.ended_at) > now - _LATE,
+            ),
             col(ReadoutSchedule.revision_id).is_(None),
         )
     )
@@ -244,7 +248,12 @@ def _asked_since(moment: Any) -> Any:
 def _revisions() -> Any:
     return (
         select(  # type: ignore[call-overload] # SQLModel types at most four columns
-            Revision.id, Revision.number, Revision.started_at, Run.environment_id, Experiment.key
+            Revision.id,
+            Revision.number,
+            Revision.started_at,
+            Run.environment_id,
+            Experiment.key,
+            Revision.ended_at,
         )
         .join(Run, col(Run.id) == col(Revision.run_id))
         .join(Experiment, col(Experiment.id) == col(Run.experiment_id))

@@ -23,7 +23,7 @@ from equipoise_service.app import create_app
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore, open_event_store
-from equipoise_service.experiments.models import Revision
+from equipoise_service.experiments.models import Revision, Run
 from equipoise_service.jobs import leases, queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import ENDED, Kind, Status
@@ -193,6 +193,28 @@ def test_what_is_not_exposed_here_is_computed_after_a_while(
         assert scheduler.tick() == 0
         change(database, Revision, started_at=datetime.now(UTC) - 2 * HOUR)
         assert scheduler.tick() == 1
+
+
+def test_what_ended_before_anybody_looked_has_its_readout(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene(settings, monkeypatch, 4, experiment("met")) as (database, store):
+        change(database, Revision, ended_at=datetime.now(UTC))
+        change(database, Run, status="stopped")
+        scheduler = Scheduler(database, store, HOUR)
+        assert (scheduler.tick(), scheduler.tick()) == (1, 0)
+        (job,) = work_off(database, works(database, store))
+        assert (job.status, len(rows(database, StoredReadout))) == (Status.DONE, 1)
+
+
+def test_what_ended_without_units_is_not_computed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene(settings, monkeypatch, 0, experiment("unmet")) as (database, store):
+        now = datetime.now(UTC)
+        change(database, Revision, started_at=now - 3 * HOUR, ended_at=now)
+        change(database, Run, status="stopped")
+        assert Scheduler(database, store, HOUR).tick() == 0
 
 
 def test_the_log_says_why_what_nobody_asked_for_could_not_be_computed(
