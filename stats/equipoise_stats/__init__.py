@@ -183,7 +183,7 @@ from equipoise_stats.simulation.populations import (
 )
 from equipoise_stats.simulation.replicate import Replications, replicate
 from equipoise_stats.simulation.simulate import Simulation, simulate
-from equipoise_stats.wald import ChiSquareTest
+from equipoise_stats.wald import ChiSquareTest, independence
 
 __all__ = [
     "AllocationEpoch",
@@ -324,6 +324,7 @@ __all__ = [
     "heterogeneity",
     "hochberg",
     "holm",
+    "independence",
     "inflation_factor",
     "interaction_difference",
     "interaction_test",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from tests.service.analysis.metric_reference import PLACE, START, assert_same, reference
 from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, SPANS, crowd, named, tables
 
+from equipoise_service.analysis.overlaps import Bounds, Other, analyse_overlaps
 from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues
 from equipoise_service.analysis.store import analyse_store
@@ -33,7 +34,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),
 ]
 
-FACTS = crowd(7)
+EXPOSURES, EVENTS = crowd(7)
+# Most of them met another experiment too, one of them several variants of it, and half of them a third one.
+BESIDE = [
+    replace(EXPOSURES[0], unit=f"unit-{i}", experiment=experiment, variant=variant, revision=revision)
+    for i in range(24)
+    for experiment, variant, revision, met in (
+        ("banner", ("off", "on")[i // 2 % 2], 1, i % 5 != 0),
+        ("banner", "on", 3, i == 1),
+        ("search", "abc"[i % 3], 2, i < 12),
+        ("search", "d", 1, True),
+    )
+    if met
+]
+FACTS = ([*EXPOSURES, *BESIDE], EVENTS)
 FEW: list[dict[str, Any]] = [
     {"type": "mean", "pre_period_days": 2},
     {"type": "proportion", "window_hours": 24},
@@ -152,7 +166,7 @@ def test_days_of_the_first_exposure(engine: str, request: pytest.FixtureRequest)
     measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
     first: dict[str, datetime] = {}
     variants: dict[str, set[str]] = {}
-    for shown in FACTS[0]:
+    for shown in EXPOSURES:
         first[shown.unit] = min(shown.time, first.get(shown.unit, shown.time))
         variants.setdefault(shown.unit, set()).add(shown.variant)
     since = sorted(first.values())[len(first) // 4]
@@ -183,6 +197,33 @@ def test_days_of_the_first_exposure(engine: str, request: pytest.FixtureRequest)
             assert_equal(*((same.n, value.n) if isinstance(value, QuantileValues) else (same, value)))
     reference_days = analyse_store(request.getfixturevalue("on_duckdb"), asked).days
     assert_equal(tuple(statistics.days), tuple(reference_days))
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_units_that_are_in_other_experiments_too(engine: str, request: pytest.FixtureRequest) -> None:
+    definitions = [named(each, i) for i, each in enumerate(FEW) if each["type"] != "quantile"]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    others = [Other("banner", (1, 3)), Other("search", (2,)), Other("nobody", (1,))]
+    found, expected = (
+        analyse_overlaps(
+            backend, backend.table("exposures"), backend.table("events"), asked, others, Bounds(5, 1)
+        )
+        for backend in map(request.getfixturevalue, (f"on_{engine}", "on_duckdb"))
+    )
+    assert [(each.experiment, each.units) for each in found] == [
+        (each.experiment, each.units) for each in expected
+    ]
+    for one, other in zip(found, expected, strict=True):
+        assert_equal(tuple(one.parts), tuple(other.parts))
+    met: dict[str, set[str]] = {}
+    for shown in EXPOSURES:
+        met.setdefault(shown.unit, set()).add(shown.variant)
+    stayed = {unit for unit, variants in met.items() if len(variants) == 1}
+    banner = {each.unit for each in BESIDE if each.experiment == "banner"} - {"unit-1"}
+    search = {each.unit for each in BESIDE if each.experiment == "search" and each.revision == 2}
+    units = {"banner": len(stayed & banner), "search": len(stayed & search)}
+    assert {each.experiment: each.units for each in found} == units
 
 
 def assert_equal(found: Any, expected: Any) -> None:

@@ -134,6 +134,48 @@ def states(session: Session, environment_id: int) -> dict[int, State]:
     return {row[0]: State(*row) for row in session.exec(statement)}
 
 
+class Beside(NamedTuple):
+    """A revision that ran at the same time as another experiment's."""
+
+    key: str
+    id: int
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def revisions_beside(
+    session: Session, experiment: Experiment, environment_id: int, *, start: datetime, end: datetime
+) -> list[Beside]:
+    """The revisions of experiments of the same unit type, in other layers, that ran in a stretch of time.
+
+    Args:
+        session: A session.
+        experiment: The experiment that they are beside.
+        environment_id: Where they ran.
+        start: From when on.
+        end: Up to when.
+    """
+    statement = (
+        select(  # type: ignore[call-overload] # SQLModel types at most four columns
+            Experiment.key, Revision.id, Revision.number, Revision.started_at, Revision.ended_at
+        )
+        .join(Run, col(Run.id) == col(Revision.run_id))
+        .join(Experiment, col(Experiment.id) == col(Run.experiment_id))
+        .where(
+            Run.environment_id == environment_id,
+            Experiment.id != experiment.id,
+            Experiment.unit_type == experiment.unit_type,
+            # One layer's experiments exclude each other.
+            Experiment.layer_id != experiment.layer_id,
+            Revision.started_at < end,
+            col(Revision.ended_at).is_(None) | (col(Revision.ended_at) > start),
+        )
+        .order_by(col(Revision.id))
+    )
+    return [Beside(*row) for row in session.exec(statement)]
+
+
 def run_of(session: Session, experiment_id: int, environment_id: int) -> Run | None:
     """An experiment's run in an environment; absent while it is a draft there."""
     return session.exec(
@@ -186,6 +228,12 @@ def overridden_units(session: Session, revision_id: int) -> list[str]:
     statement = select(OverriddenUnit.unit).where(OverriddenUnit.revision_id == revision_id)
     # Not by the database: PostgreSQL orders text as its locale does.
     return sorted(session.exec(statement))
+
+
+def overridden_units_of(session: Session, revision_ids: Collection[int]) -> list[str]:
+    """The units that had an override at any time in one of several revisions, each once and in order."""
+    statement = select(OverriddenUnit.unit).where(col(OverriddenUnit.revision_id).in_(revision_ids))
+    return sorted(set(session.exec(statement)))
 
 
 def add_overridden_units(session: Session, revision_id: int, units: Iterable[str]) -> None:

@@ -70,6 +70,11 @@ TERMS: tuple[Term, ...] = (
         "information fraction",
         "how much of the horizon has passed: mature units over planned ones, or days over planned days",
     ),
+    Term(
+        "interaction",
+        "that the effect of one experiment depends on which variant of another one a unit met",
+        ("interactions",),
+    ),
     Term("lift", "the difference as a fraction of the control's value", ("lifts",)),
     Term(
         "look", "one planned analysis before or at the end; only there the planned test is valid", ("looks",)

@@ -18,6 +18,7 @@ from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import recommend
 from equipoise_service.readouts.results import Results, results_of
@@ -42,6 +43,7 @@ class Provenance:
         deviations: What was changed of the plan since then.
         dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
         arrivals: How late the exposures arrived; None for a file.
+        overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
     """
 
     experiment: str
@@ -54,6 +56,7 @@ class Provenance:
     deviations: Sequence[Deviation] = ()
     dropped: Mapping[str, int] | None = None
     arrivals: Arrivals | None = None
+    overlaps: Overlaps | None = None
 
 
 def build_readout(
@@ -91,6 +94,7 @@ def build_readout(
         dropped=provenance.dropped,
         days=blocks,
         arrivals=provenance.arrivals,
+        overlaps=provenance.overlaps,
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     population = _population(statistics)

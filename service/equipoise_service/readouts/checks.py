@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from equipoise_service.readouts.measured import ArmStatistics
 from equipoise_stats import CheckStatus
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True)
@@ -93,6 +94,83 @@ class Metrics(Check):
     metrics: list[str] = Field(description="The keys of the metrics that it is about.")
 
 
+class OverlapEffect(BaseModel):
+    """The effect of a treatment among the units that met one variant of another experiment."""
+
+    model_config = _CONFIG
+
+    variant: str = Field(description="That variant.")
+    estimate: Number | None = Field(description="The difference from the control; null without one.")
+    standard_error: Number | None = Field(description="Its standard error.")
+
+
+class OverlapTest(BaseModel):
+    """Whether the effect of a treatment differs between the variants of another experiment."""
+
+    model_config = _CONFIG
+
+    metric: str = Field(description="A success metric.")
+    variant: str = Field(description="The treatment.")
+    p_value: Number | None = Field(description="P-value of Cochran's Q; null where nothing is tested.")
+    corrected_p_value: Number | None = Field(description="The same by Holm, over all tests of all overlaps.")
+    detected: bool | None = Field(description="Whether it is at most 0.001; null where nothing is tested.")
+    reason: str | None = Field(description="Why nothing is tested; null where it is.")
+    effects: list[OverlapEffect] = Field(description="The effects that are compared.")
+
+
+class OverlapMetric(BaseModel):
+    """What an arm's part of a metric is computed from."""
+
+    model_config = _CONFIG
+
+    metric: str = Field(description="A success metric.")
+    statistics: ArmStatistics
+
+
+class OverlapArm(BaseModel):
+    """An arm, among the units that met one variant of another experiment."""
+
+    model_config = _CONFIG
+
+    variant: str = Field(description="The arm's variant.")
+    units: int = Field(ge=0, description="How many such units it has.")
+    metrics: list[OverlapMetric]
+
+
+class OverlapPart(BaseModel):
+    """The units that met one variant of another experiment and no other one of it."""
+
+    model_config = _CONFIG
+
+    variant: str = Field(description="That variant.")
+    arms: list[OverlapArm] = Field(description="The arms of this experiment.")
+
+
+class Overlap(BaseModel):
+    """The units that are in another experiment too."""
+
+    model_config = _CONFIG
+
+    experiment: str = Field(description="The other experiment's key.")
+    units: int = Field(ge=0, description="How many units are in both.")
+    share: Number | None = Field(description="Their share of this experiment's units.")
+    assignment_p_value: Number | None = Field(
+        description="P-value, by Holm over all overlaps, of the two assignments being independent."
+    )
+    tests: list[OverlapTest]
+    parts: list[OverlapPart]
+
+
+class Interactions(Check):
+    """Whether effects depend on other experiments that ran at the same time."""
+
+    experiments: int = Field(ge=0, description="How many ran at the same time, in other layers.")
+    p_value: Number | None = Field(description="The smallest corrected p-value; null where there is none.")
+    overlaps: list[Overlap] | None = Field(
+        description="The largest overlaps; null where nobody looked, as the end is not reached."
+    )
+
+
 class Health(BaseModel):
     """Whether the data can be believed. A check that has nothing to check here is null."""
 
@@ -112,6 +190,9 @@ class Health(BaseModel):
     moved_denominators: Metrics | None = Field(description="Only with a ratio.")
     maturity: Metrics | None = Field(description="Only with a metric that has a window.")
     skewness: Metrics | None = Field(description="Only where third moments are known.")
+    interactions: Interactions | None = Field(
+        None, description="Only where other experiments ran at the same time."
+    )
 
     @property
     def all(self) -> dict[str, Check]:

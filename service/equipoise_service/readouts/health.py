@@ -18,8 +18,10 @@ from equipoise_service.readouts.checks import (
 )
 from equipoise_service.readouts.daily_ratio import daily_ratio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
+from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.numerals import count, p_value, percent
+from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.sample_ratios import at_any_moment, at_the_end, by_segment
 from equipoise_service.readouts.wording import say
 from equipoise_stats import (
@@ -67,6 +69,7 @@ def check_health(
     dropped: Mapping[str, int] | None = None,
     days: Sequence[Block] = (),
     arrivals: Arrivals | None = None,
+    overlaps: Overlaps | None = None,
 ) -> Health:
     """Runs every check.
 
@@ -78,6 +81,7 @@ def check_health(
         dropped: How many exposures and events senders gave up, by reason; None for a file.
         days: The days, where they are known.
         arrivals: How late exposures arrived; None where that is not known.
+        overlaps: What is known of other experiments; None where none ran at the same time.
     """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
     return Health(
@@ -95,6 +99,9 @@ def check_health(
         moved_denominators=_denominators(compared),
         maturity=_maturity(plan, statistics),
         skewness=_skewness(compared),
+        interactions=interactions(
+            plan, overlaps, units=sum(units.values()), cuts=statistics.cuts, complete=complete
+        ),
     )
 
 

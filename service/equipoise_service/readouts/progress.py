@@ -56,11 +56,7 @@ def moment_of(
         ended_at: When it ended, if it did.
     """
     units = mature.get(leading_metric(plan) or "", 0)
-    horizon = plan.horizon
-    planned = horizon.units if horizon is not None else None
-    fraction = units / planned if planned else None
-    over = ended_at is not None or _days_are_over(plan, generated_at, started_at)
-    reached = fraction is not None and fraction >= 1
+    fraction = _fraction(plan, mature)
     if plan.method is Method.GROUP_SEQUENTIAL:
         at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
         last = at_look and is_spent(plan, looks)
@@ -68,10 +64,39 @@ def moment_of(
         if fraction is None:
             fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
         return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction)
-    complete = over or reached or (horizon is None and plan.method is Method.FIXED_HORIZON)
+    complete = end_is_reached(
+        plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at
+    )
     valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE
     reason = None if valid else say("not_valid.before_the_end")
     return Moment((), False, valid, reason, complete, units, fraction)
+
+
+def end_is_reached(
+    plan: Plan,
+    mature: Mapping[str, int],
+    *,
+    generated_at: datetime,
+    started_at: datetime | None,
+    ended_at: datetime | None,
+) -> bool:
+    """Whether the planned end is reached; a group-sequential plan is complete at its last look only.
+
+    The arguments are those of `moment_of`.
+    """
+    fraction = _fraction(plan, mature)
+    return (
+        ended_at is not None
+        or _days_are_over(plan, generated_at, started_at)
+        or (fraction is not None and fraction >= 1)
+        or (plan.horizon is None and plan.method is Method.FIXED_HORIZON)
+    )
+
+
+def _fraction(plan: Plan, mature: Mapping[str, int]) -> float | None:
+    """The mature units of the leading metric over the units of the horizon; None without such."""
+    planned = plan.horizon.units if plan.horizon is not None else None
+    return mature.get(leading_metric(plan) or "", 0) / planned if planned else None
 
 
 def _days_are_over(plan: Plan, now: datetime, started_at: datetime | None) -> bool:

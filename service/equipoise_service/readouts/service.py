@@ -1,6 +1,6 @@
 """What happens to readouts of experiments: they are computed from their facts, and looks are taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from equipoise_service.plans.looks import Look, NotDue, next_look
 from equipoise_service.plans.models import TakenLook
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
+from equipoise_service.readouts.beside import overlaps_of, ran_beside
 from equipoise_service.readouts.building import (
     Provenance,
     build_readout,
@@ -35,6 +36,7 @@ from equipoise_service.readouts.building import (
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
+from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.sources import service as sources
 
@@ -155,6 +157,7 @@ def analyse(
         deleted = settled_deletions(session)
         named = {metric.source for metric in plan.metrics if metric.source is not None}
         read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
+        beside = ran_beside(session, experiment, found, principal.environment_id, datetime.now(UTC))
     now = datetime.now(UTC)
     request = StoreRequest(
         principal.place,
@@ -183,7 +186,16 @@ def analyse(
         dropped=dropped_between(store, principal.place, found.started_at, found.ended_at),
         arrivals=arrivals_of(store, request),
     )
-    return Analysis(found, plan, looks, analyse_plan(store, plan, request, read, limits), provenance)
+    statistics = analyse_plan(store, plan, request, read, limits)
+    at_the_end = end_is_reached(
+        plan,
+        mature_units(plan, statistics),
+        generated_at=now,
+        started_at=found.started_at,
+        ended_at=found.ended_at,
+    )
+    overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end)
+    return Analysis(found, plan, looks, statistics, replace(provenance, overlaps=overlaps))
 
 
 def _locked(session: Session, revision_id: int) -> Locked | None:

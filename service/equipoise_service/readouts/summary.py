@@ -97,6 +97,9 @@ def summarise(
         sentences += [
             each.text for each in segments if any(one.detected is not None for one in each.heterogeneity)
         ]
+        beside = health.interactions
+        if beside is not None and beside.status is CheckStatus.WARNING:
+            sentences.append(beside.reason or "")
     sentences += _left_out(health, population)
     if deviations:
         sentences.append(_counted("deviations", deviations, count=f"{deviations:,}"))

@@ -11,6 +11,7 @@ from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
@@ -123,6 +124,7 @@ def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
     _expect_arms(expected)
     expect_days(expected)
+    _expect_overlaps(expected)
     for segment in expected["segments"]:
         for part in segment["parts"]:
             _expect_arms(part)
@@ -136,6 +138,15 @@ def _expect_units(expected: dict[str, Any]) -> None:
                 arm["units"] = seen.get(arm["variant"], 0)
             before = sum(part["crossovers"] for part in others)
             last["crossovers"] = expected["health"]["crossovers"]["units"] - before
+
+
+def _expect_overlaps(expected: dict[str, Any]) -> None:
+    """The statistics of an arm's part are over all its units, but for the immature ones."""
+    check = expected["health"]["interactions"]
+    for overlap in (check or {}).get("overlaps") or ():
+        for arm in (arm for part in overlap["parts"] for arm in part["arms"]):
+            for metric in arm["metrics"]:
+                metric["statistics"]["n"] = arm["units"] - metric["statistics"]["immature"]
 
 
 def _expect_arms(expected: dict[str, Any]) -> None:
@@ -161,6 +172,7 @@ def _provenance(readout: Readout) -> Provenance:
         deviations=readout.deviations,
         dropped=None if dropped is None else dropped.reasons,
         arrivals=None if late is None else Arrivals(late.exposures, late.late),
+        overlaps=overlaps_in(readout.health.interactions),
     )
 
 

@@ -159,6 +159,24 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "found.moved_denominators": "A treatment changes what these ratios are divided by.",
         "found.maturity": "The windows of most units have not passed for these metrics.",
         "found.skewness": "These metrics are too skewed for arms of such unequal size.",
+        "found.interactions.ran": "{experiments} ran at the same time",
+        "found.interactions.none_shared": "{experiments} ran at the same time; none shares {units} units",
+        "found.interactions.shared": "{experiment} shares {units} ({share})",
+        "found.interactions.at_the_end": (
+            "Shared units are counted and effects compared once, at the planned end; asked every day, it "
+            "would find something sooner or later."
+        ),
+        "found.interactions.too_few": "Fewer than two variants have an effect from {units} units an arm.",
+        "found.interactions.not_compared": "The two assignments are not independent.",
+        "found.interactions.dependent": (
+            "Which variant of {experiment} a unit met depends on its arm here (corrected p {p}), so effects "
+            "cannot be compared between them."
+        ),
+        "found.interactions.differ": (
+            "The effect of {variant} on {metric} depends on which variant of {experiment} a unit met "
+            "(corrected p {p}): {effects}."
+        ),
+        "found.interactions.effect": "{effect} with {variant}",
         # Where the plan stands.
         "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
         "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
@@ -350,6 +368,17 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             "Are the values so skewed, and the arms so unequal, that the tests are off in one tail?",
             ("a few units with very large values", "a small arm beside a large one"),
             "Winsorize the metric, or give the arms equal weights.",
+        ),
+        "interactions": CheckText(
+            "Interactions",
+            "Do effects depend on other experiments that ran at the same time on the same units?",
+            (
+                "two changes of the same place, which do not fit together, or do the same thing twice",
+                "a variant of the other experiment that hides what this one changes",
+                "where assignments are not independent: one experiment decides who is exposed to the other",
+            ),
+            "Decide on both together: look at the effects with the variant of the other experiment that will "
+            "stay. Where neither is decided, put both in one layer, or test their combinations in one.",
         ),
         "quality_metrics": CheckText(
             "Quality metrics",

@@ -16,6 +16,7 @@ from tests.service.readouts.documents import (
     looked_readout,
     measured_readout,
     moments,
+    overlapping_readout,
     plan,
     rich_readout,
     segmented_readout,
@@ -59,6 +60,10 @@ SHARED = (
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),
+    (
+        r"^health\.interactions\.overlaps\[\]\.parts\[\]\.arms\[\]\.metrics\[\]\.statistics\..*",
+        "health.interactions.overlaps[].parts[].arms[].metrics[].statistics",
+    ),
 )
 
 
@@ -73,7 +78,7 @@ def members(node: Any, path: str = "") -> Iterator[str]:
     """The path of every leaf, as the documentation writes it."""
     if isinstance(node, dict):
         for name, each in node.items():
-            side = "*" if path.endswith(".statistics") and each and "n" in each else name
+            side = "*" if path.endswith(".statistics") and isinstance(each, dict) and "n" in each else name
             if side == "*":
                 yield f"{path}.{name}"
             yield from members(each, f"{path}.{side}" if path else side)
@@ -102,6 +107,7 @@ def readouts() -> list[dict[str, Any]]:
         looked_readout(),
         daily_readout(),
         segmented_readout(),
+        overlapping_readout(),
         three_days(),
         bayesian_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
@@ -118,6 +124,7 @@ def readouts() -> list[dict[str, Any]]:
 def test_every_member_is_documented_and_nothing_else() -> None:
     statuses = {status.value for status in CheckStatus} | found_statuses()
     objects = {"plan", "health.incomplete_rows", "metrics[].comparisons[].warnings"}
+    objects |= {"health.interactions.overlaps"}
     found = {named(member) for readout in readouts() for member in members(readout)}
     assert found - DOCUMENTED == set()
     assert DOCUMENTED - found - statuses - objects == set()

@@ -1,0 +1,106 @@
+"""Which experiments ran at the same time as a revision, and what is read of the units that are in both."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from equipoise_service.aggregates.facts import bring_left_out, settled_facts
+from equipoise_service.analysis.overlaps import Bounds, Other, Overlap, analyse_overlaps
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.experiments import repository
+from equipoise_service.experiments.models import Experiment, Revision
+from equipoise_service.plans.documents import Plan
+from equipoise_service.privacy.unit_ids import left_out_as_stored
+from equipoise_service.readouts.interactions import FEWEST_SHARED
+from equipoise_service.readouts.overlaps import Overlaps, asked_metrics
+
+# A count of shared units reads the exposures of all that are asked.
+_MOST_ASKED = 50
+_BOUNDS = Bounds(most=5, fewest_units=FEWEST_SHARED)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The experiments that ran at the same time as a revision, in other layers.
+
+    Attributes:
+        experiments: How many there are.
+        others: Those with the longest time in common.
+        left_out: Their units whose variants people chose, by id as it came.
+    """
+
+    experiments: int
+    others: tuple[Other, ...]
+    left_out: tuple[str, ...]
+
+
+def ran_beside(
+    session: Session, experiment: Experiment, revision: Revision, environment_id: int, now: datetime
+) -> Beside:
+    """The experiments that ran at the same time and do not exclude this one.
+
+    Args:
+        session: Where experiments are defined.
+        experiment: The experiment.
+        revision: Its revision.
+        environment_id: Where it runs.
+        now: When it is analysed.
+    """
+    end = revision.ended_at or now
+    ran = repository.revisions_beside(session, experiment, environment_id, start=revision.started_at, end=end)
+    together: dict[str, timedelta] = {}
+    revisions: dict[str, list[int]] = {}
+    for each in ran:
+        both = min(each.ended_at or now, end) - max(each.started_at, revision.started_at)
+        together[each.key] = together.get(each.key, timedelta()) + both
+        revisions.setdefault(each.key, []).append(each.number)
+    asked = sorted(together, key=lambda key: (-together[key], key))[:_MOST_ASKED]
+    others = tuple(Other(key, tuple(sorted(revisions[key]))) for key in asked)
+    left_out = repository.overridden_units_of(session, [each.id for each in ran if each.key in set(asked)])
+    return Beside(len(together), others, tuple(left_out))
+
+
+def overlaps_of(
+    store: EventStore, plan: Plan, request: StoreRequest, beside: Beside, *, at_the_end: bool
+) -> Overlaps | None:
+    """Reads the units that are in other experiments too, once the planned end is reached.
+
+    Args:
+        store: Where exposures and events are.
+        plan: What is measured.
+        request: The analysis of this experiment.
+        beside: The experiments that ran at the same time.
+        at_the_end: Whether the end is reached: before, nothing is read.
+
+    Returns:
+        What was found; None where nothing ran at the same time, or no metric can be asked about.
+    """
+    metrics = {metric.key for metric in asked_metrics(plan)}
+    if not beside.others or not metrics:
+        return None
+    if not at_the_end:
+        return Overlaps(beside.experiments, None)
+    theirs = left_out_as_stored(beside.left_out, store.unit_key)
+    asked = replace(
+        request,
+        measures=tuple(measure for measure in request.measures if measure.metric in metrics),
+        left_out=tuple(sorted({*request.left_out, *theirs})),
+    )
+    with store.workspace() as workspace:
+        left_out = bring_left_out(workspace, asked)
+        facts = settled_facts(workspace)
+        found = analyse_overlaps(
+            workspace.backend, facts.exposures, facts.events, asked, beside.others, _BOUNDS, left_out
+        )
+    return Overlaps(beside.experiments, tuple(_planned(plan, each) for each in found))
+
+
+def _planned(plan: Plan, overlap: Overlap) -> Overlap:
+    """The overlap with the arms that were planned."""
+    parts = (
+        replace(part, arms={variant: arm for variant, arm in part.arms.items() if variant in plan.weights})
+        for part in overlap.parts
+    )
+    return replace(overlap, parts=[part for part in parts if part.arms])

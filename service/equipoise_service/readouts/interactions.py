@@ -1,0 +1,244 @@
+"""Whether effects depend on other experiments that ran at the same time on the same units.
+
+Which variant of another experiment a unit met was decided by chance, so Cochran's Q between these variants
+asks whether the two experiments interact. It is asked once, at the planned end, and corrected over all
+overlaps, metrics and treatments.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from equipoise_service.analysis.overlaps import Overlap
+from equipoise_service.plans.documents import Plan
+from equipoise_service.readouts import checks
+from equipoise_service.readouts.arms import side_of
+from equipoise_service.readouts.checks import Interactions, OverlapEffect, OverlapTest
+from equipoise_service.readouts.comparisons import Cuts, pair_of
+from equipoise_service.readouts.found import CHECK_ALPHA, about
+from equipoise_service.readouts.numerals import count, decimals_for, listing, number, p_value, percent
+from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, parts_out
+from equipoise_service.readouts.wording import say
+from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, holm, independence
+
+FEWEST_SHARED = 100
+"""Overlaps of fewer units are not looked at."""
+
+FEWEST_IN_ARM = 50
+"""In a part with fewer units in an arm the standard error of the effect is too uncertain to be compared."""
+
+# The chi-square distribution holds where so many units are expected in a cell.
+_FEWEST_EXPECTED = 5
+
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question: does a treatment's effect on a metric differ between the variants of an experiment?"""
+
+    experiment: str
+    metric: str
+    variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The effect among the units of each variant, and the logarithm of Q's p-value, where it is tested."""
+
+    effects: Mapping[str, Estimate | NoEstimate]
+    log_p: float | None
+
+
+def interactions(
+    plan: Plan,
+    overlaps: Overlaps | None,
+    *,
+    units: int,
+    cuts: Mapping[str, Mapping[str, float | None]],
+    complete: bool,
+) -> Interactions | None:
+    """The check; None where nothing ran at the same time.
+
+    Args:
+        plan: The plan.
+        overlaps: What is known of other experiments.
+        units: How many units this one has in its arms.
+        cuts: Where the values of winsorized metrics were cut, see `Statistics`.
+        complete: Whether the planned end is reached: before, nothing is tested.
+    """
+    if overlaps is None:
+        return None
+    found = overlaps.found or ()
+    tested = complete and overlaps.found is not None
+    assigned = _corrected({each.experiment: _dependence(plan, each) for each in found} if tested else {})
+    dependent = [key for key, p in assigned.items() if p <= CHECK_ALPHA]
+    answers = {asked: answer for each in found for asked, answer in _answers(plan, each, cuts).items()}
+    compared = {
+        asked: answer.log_p
+        for asked, answer in answers.items()
+        if tested and asked.experiment not in dependent
+    }
+    corrected = _corrected(compared)
+    tests = [
+        _test(asked, answer, corrected.get(asked), _why_not(asked, tested, dependent))
+        for asked, answer in answers.items()
+    ]
+    shown = [
+        checks.Overlap(
+            experiment=each.experiment,
+            units=each.units,
+            share=_share(each, units),
+            assignment_p_value=assigned.get(each.experiment),
+            tests=[
+                test
+                for asked, test in zip(answers, tests, strict=True)
+                if asked.experiment == each.experiment
+            ],
+            parts=parts_out(plan, each),
+        )
+        for each in found
+    ]
+    reasons = [
+        say("found.interactions.dependent", experiment=key, p=_relation(assigned[key])) for key in dependent
+    ]
+    reasons += [
+        _differs(plan, asked, p, answers[asked]) for asked, p in corrected.items() if p <= CHECK_ALPHA
+    ]
+    status = CheckStatus.WARNING if reasons else CheckStatus.OK
+    if not tested:
+        status, reasons = CheckStatus.UNAVAILABLE, [say("found.interactions.at_the_end")]
+    number_of = _number(overlaps, units, corrected)
+    return Interactions(
+        **about("interactions", status, number_of, " ".join(reasons) or None),
+        experiments=overlaps.experiments,
+        p_value=min(corrected.values(), default=None),
+        overlaps=None if overlaps.found is None else shown,
+    )
+
+
+def _dependence(plan: Plan, overlap: Overlap) -> float | None:
+    """The logarithm of the p-value of independent assignments; None where there is no test."""
+    table = np.array(
+        [
+            [part.arms[variant].units if variant in part.arms else 0 for variant in plan.weights]
+            for part in overlap.parts
+        ],
+        dtype=np.int64,
+    ).reshape(len(overlap.parts), len(plan.weights))
+    shares = table.sum(axis=0) / max(1, table.sum())
+    smallest = shares[shares > 0].min(initial=1.0)
+    large = table[table.sum(axis=1) * smallest >= _FEWEST_EXPECTED]
+    found = independence(large) if len(large) else None
+    return None if found is None else found.log_p_value
+
+
+def _answers(
+    plan: Plan, overlap: Overlap, cuts: Mapping[str, Mapping[str, float | None]]
+) -> dict[_Asked, _Answer]:
+    found = {}
+    for metric in asked_metrics(plan):
+        known = cuts.get(metric.key, {})
+        cut = Cuts(known.get("y"), known.get("y_before"))
+        for variant in plan.treatments:
+            effects: dict[str, Estimate | NoEstimate] = {}
+            large: dict[str, Estimate | NoEstimate] = {}
+            for part in overlap.parts:
+                treatment = side_of(part.arms, variant, plan, metric.key)
+                control = side_of(part.arms, plan.control, plan, metric.key)
+                effects[part.label] = pair_of(treatment, control, cut).found
+                if min(treatment.values.n, control.values.n) >= FEWEST_IN_ARM:
+                    large[part.label] = effects[part.label]
+            log_p = heterogeneity(large, alpha=CHECK_ALPHA).log_p_value
+            found[_Asked(overlap.experiment, metric.key, variant)] = _Answer(effects, log_p)
+    return found
+
+
+def _corrected(logs: Mapping[_Key, float | None]) -> dict[_Key, float]:
+    """P-values by Holm, from the logarithms of those that there are."""
+    known = {key: log_p for key, log_p in logs.items() if log_p is not None}
+    adjusted = holm(list(known.values()), log=True).tolist() if known else []
+    return {key: math.exp(log_p) for key, log_p in zip(known, adjusted, strict=True)}
+
+
+def _why_not(asked: _Asked, tested: bool, dependent: Sequence[str]) -> str:
+    if not tested:
+        return say("found.interactions.at_the_end")
+    if asked.experiment in dependent:
+        return say("found.interactions.not_compared")
+    return say("found.interactions.too_few", units=FEWEST_IN_ARM)
+
+
+def _test(asked: _Asked, answer: _Answer, corrected: float | None, why_not: str) -> OverlapTest:
+    tested = corrected is not None
+    return OverlapTest(
+        metric=asked.metric,
+        variant=asked.variant,
+        p_value=math.exp(answer.log_p) if tested and answer.log_p is not None else None,
+        corrected_p_value=corrected,
+        detected=corrected <= CHECK_ALPHA if corrected is not None else None,
+        reason=None if tested else why_not,
+        effects=[
+            OverlapEffect(variant=label, estimate=each.difference, standard_error=each.standard_error)
+            if isinstance(each, Estimate)
+            else OverlapEffect(variant=label, estimate=None, standard_error=None)
+            for label, each in answer.effects.items()
+        ],
+    )
+
+
+def _share(overlap: Overlap, units: int) -> float | None:
+    # They are counted a moment later than all units, so it may be a few more.
+    return min(1.0, overlap.units / units) if units else None
+
+
+def _number(overlaps: Overlaps, units: int, corrected: Mapping[_Asked, float]) -> str:
+    ran = count(overlaps.experiments, "experiment", "experiments")
+    if overlaps.found is None:
+        return say("found.interactions.ran", experiments=ran)
+    if not overlaps.found:
+        return say("found.interactions.none_shared", experiments=ran, units=FEWEST_SHARED)
+    shared = [
+        say(
+            "found.interactions.shared",
+            experiment=each.experiment,
+            units=count(each.units, "unit", "units"),
+            share=percent(_share(each, units) or 0.0, decimals=1),
+        )
+        for each in overlaps.found
+    ]
+    p = f"; p {p_value(min(corrected.values()))}" if corrected else ""
+    return f"{listing(shared)}{p}"
+
+
+def _differs(plan: Plan, asked: _Asked, p: float, answer: _Answer) -> str:
+    metric = next(each for each in plan.metrics if each.key == asked.metric)
+    scale, unit = (100.0, f" {say('percentage_points')}") if metric.type.is_share else (1.0, "")
+    shown = {
+        label: scale * each.difference for label, each in answer.effects.items() if isinstance(each, Estimate)
+    }
+    decimals = decimals_for(list(shown.values()), digits=3)
+    effects = [
+        say(
+            "found.interactions.effect",
+            effect=f"{number(value, decimals=decimals, signed=True)}{unit}",
+            variant=label,
+        )
+        for label, value in shown.items()
+    ]
+    return say(
+        "found.interactions.differ",
+        variant=asked.variant,
+        metric=asked.metric,
+        experiment=asked.experiment,
+        p=_relation(p),
+        effects=listing(effects),
+    )
+
+
+def _relation(value: float) -> str:
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"

@@ -1,0 +1,92 @@
+"""What a readout holds of the units that are in other experiments too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from equipoise_service.analysis.overlaps import Overlap
+from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics
+from equipoise_service.metrics.schemas import MetricType, Role
+from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.readouts.arms import side_of
+from equipoise_service.readouts.checks import Interactions, OverlapArm, OverlapMetric, OverlapPart
+from equipoise_service.readouts.comparisons import statistics_out, values_in
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """What is known of other experiments that ran at the same time.
+
+    Attributes:
+        experiments: How many there are.
+        found: The largest overlaps; None where nobody looked yet.
+    """
+
+    experiments: int
+    found: tuple[Overlap, ...] | None
+
+
+def asked_metrics(plan: Plan) -> list[PlannedMetric]:
+    """The metrics of which it is asked whether their effects depend on other experiments.
+
+    They are those of success, but for quantiles, which have no sums, and what lies in a warehouse or a file,
+    where exposures to other experiments are not.
+    """
+    return [
+        metric
+        for metric in plan.metrics
+        if metric.role is Role.SUCCESS
+        and metric.type is not MetricType.QUANTILE
+        and metric.source is None
+        and metric.event is not None
+    ]
+
+
+def overlaps_in(check: Interactions | None) -> Overlaps | None:
+    """Reads what the check of a readout was computed from."""
+    if check is None:
+        return None
+    if check.overlaps is None:
+        return Overlaps(check.experiments, None)
+    found = (
+        Overlap(
+            each.experiment,
+            [
+                SegmentStatistics(part.variant, {arm.variant: _arm_in(arm) for arm in part.arms}, 0)
+                for part in each.parts
+            ],
+        )
+        for each in check.overlaps
+    )
+    return Overlaps(check.experiments, tuple(found))
+
+
+def parts_out(plan: Plan, overlap: Overlap) -> list[OverlapPart]:
+    """What the tests of an overlap are computed from: the planned arms among the units of each variant."""
+    return [
+        OverlapPart(
+            variant=part.label,
+            arms=[_arm_out(plan, part.arms, variant) for variant in plan.weights if variant in part.arms],
+        )
+        for part in overlap.parts
+    ]
+
+
+def _arm_out(plan: Plan, arms: Mapping[str, ArmStatistics], variant: str) -> OverlapArm:
+    return OverlapArm(
+        variant=variant,
+        units=arms[variant].units,
+        metrics=[
+            OverlapMetric(
+                metric=metric.key, statistics=statistics_out(side_of(arms, variant, plan, metric.key))
+            )
+            for metric in asked_metrics(plan)
+        ],
+    )
+
+
+def _arm_in(arm: OverlapArm) -> ArmStatistics:
+    return ArmStatistics(
+        arm.units,
+        {each.metric: values_in(each.statistics) for each in arm.metrics},
+        {each.metric: each.statistics.immature for each in arm.metrics},
+    )

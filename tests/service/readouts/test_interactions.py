@@ -1,0 +1,211 @@
+"""Interactions: experiments that ran at the same time on the same units, over HTTP and in the check."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from scipy.stats import chi2, chi2_contingency
+from tests.service.readouts.documents import EFFECTS, converted, overlapping_readout
+from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
+
+from equipoise_service.canonical import digest
+from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.readouts.verification import verify_readout
+
+Cell = tuple[str, str]
+ALIKE: dict[Cell, int] = {
+    ("control", "off"): 30,
+    ("treatment", "off"): 60,
+    ("control", "on"): 33,
+    ("treatment", "on"): 62,
+}
+PLANTED = ALIKE | {("treatment", "on"): 12}
+UNITS = 300
+
+
+def run(client: TestClient, payload: Any, converting: Mapping[Cell, int]) -> None:
+    """Two experiments in layers of their own, 300 units in each cell, and others that share nothing."""
+    switch = [
+        {"key": "off", "weight": 5000, "value": "off", "control": True},
+        {"key": "on", "weight": 5000, "value": "on"},
+    ]
+    fixed = {"plan": {"method": "fixed-horizon", "horizon": {"units": 4 * UNITS}}}
+    made = [
+        payload(**fixed),
+        payload("banner", variants=switch),
+        payload("elsewhere", variants=switch),
+        payload("devices", variants=switch, unit_type="device"),
+        payload("never", variants=switch),
+    ]
+    for body in made:
+        assert client.post("/v1/experiments", json=body).status_code == 201
+        if body["key"] != "never":
+            assert client.post(f"/v1/experiments/{body['key']}/start").status_code == 200
+    shown: list[dict[str, Any]] = []
+    happened: list[dict[str, Any]] = []
+    for (arm, variant), successes in converting.items():
+        for i in range(UNITS):
+            fact = {"time": datetime.now(UTC).isoformat(), "unit": f"{arm}-{variant}-{i}"}
+            for key, met in (("new-landing-page", arm), ("banner", variant)):
+                shown.append({"id": str(uuid.uuid4()), **fact, "experiment": key, "variant": met})
+            if i < successes:
+                happened.append({"id": str(uuid.uuid4()), **fact, "name": "converted"})
+    # Who met both variants of the other one is in none of its parts.
+    twice = {"time": datetime.now(UTC).isoformat(), "experiment": "banner", "unit": "control-off-299"}
+    shown.append({"id": str(uuid.uuid4()), **twice, "variant": "on"})
+    for begin in range(0, max(len(shown), len(happened)), 400):
+        part = {"exposures": shown[begin : begin + 400], "events": happened[begin : begin + 400]}
+        answer = client.post("/v1/events", json=part)
+        assert answer.status_code == 200, answer.text
+
+
+def readout(client: TestClient) -> dict[str, Any]:
+    answer = client.get("/v1/experiments/new-landing-page/readout?wait=60")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    assert verify_readout(found) == []
+    return found
+
+
+def p_value(converting: Mapping[Cell, int], lost: Mapping[Cell, int]) -> float:
+    """Cochran's Q of the two effects, with unpooled variances."""
+    effects = []
+    for variant in ("off", "on"):
+        cells = [
+            (converting[arm, variant], UNITS - lost.get((arm, variant), 0))
+            for arm in ("treatment", "control")
+        ]
+        (x1, n1), (x0, n0) = cells
+        p1, p0 = x1 / n1, x0 / n0
+        effects.append((p1 - p0, p1 * (1 - p1) / (n1 - 1) + p0 * (1 - p0) / (n0 - 1)))
+    (one, v), (two, w) = effects
+    return float(chi2.sf((one - two) ** 2 / (v + w), 1))
+
+
+def test_a_planted_interaction_warns_and_names_the_other_experiment(client: TestClient, payload: Any) -> None:
+    run(client, payload, PLANTED)
+    found = readout(client)
+    check = found["health"]["interactions"]
+    # Of another unit type, or never started, nothing is beside it.
+    assert check["experiments"] == 2
+    (overlap,) = check["overlaps"]
+    assert (overlap["experiment"], overlap["units"]) == ("banner", 4 * UNITS - 1)
+    assert overlap["share"] == pytest.approx((4 * UNITS - 1) / (4 * UNITS))
+    (test,) = overlap["tests"]
+    assert test["p_value"] == pytest.approx(p_value(PLANTED, {("control", "off"): 1}), rel=0.05)
+    assert test["detected"] is True
+    assert [each["variant"] for each in test["effects"]] == ["off", "on"]
+    assert test["effects"][1]["estimate"] == pytest.approx((12 - 33) / UNITS)
+    assert overlap["assignment_p_value"] == pytest.approx(
+        chi2_contingency([[UNITS - 1, UNITS], [UNITS, UNITS]], correction=False).pvalue, rel=1e-9
+    )
+    assert check["status"] == "warning"
+    assert "which variant of banner a unit met" in check["reason"]
+    assert "−7.0 percentage points with on" in check["reason"]
+    assert check["reason"] in found["summary"]
+    assert check["action"]
+    assert check["causes"]
+    # A warning says what to look at; it does not keep anybody from shipping.
+    assert not any(each["code"] == "quality_failed" for each in found["recommendation"]["reasons"])
+
+
+def test_effects_that_are_alike_raise_no_alarm(client: TestClient, payload: Any) -> None:
+    run(client, payload, ALIKE)
+    found = readout(client)
+    check = found["health"]["interactions"]
+    assert (check["status"], check["reason"], check["causes"]) == ("ok", None, [])
+    assert check["p_value"] == pytest.approx(p_value(ALIKE, {("control", "off"): 1}), rel=0.05)
+    assert check["number"].startswith("banner shares 1,199 units (99.9 %); p 0.")
+    assert "banner" not in found["summary"]
+
+
+def test_nothing_is_read_before_the_end_and_nothing_said_of_what_excludes_it(
+    client: TestClient, payload: Any
+) -> None:
+    assert client.post("/v1/layers", json={"key": "page", "name": "Page"}).status_code == 201
+    for key in ("new-landing-page", "banner"):
+        body = payload(key, layer="page", traffic=5000)
+        assert client.post("/v1/experiments", json=body).status_code == 201
+        assert client.post(f"/v1/experiments/{key}/start").status_code == 200
+    assert readout(client)["health"]["interactions"] is None
+    assert client.post("/v1/experiments", json=payload("search")).status_code == 201
+    assert client.post("/v1/experiments/search/start").status_code == 200
+    check = readout(client)["health"]["interactions"]
+    assert (check["status"], check["experiments"], check["overlaps"]) == ("unavailable", 1, None)
+    assert "at the planned end" in check["reason"]
+    assert client.post("/v1/experiments/new-landing-page/stop").status_code == 200
+    check = readout(client)["health"]["interactions"]
+    assert (check["status"], check["overlaps"]) == ("ok", [])
+    assert check["number"] == "1 experiment ran at the same time; none shares 100 units"
+    # What began after the end did not run beside it.
+    assert client.post("/v1/experiments", json=payload("later")).status_code == 201
+    assert client.post("/v1/experiments/later/start").status_code == 200
+    assert readout(client)["health"]["interactions"]["experiments"] == 1
+
+
+def checked(*args: Any, **more: Any) -> dict[str, Any]:
+    readout = overlapping_readout(*args, **more)
+    assert verify_readout(readout) == []
+    found: dict[str, Any] = readout["health"]["interactions"]
+    return found
+
+
+def test_every_edit_of_it_is_found() -> None:
+    readout = overlapping_readout()
+    paths = [(path, value) for path, value in leaves(readout) if path[:2] == ("health", "interactions")]
+    assert len(paths) > 60
+    # How many ran at the same time is what the service knows, and so are the names.
+    free = {("health", "interactions", "experiments")}
+    for path, value in paths:
+        for other in edited(value)[:1]:
+            changed = with_value(readout, path, other, forged=True)
+            assert path in free or is_refused(changed), path
+
+
+def test_a_readout_from_before_there_was_the_check_still_verifies() -> None:
+    readout = converted((100, 1_000), (110, 1_000))
+    assert readout["health"].pop("interactions") is None
+    readout["digest"] = digest({name: value for name, value in readout.items() if name != "digest"})
+    assert verify_readout(readout) == []
+
+
+def test_p_values_are_corrected_over_everything_that_is_asked() -> None:
+    check = checked(EFFECTS | {("search", "b"): (31, 47)})
+    tests = [test for overlap in check["overlaps"] for test in overlap["tests"]]
+    assert len(tests) == 4
+    smallest = min(test["p_value"] for test in tests)
+    assert check["p_value"] == pytest.approx(4 * smallest)
+    assert [test["detected"] for test in tests] == [True, False, False, False]
+    # Of one variant of the other experiment alone there is nothing to compare.
+    (alone,) = [overlap for overlap in checked()["overlaps"] if overlap["experiment"] == "search"]
+    assert alone["assignment_p_value"] is None
+    assert [(test["p_value"], test["detected"]) for test in alone["tests"]] == [(None, None)] * 2
+    assert "50 units" in alone["tests"][0]["reason"]
+
+
+def test_small_parts_are_not_compared() -> None:
+    small = {("banner", "off"): (49, 400)}
+    (banner, _) = checked({**EFFECTS, ("banner", "off"): (2, 70)}, small)["overlaps"]
+    assert {test["p_value"] for test in banner["tests"]} == {None}
+
+
+def test_where_assignments_depend_on_each_other_no_effects_are_compared() -> None:
+    check = checked(units={("banner", "off"): (400, 480), ("banner", "on"): (480, 400)})
+    assert check["status"] == "warning"
+    assert "depends on its arm here" in check["reason"]
+    assert "depends on which" not in check["reason"]
+    (banner, _) = check["overlaps"]
+    assert banner["assignment_p_value"] == pytest.approx(
+        chi2_contingency([[400, 480], [480, 400]], correction=False).pvalue, rel=1e-9
+    )
+    assert {test["corrected_p_value"] for test in banner["tests"]} == {None}
+
+
+def test_before_the_end_nothing_is_tested() -> None:
+    check = checked(method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=100_000))
+    assert (check["status"], check["p_value"]) == ("unavailable", None)
+    assert {test["p_value"] for overlap in check["overlaps"] for test in overlap["tests"]} == {None}
+    assert "at the planned end" in check["reason"]
