@@ -14,7 +14,7 @@ from calibration.real import DATA
 from calibration.replays import history
 from calibration.replays.measured import CELLS, RUNS
 
-PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "statistics" / "replays.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "replays.md"
 
 _HEAD = """# Replays of real experiments
 
