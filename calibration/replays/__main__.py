@@ -50,7 +50,7 @@ Run of {date}, seed {seed}: {summary}.
 _TAIL = """
 What it does not show: replays of one history share its people, so they say how the method errs on data like
 these, with their tails and their rhythm of days, and nothing about other data. The simulated rows of
-[calibration](calibration.md) vary what these cannot.
+[calibration](statistics/calibration.md) vary what these cannot.
 """
 
 
