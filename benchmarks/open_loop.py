@@ -82,7 +82,7 @@ def send(address: tuple[str, int], streams: Sequence[Stream], seconds: float) ->
         wait = max(0.0, moments[0][0] - time.perf_counter()) if moments else None
         for ready, _ in selector.select(wait):
             state: _Connection = ready.data
-            connection = ready.fileobj  # type: ignore[assignment]
+            connection = ready.fileobj  # type: ignore[assignment] # only sockets are registered
             state.received += connection.recv(1 << 20)
             if not is_complete(state.received):
                 continue
