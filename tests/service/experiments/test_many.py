@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -9,6 +10,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from equipoise_service.settings import Settings
+
+
+# Requests inherit it from the test; the worker and the scheduler, which ask on their own account, do not.
+IS_COUNTED = ContextVar("is_counted", default=False)
 
 
 @pytest.fixture
@@ -23,12 +28,15 @@ def counted(client: TestClient) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
+        if IS_COUNTED.get():
+            statements.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
+    token = IS_COUNTED.set(True)
     try:
         yield statements
     finally:
+        IS_COUNTED.reset(token)
         event.remove(engine, "before_cursor_execute", note)
 
 
