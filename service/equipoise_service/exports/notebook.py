@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.texts.saying import say
 
 # nbformat 4.5: https://nbformat.readthedocs.io/en/latest/format_description.html
 _FORMAT = {"nbformat": 4, "nbformat_minor": 5}
@@ -12,23 +13,6 @@ _LANGUAGE = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-
-_INTRODUCTION = """\
-# Readout of {experiment}
-
-This notebook holds the readout, and computes it again from the sufficient statistics in it: first with plain
-arithmetic, then in full. A cell that fails says which number does not follow.
-
-Needed: Python 3.11 or newer; for everything after the plain arithmetic
-`pip install "equipoise-service[figures]" pandas`.
-"""
-
-_ARITHMETIC = """\
-## With plain arithmetic
-
-Every estimate follows from the sums of two arms. Without a pre-period a difference is the difference of the
-two values, and a lift is their quotient minus 1. Only the standard library is used here.
-"""
 
 _RECOMPUTED = '''\
 import math
@@ -93,22 +77,12 @@ if len(units) == 2 and min(expected) >= 5:
     p_value = math.erfc(math.sqrt(chi_square / 2))
     agree("p-value of the sample ratio", readout["health"]["sample_ratio"]["p_value"], p_value)"""
 
-_FULL = """\
-## In full
-
-Every interval, p-value, correction, check, segment, sentence and digest, by the library that made them.
-"""
-
 _VERIFIED = """\
 from equipoise_service.readouts.verification import verify_readout
 
 disagreements = verify_readout(readout)
 assert not disagreements, disagreements
 "every number, status, text and digest follows from the statistics and the plan\""""
-
-_RESULTS = """\
-## The results, as a frame and as figures
-"""
 
 _FRAME = """\
 from equipoise_service.exports.opened import charts, results
@@ -135,14 +109,14 @@ def notebook_of(document: Mapping[str, Any]) -> str:
     readout = Readout.model_validate(document)
     data = f"import json\n\nreadout = json.loads({_literal(document)})"
     cells = [
-        _text("introduction", _INTRODUCTION.format(experiment=_plain(readout.experiment))),
+        _text("introduction", say("notebook.introduction", experiment=_plain(readout.experiment))),
         _code("readout", data, {"jupyter": {"source_hidden": True}}),
-        _text("arithmetic", _ARITHMETIC),
+        _text("arithmetic", say("notebook.arithmetic")),
         _code("estimates", _RECOMPUTED),
         _code("shares", _SHARES),
-        _text("full", _FULL),
+        _text("full", say("notebook.full")),
         _code("verified", _VERIFIED),
-        _text("results", _RESULTS),
+        _text("results", say("notebook.results")),
         _code("frame", _FRAME),
         _code("charts", _CHARTS),
         _code("chart", _CHART),

@@ -12,6 +12,7 @@ from equipoise_service.figures.theme import INK
 from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.texts.saying import say
 
 _POINTS = 121
 _REACH = 4.0
@@ -34,12 +35,12 @@ def beliefs(readout: Readout) -> Iterator[Figure]:
                 lift.estimate, (lift.interval[1] - lift.interval[0]) / (2 * reach)
             )
             above = percent(posterior.probability_above, decimals=1)
-            said.append(f"{comparison.variant} is above the control with probability {above}.")
+            said.append(say("figure.beliefs.above", variant=comparison.variant, probability=above))
     if found:
         before = NormalDist(prior.mean, prior.standard_deviation)
         yield Figure(
             "beliefs",
-            f"What is believed of {lead}",
+            say("figure.beliefs", metric=lead),
             " ".join(said),
             specification(_chart(readout, f"{lead}", before, found, " ".join(said))),
         )
@@ -53,8 +54,8 @@ def _chart(
     high = max(0.0, *(each.mean + _REACH * each.stdev for each in every))
     places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     after = alt.Chart(alt.InlineData(values=_curves(found, places)))
-    prior = alt.Chart(alt.InlineData(values=_curves({"before the data": before}, places)))
-    x = alt.X("lift:Q", title="lift over the control, in %", axis=alt.Axis(grid=False))
+    prior = alt.Chart(alt.InlineData(values=_curves({say("figure.beliefs.before"): before}, places)))
+    x = alt.X("lift:Q", title=say("figure.lift_over_control_axis"), axis=alt.Axis(grid=False))
     y = alt.Y("density:Q", axis=None)
     colour = alt.Color("arm:N", scale=colour_scale(variants_of(readout), list(found)))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
@@ -66,7 +67,7 @@ def _chart(
         width=560,
         height=220,
         title=alt.TitleParams(
-            f"What is believed of {lead}", subtitle=[said, "Dashed: what was believed before the data."]
+            say("figure.beliefs", metric=lead), subtitle=[said, say("figure.beliefs.dashed")]
         ),
     )
 

@@ -11,6 +11,7 @@ from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.measured import FunnelStatistics
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.schemas import MetricResult, Readout
+from equipoise_service.texts.saying import say
 
 _BAR = 22
 
@@ -53,8 +54,10 @@ def _funnel(readout: Readout, metric: PlannedMetric, arms: dict[str, FunnelStati
     variants = [variant for variant in every if variant in arms]
     return Figure(
         name_of("funnel", metric.key),
-        f"Steps of {metric.key}",
-        " ".join(f"{row['step']}, {row['arm']}: {row['shown']}." for row in rows),
+        say("figure.funnel", metric=metric.key),
+        " ".join(
+            say("figure.funnel.bar", step=row["step"], arm=row["arm"], shown=row["shown"]) for row in rows
+        ),
         specification(_chart(rows, steps, metric.key, variants, colour_scale(every, variants))),
     )
 
@@ -73,7 +76,7 @@ def _chart(
         yOffset=alt.YOffset("arm:N", sort=None, scale=alt.Scale(domain=variants, paddingInner=0.12)),
         x=alt.X(
             "share:Q",
-            title="share of the units that reached the step, in %",
+            title=say("figure.funnel.axis"),
             scale=alt.Scale(domain=[0, 100]),
             axis=alt.Axis(tickCount=6),
         ),
@@ -85,5 +88,5 @@ def _chart(
     return alt.layer(bars, texts).properties(
         width=400,
         height=len(steps) * (len(variants) * _BAR + 12),
-        title=alt.TitleParams(f"Steps of {key}", subtitle="Of all mature units of the arm."),
+        title=alt.TitleParams(say("figure.funnel", metric=key), subtitle=say("figure.funnel.whose")),
     )

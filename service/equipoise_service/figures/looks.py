@@ -9,12 +9,12 @@ import altair as alt
 from equipoise_service.figures.arms import colours_of, shapes_of, variants_of
 from equipoise_service.figures.figure import Figure, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
-from equipoise_service.metrics.schemas import Direction
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Passed, fractions_of, leading_metric, passed
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.numerals import number, percent
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.texts.saying import say
 
 _HIGHEST = 6.0
 
@@ -49,7 +49,7 @@ def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
     points = [point for each in (*earlier, readout) for point in _points(each, lead, taken)]
     yield Figure(
         "bounds",
-        f"{lead} against its sequential bounds",
+        say("figure.bounds", metric=lead),
         _said(taken, points),
         specification(_chart(readout, lead, [*taken, *planned], len(taken), points)),
     )
@@ -93,9 +93,13 @@ def _points(readout: Readout, lead: str, taken: Sequence[_Bound]) -> Iterator[_P
 def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
     bound = taken[-1]
     last = [point for point in points if point.fraction == bound.fraction]
-    places = [f"{point.variant} stands at {number(point.z, decimals=2, signed=True)}." for point in last]
+    places = [
+        say("figure.bounds.stands", variant=point.variant, z=number(point.z, decimals=2, signed=True))
+        for point in last
+    ]
     where = percent(bound.fraction, decimals=0)
-    return " ".join([f"Last look at {where} of the horizon: the bound is ±{bound.critical:.2f}.", *places])
+    look = say("figure.bounds.look", fraction=where, bound=number(bound.critical, decimals=2))
+    return " ".join([look, *places])
 
 
 def _chart(
@@ -105,7 +109,7 @@ def _chart(
     rows = [_row(look, top, taken=i < taken, ahead=i >= taken - 1) for i, look in enumerate(looks)]
     x = alt.X(
         "fraction:Q",
-        title="in % of the horizon",
+        title=say("figure.bounds.across"),
         scale=alt.Scale(domain=[0, max(104.0, 1.04 * rows[-1]["fraction"])], nice=False),
         axis=alt.Axis(tickCount=6, grid=False),
     )
@@ -115,7 +119,7 @@ def _chart(
     ahead = base.transform_filter("datum.ahead")
     layers: list[alt.Chart] = []
     for edge, wall in (("top", "upper"), ("bottom", "lower")):
-        at = alt.Y(f"{wall}:Q", scale=y, title="effect in standard errors", axis=alt.Axis(format="d"))
+        at = alt.Y(f"{wall}:Q", scale=y, title=say("figure.bounds.up"), axis=alt.Axis(format="d"))
         layers += [
             base.mark_area(color=BAND).encode(y=at, y2=f"{edge}:Q"),
             taken_looks.mark_line(color=INK, strokeWidth=1.5, point=alt.OverlayMarkDef(color=INK)).encode(
@@ -125,15 +129,10 @@ def _chart(
         ]
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
     metric = next(each for each in readout.plan.metrics if each.key == lead)
-    better = "above" if metric.direction is Direction.INCREASE else "below"
     chart = alt.layer(*layers, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
     title = alt.TitleParams(
-        f"{lead} against its sequential bounds",
-        subtitle=[
-            "A difference is shown where a look reaches the shaded ground; "
-            f"better is {better} the line at zero.",
-            _numbers(looks, taken),
-        ],
+        say("figure.bounds", metric=lead),
+        subtitle=[say(f"figure.bounds.{metric.direction}"), _numbers(looks, taken)],
     )
     return chart.properties(width=560, height=300, title=title)
 
@@ -174,7 +173,7 @@ def _path(readout: Readout, points: Sequence[_Point], y: alt.Scale) -> list[alt.
 
 def _numbers(looks: Sequence[_Bound], taken: int) -> str:
     """The bounds, in words."""
-    said = f"The bound of the last look is ±{looks[taken - 1].critical:.2f}"
+    last, horizon = (number(each.critical, decimals=2) for each in (looks[taken - 1], looks[-1]))
     if taken == len(looks):
-        return f"{said}."
-    return f"{said}, that at the horizon ±{looks[-1].critical:.2f}; dashed: bounds of looks to come."
+        return say("figure.bounds.last", bound=last)
+    return say("figure.bounds.last_and_to_come", bound=last, horizon=horizon)

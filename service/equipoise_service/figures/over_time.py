@@ -15,6 +15,7 @@ from equipoise_service.readouts.cells import lift_cells
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.numerals import decimals_for, number, percent
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.texts.saying import say
 
 # The first intervals are so wide that they would press the others flat.
 _WIDEST = 2.5
@@ -33,7 +34,7 @@ def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[
         rows = by_day or [row for each in (*earlier, readout) for row in _lifts(each, lead, variant)]
         if len(rows) < 2:
             continue
-        title = f"{lead} over time: {variant}" if several else f"{lead} over time"
+        title = say("figure.effect.of" if several else "figure.effect", metric=lead, variant=variant)
         yield Figure(
             name_of("effect-over-time", *([variant] if several else [])),
             title,
@@ -44,7 +45,7 @@ def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[
                 bands=rows,
                 band=alt.value(colours_of(variants_of(readout), [variant])[0]),
                 title=alt.TitleParams(title, subtitle=_of_effects(readout, by_day=bool(by_day))),
-                axis="lift over the control, in %",
+                axis=say("figure.lift_over_control_axis"),
             ),
         )
 
@@ -56,21 +57,18 @@ def shares_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[F
     if not daily:
         so_far = [(each.generated_at, {arm.variant: arm.units for arm in each.arms}) for each in earlier]
         so_far.append((readout.generated_at, {arm.variant: arm.units for arm in readout.arms}))
-    title = "Shares of the arms over time"
-    yield from _shares_figure(readout, so_far, "sample-ratio-over-time", title, "All units so far.", None)
-    title = "Shares of the arms by day"
-    text = "Units by the day of their first exposure."
+    name = "figure.shares_over_time"
+    yield from _shares_figure(readout, so_far, "sample-ratio-over-time", name, None)
     check = readout.health.daily_sample_ratio
     found = None if check is None else check.reason
-    yield from _shares_figure(readout, daily, "sample-ratio-by-day", title, text, found)
+    yield from _shares_figure(readout, daily, "sample-ratio-by-day", "figure.shares_by_day", found)
 
 
 def _shares_figure(
     readout: Readout,
     units: Sequence[tuple[str, Mapping[str, int]]],
     name: str,
-    title: str,
-    whose: str,
+    text: str,
     found: str | None,
 ) -> Iterator[Figure]:
     counted = [(at, arms) for at, arms in units if sum(arms.values())]
@@ -78,7 +76,8 @@ def _shares_figure(
         return
     rows = [row for at, arms in counted for row in _shares(readout, at, arms)]
     level = f"{100 * (1 - CHECK_ALPHA):g} %"
-    subtitle = f"{whose} Shaded: what chance does to the largest arm, {level} at each time."
+    title = say(text)
+    subtitle = say("figure.shares.chance", whose=say(f"{text}.whose"), level=level)
     yield Figure(
         name,
         title,
@@ -89,7 +88,7 @@ def _shares_figure(
             bands=[_chance(readout, at, sum(arms.values())) for at, arms in counted],
             band=alt.value(BAND),
             title=alt.TitleParams(title, subtitle=subtitle),
-            axis="share minus planned share, in percentage points",
+            axis=say("figure.share_axis"),
         ),
     )
 
@@ -109,11 +108,8 @@ def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 def _of_effects(readout: Readout, *, by_day: bool) -> list[str]:
     level = f"{100 * (1 - readout.plan.alpha):g} %"
     if not by_day:
-        return [f"{level} intervals, as each readout had them."]
-    return [
-        "Of all units that were exposed by the end of each day, with what they have done since;",
-        f"{level} intervals that hold on all days together.",
-    ]
+        return [say("figure.effect.by_readout", level=level)]
+    return [say("figure.effect.by_day"), say("figure.effect.all_days", level=level)]
 
 
 def _daily_lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[str, Any]]:
@@ -124,14 +120,16 @@ def _daily_lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[d
         for day, so_far in zip(readout.by_day.days, effect.so_far, strict=True):
             if effect.variant == variant and so_far.lift is not None and so_far.lift_interval is not None:
                 values = [100 * value for value in (so_far.lift, *so_far.lift_interval)]
-                shown = [number(value, decimals=decimals_for(values[1:]), signed=True) for value in values]
+                value, low, high = (
+                    number(each, decimals=decimals_for(values[1:]), signed=True) for each in values
+                )
                 yield {
                     "at": day.last,
                     "arm": variant,
                     "value": values[0],
                     "low": values[1],
                     "high": values[2],
-                    "shown": "{} % ({} to {})".format(*shown),
+                    "shown": say("figure.effect.lift", value=value, range=say("range", low=low, high=high)),
                 }
 
 
@@ -158,7 +156,11 @@ def _shares(readout: Readout, at: str, arms: Mapping[str, int]) -> Rows:
             "at": at,
             "arm": arm.variant,
             "value": 100 * (arms.get(arm.variant, 0) / units - arm.expected_share),
-            "shown": f"{percent(arms.get(arm.variant, 0) / units)} of {percent(arm.expected_share)}",
+            "shown": say(
+                "share_of",
+                part=percent(arms.get(arm.variant, 0) / units),
+                whole=percent(arm.expected_share),
+            ),
         }
         for arm in readout.arms
     ]
@@ -174,7 +176,11 @@ def _chance(readout: Readout, at: str, units: int) -> dict[str, Any]:
 def _said(rows: Rows) -> str:
     """The values in words, of many times only the last ones."""
     times = list(dict.fromkeys(row["at"] for row in rows))[-_MOST_SAID:]
-    return " ".join(f"{row['at'][:10]}, {row['arm']}: {row['shown']}." for row in rows if row["at"] in times)
+    return " ".join(
+        say("figure.over_time.point", day=row["at"][:10], arm=row["arm"], shown=row["shown"])
+        for row in rows
+        if row["at"] in times
+    )
 
 
 def _chart(
@@ -185,7 +191,7 @@ def _chart(
     arms = [variant for variant in every if variant in there]
     low, high = _domain(rows, bands)
     y = alt.Scale(domain=[low, high], nice=False)
-    x = alt.X("at:T", scale=alt.Scale(type="utc"), title="UTC", axis=_days(rows))
+    x = alt.X("at:T", scale=alt.Scale(type="utc"), title=say("figure.over_time.axis"), axis=_days(rows))
     ground = alt.Chart(alt.InlineData(values=bands)).encode(x=x)
     path = alt.Chart(alt.InlineData(values=rows)).encode(
         x=x,

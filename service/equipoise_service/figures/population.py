@@ -8,6 +8,7 @@ from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
 from equipoise_service.readouts.schemas import Arm, Readout
 from equipoise_service.readouts.summary import Outcome
+from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus, Counts, wilson
 
 
@@ -20,20 +21,21 @@ def sample_ratio(readout: Readout) -> Iterator[Figure]:
     at_the_end = readout.health.sample_ratio
     broken = CheckStatus.FAILED in (check.status, at_the_end.status)
     rows = [_row(arm, units, Outcome.WORSE if broken else Outcome.FLAT) for arm in readout.arms]
-    p = "" if check.p_value is None else f" p {p_value(check.p_value)}, valid whenever one looks."
-    fine = "The shares agree with the plan."
+    p = [] if check.p_value is None else [say("figure.shares.p", p=p_value(check.p_value))]
+    fine = say("figure.shares.agree")
     if at_the_end.status is CheckStatus.WARNING and at_the_end.reason is not None:
         fine = at_the_end.reason
-    verdict = "The shares are not the planned ones." if broken else fine
+    verdict = [say("figure.shares.differ") if broken else fine, *p]
+    intervals = say("intervals", level=f"{100 * (1 - CHECK_ALPHA):g} %")
     yield Figure(
         "sample-ratio",
-        "Shares of the arms against their plan",
-        f"{verdict}{p} " + " ".join(f"{row.label}: {row.shown}." for row in rows),
+        say("figure.shares"),
+        " ".join([*verdict, *(say("figure.row", label=row.label, shown=row.shown) for row in rows)]),
         interval_plot(
             rows,
-            title="Shares of the arms against their plan",
-            subtitle=f"{verdict}{p} {100 * (1 - CHECK_ALPHA):g} % intervals.",
-            axis="share minus planned share, in percentage points",
+            title=say("figure.shares"),
+            subtitle=" ".join([*verdict, say("figure.shares.intervals", intervals=intervals)]),
+            axis=say("figure.share_axis"),
             legend=False,
         ),
     )
@@ -45,9 +47,13 @@ def _row(arm: Arm, units: int, outcome: Outcome) -> Row:
     off = [100 * (each - arm.expected_share) for each in (share, found.lower, found.upper)]
     shown = number(off[0], decimals=decimals_for(off[1:]), signed=True)
     return Row(
-        f"{arm.variant} ({arm.units:,} units)",
+        say("figure.shares.arm", arm=arm.variant, units=counted("units", arm.units)),
         outcome,
-        f"{shown} pp  ({percent(share)} of {percent(arm.expected_share)})",
+        say(
+            "figure.shares.off",
+            off=shown,
+            share=say("share_of", part=percent(share), whole=percent(arm.expected_share)),
+        ),
         off[0],
         (off[1], off[2]),
     )

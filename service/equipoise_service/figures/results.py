@@ -11,8 +11,7 @@ from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.cells import lift_cells
 from equipoise_service.readouts.schemas import Comparison, Readout
 from equipoise_service.readouts.summary import Outcome, outcome
-
-_MARK = "A tick marks a guardrail's margin."
+from equipoise_service.texts.saying import say
 
 
 def forest(readout: Readout) -> Iterator[Figure]:
@@ -27,21 +26,29 @@ def forest(readout: Readout) -> Iterator[Figure]:
     marked = any(row.margin is not None for row in rows)
     yield Figure(
         "lifts",
-        "Lift over the control",
-        " ".join(f"{row.label}: {row.shown}, {OUTCOMES[row.outcome][0]}." for row in rows),
+        say("figure.lifts"),
+        " ".join(
+            say("figure.lifts.row", label=row.label, shown=row.shown, outcome=OUTCOMES[row.outcome][0])
+            for row in rows
+        ),
         interval_plot(
             rows,
-            title=f"Lift over {readout.plan.control}",
-            subtitle=" ".join([f"{certainty(readout)}.", *([_MARK] if marked else [])]),
-            axis="lift in %",
+            title=say("figure.lifts.over", control=readout.plan.control),
+            subtitle=" ".join(
+                [
+                    say("figure.lifts.intervals", intervals=certainty(readout)),
+                    *([say("figure.lifts.margin")] if marked else []),
+                ]
+            ),
+            axis=say("figure.lift_axis"),
         ),
     )
 
 
 def certainty(readout: Readout) -> str:
     """What the intervals are."""
-    level = f"{100 * (1 - readout.plan.alpha):g} % intervals"
-    return level if readout.progress.valid else f"{level} that hold at any moment"
+    level = f"{100 * (1 - readout.plan.alpha):g} %"
+    return say("intervals" if readout.progress.valid else "intervals.any_moment", level=level)
 
 
 def _row(metric: PlannedMetric, comparison: Comparison, label: str) -> Row:
@@ -49,7 +56,7 @@ def _row(metric: PlannedMetric, comparison: Comparison, label: str) -> Row:
     lift = comparison.lift
     estimate, interval = lift_cells(lift)
     if lift.estimate is None or lift.interval is None:
-        return Row(label, Outcome.UNKNOWN, f"no lift: {estimate}")
+        return Row(label, Outcome.UNKNOWN, say("figure.no_lift", why=estimate))
     low, high = lift.interval
     return Row(
         label,
@@ -79,5 +86,5 @@ def _label(metric: PlannedMetric, comparison: Comparison, readout: Readout) -> s
     if len(readout.plan.treatments) > 1:
         words.append(f"· {comparison.variant}")
     if metric.direction is Direction.DECREASE:
-        words.append("(less is better)")
+        words.append(say("figure.lifts.less_is_better"))
     return " ".join(words)

@@ -16,6 +16,7 @@ from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import p_value
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentPart, SegmentResult
 from equipoise_service.readouts.summary import Outcome
+from equipoise_service.texts.saying import counted, say
 
 
 def segment_forests(readout: Readout) -> Iterator[Figure]:
@@ -38,24 +39,28 @@ def _forest(readout: Readout, segment: SegmentResult, place: int, metric: Planne
         return
     overall = readout.metrics[place].comparisons
     lift = overall[0].lift.estimate if len(overall) == 1 else None
-    declared = "declared in advance" if segment.declared else "exploratory: not declared in advance"
-    if readout.locked is None:
-        declared = "nothing says since when it is asked for"
-    dashed = [] if lift is None else ["The dashed line is all units together."]
+    since = "declared" if segment.declared else "exploratory"
+    declared = say(f"figure.segment.{'unknown' if readout.locked is None else since}")
+    dashed = [] if lift is None else [say("figure.segment.dashed")]
     found = " ".join(_found(each, several=several) for each in tested.values())
-    title = f"{metric.key} by {segment.segment}"
+    title = say("figure.segment", metric=metric.key, segment=segment.segment)
     yield Figure(
         name_of("segment", segment.segment, metric.key),
         title,
-        " ".join([*([found] if found else []), *(f"{row.label}: {row.shown}." for row in rows)]),
+        " ".join(
+            [
+                *([found] if found else []),
+                *(say("figure.row", label=row.label, shown=row.shown) for row in rows),
+            ]
+        ),
         interval_plot(
             rows,
             title=title,
             subtitle=[
-                f"Lift over {readout.plan.control}, {declared}. {found}",
-                " ".join([f"{certainty(readout)}, not corrected.", *dashed]),
+                say("figure.segment.over", control=readout.plan.control, declared=declared, found=found),
+                " ".join([say("figure.segment.not_corrected", intervals=certainty(readout)), *dashed]),
             ],
-            axis="lift in %",
+            axis=say("figure.lift_axis"),
             reference=None if lift is None else 100 * lift,
             legend=False,
         ),
@@ -71,9 +76,8 @@ def _found(tested: MetricHeterogeneity, *, several: bool) -> str:
     """What the test says of the parts together."""
     if tested.detected is None or tested.corrected_p_value is None:
         return ""
-    verb = "differ" if tested.detected else "are not shown to differ"
-    of = f" of {tested.variant}" if several else ""
-    return f"Effects{of} {verb} (corrected p {p_value(tested.corrected_p_value)})."
+    key = f"figure.segment.{'differ' if tested.detected else 'alike'}{'_of' if several else ''}"
+    return say(key, variant=tested.variant, p=p_value(tested.corrected_p_value))
 
 
 def _row(
@@ -86,16 +90,18 @@ def _row(
 ) -> Row:
     units = sum(arm.units for arm in part.arms)
     name = part_name(part.value, others=part.others)
-    label = f"{name}{f' · {comparison.variant}' if several else ''} ({units:,} units)"
+    whose = f"{name} · {comparison.variant}" if several else name
+    label = say("figure.segment.part", part=whose, units=counted("units", units))
     lift = comparison.lift
     estimate, interval = lift_cells(lift)
     if lift.estimate is None or lift.interval is None:
-        return Row(label, Outcome.UNKNOWN, f"no lift: {estimate}")
+        return Row(label, Outcome.UNKNOWN, say("figure.no_lift", why=estimate))
     differs = effect is not None and bool(effect.differs)
+    shown = f"{estimate}  ({interval})"
     return Row(
         label,
         _outcome(metric, effect) if differs else Outcome.FLAT,
-        f"{estimate}  ({interval}){', differs' if differs else ''}",
+        say("figure.segment.differs", shown=shown) if differs else shown,
         100 * lift.estimate,
         (100 * lift.interval[0], 100 * lift.interval[1]),
     )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from equipoise_service.readouts.summary import Outcome
+from equipoise_service.texts.saying import say
 
 INK, MUTED, GRID, SURFACE = "#1f2328", "#59636e", "#d8dee4", "#fefefe"
 BETTER, WORSE, FLAT = "#0072b2", "#d55e00", "#6e7780"
@@ -19,11 +20,11 @@ ARM_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-d
 OUTCOMES: Mapping[Outcome, tuple[str, str, str, str]] = MappingProxyType(
     {
         # The words, the line, the fill and the shape.
-        Outcome.BETTER: ("shown to be better", BETTER, BETTER, "triangle-up"),
-        Outcome.WORSE: ("shown to be worse", WORSE, WORSE, "triangle-down"),
-        Outcome.FLAT: ("no difference shown", FLAT, FLAT, "circle"),
-        Outcome.WAITING: ("too early to conclude", FLAT, SURFACE, "circle"),
-        Outcome.UNKNOWN: ("no result", FLAT, SURFACE, "square"),
+        Outcome.BETTER: (say("outcome_of.better"), BETTER, BETTER, "triangle-up"),
+        Outcome.WORSE: (say("outcome_of.worse"), WORSE, WORSE, "triangle-down"),
+        Outcome.FLAT: (say("outcome_of.flat"), FLAT, FLAT, "circle"),
+        Outcome.WAITING: (say("outcome_of.waiting"), FLAT, SURFACE, "circle"),
+        Outcome.UNKNOWN: (say("outcome_of.unknown"), FLAT, SURFACE, "square"),
     }
 )
 

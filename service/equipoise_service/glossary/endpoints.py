@@ -4,8 +4,8 @@ from fastapi import APIRouter
 
 from equipoise_service.accounts.principals import Reader
 from equipoise_service.glossary.schemas import TermOut
-from equipoise_service.glossary.terms import TERMS
 from equipoise_service.http.problems import problems
+from equipoise_service.texts.glossary import TERMS
 
 router = APIRouter(prefix="/v1", tags=["readouts"], responses=problems(503))
 

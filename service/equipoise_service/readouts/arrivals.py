@@ -4,8 +4,8 @@ from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.readouts.checks import EarlyExposures, LateExposures
 from equipoise_service.readouts.found import about
 from equipoise_service.readouts.losses import LATE_AFTER, Arrivals
-from equipoise_service.readouts.numerals import count, percent
-from equipoise_service.readouts.wording import say
+from equipoise_service.readouts.numerals import percent
+from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus
 
 EARLY_WARNING_SHARE = 0.001
@@ -19,7 +19,7 @@ def early_exposures(statistics: Statistics) -> EarlyExposures | None:
         return None
     seen = sum(arm.units for arm in statistics.arms.values()) + statistics.crossovers
     share = units / seen if seen else None
-    number = count(units, "unit", "units") + ("" if share is None else f" ({percent(share)})")
+    number = counted("units", units) + ("" if share is None else f" ({percent(share)})")
     early = share is not None and share > EARLY_WARNING_SHARE
     status = CheckStatus.WARNING if early else CheckStatus.OK
     reason = say("found.early_exposures", share=f"{100 * EARLY_WARNING_SHARE:g} %") if early else None
@@ -31,7 +31,7 @@ def late_exposures(arrivals: Arrivals | None) -> LateExposures | None:
     if arrivals is None:
         return None
     share = arrivals.late / arrivals.exposures if arrivals.exposures else None
-    number = count(arrivals.late, "exposure", "exposures") + ("" if share is None else f" ({percent(share)})")
+    number = counted("exposures", arrivals.late) + ("" if share is None else f" ({percent(share)})")
     late = share is not None and share > LATE_WARNING_SHARE
     status = CheckStatus.WARNING if late else CheckStatus.OK
     hours = round(LATE_AFTER.total_seconds() / 3600)

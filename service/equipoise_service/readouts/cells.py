@@ -7,9 +7,7 @@ from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
-    count,
     decimals_for,
-    listing,
     number,
     p_value,
     percent,
@@ -22,9 +20,9 @@ from equipoise_service.readouts.schemas import (
     MetricResult,
     Readout,
 )
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import counted, listing, say
 
-NOTHING = "–"
+NOTHING = say("no_number")
 """What stands where there is no number."""
 
 _LITTLE = 0.01
@@ -39,7 +37,7 @@ def stand(readout: Readout) -> str:
     if progress.look is not None:
         return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
     if readout.plan.method is Method.GROUP_SEQUENTIAL:
-        looks = count(len(readout.looks), "look", "looks")
+        looks = counted("looks", len(readout.looks))
         return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
     if horizon is not None and horizon.units is not None:
         return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
@@ -48,7 +46,7 @@ def stand(readout: Readout) -> str:
 
 def difference_cells(type_: MetricType, difference: Difference) -> tuple[str, str]:
     """The difference and its interval; a share's in percentage points. Without a number, why, and nothing."""
-    return _effect(difference, 100.0, " pp") if type_.is_share else _effect(difference, 1.0, "")
+    return _effect(difference, 100.0, f" {say('points')}") if type_.is_share else _effect(difference, 1.0, "")
 
 
 def lift_cells(lift: Lift) -> tuple[str, str]:
@@ -69,8 +67,8 @@ def value_cells(type_: MetricType, statistics: ArmStatistics, decimals: int) -> 
     if value is not None:
         shown = percent(value) if type_.is_share else number(value, decimals=decimals)
     if isinstance(statistics, ProportionStatistics):
-        return shown, f"{statistics.successes:,} of {statistics.n:,}"
-    return shown, count(statistics.n, "unit", "units")
+        return shown, say("share_of", part=f"{statistics.successes:,}", whole=f"{statistics.n:,}")
+    return shown, counted("units", statistics.n)
 
 
 def decimals_of(comparisons: Sequence[Comparison]) -> int:
@@ -119,7 +117,7 @@ def metric_notes(metric: PlannedMetric, result: MetricResult) -> list[str]:
         arms = [
             say(
                 "winsorized.arm",
-                units=count(each.units, "unit", "units"),
+                units=counted("units", each.units),
                 variant=each.variant,
                 share=percent(each.share or 0.0, decimals=2),
             )
@@ -136,15 +134,18 @@ def _projection(metric: PlannedMetric, variant: str, impact: Impact) -> str:
     per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
     of_month = decimals_for([_MONTH * value for value in impact.interval])
     per_month = number(_MONTH * impact.per_day, decimals=of_month, signed=True)
-    unit = " units" if metric.type is MetricType.PROPORTION else ""
+
+    def measured(value: str) -> str:
+        return say("impact.units", number=value) if metric.type is MetricType.PROPORTION else value
+
     return say(
         "impact",
         variant=variant,
         metric=metric.key,
-        per_day=f"{per_day}{unit}",
+        per_day=measured(per_day),
         low=low,
         high=high,
-        per_month=f"{per_month}{unit}",
+        per_month=measured(per_month),
         units=number(impact.daily_units, decimals=0),
     )
 
@@ -160,8 +161,8 @@ def notes_of(readout: Readout) -> list[str]:
 
 def _effect(effect: Difference | Lift, scale: float, unit: str) -> tuple[str, str]:
     if effect.estimate is None or effect.interval is None:
-        return effect.status.replace("_", " "), ""
+        return say(f"no_effect.{effect.status}"), ""
     shown = [scale * value for value in (effect.estimate, *effect.interval)]
     decimals = decimals_for(shown[1:])
     first, low, high = (number(value, decimals=decimals, signed=True) for value in shown)
-    return f"{first}{unit}", f"{low} to {high}"
+    return f"{first}{unit}", say("range", low=low, high=high)

@@ -25,6 +25,7 @@ from equipoise_service.readouts.schemas import (
     WithoutCovariates,
 )
 from equipoise_service.readouts.schemas import Corrected as CorrectedOut
+from equipoise_service.texts.saying import say
 from equipoise_stats import (
     ArmQuantile,
     ArmSummary,
@@ -46,7 +47,7 @@ from equipoise_stats import (
     winsorized,
 )
 
-_NOT_FINITE = "The values are so large, or so far apart, that a number needed to compare them is not finite."
+_NOT_FINITE = say("no_result.not_finite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def _quantiles(treatment: QuantileValues, control: QuantileValues) -> Estimate |
     return NoEstimate(
         "quantile",
         Status.TOO_FEW_UNITS,
-        f"The {empty} arm has no values, so it has no quantile.",
+        say("no_result.no_values", arm=say(f"no_result.{empty}")),
         ArmSummary(treatment.n, treatment.found.value if treatment.found else None),
         ArmSummary(control.n, control.found.value if control.found else None),
     )

@@ -7,7 +7,7 @@ from equipoise_service.readouts.calendar import Block
 from equipoise_service.readouts.checks import DailyRatio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.numerals import p_value
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import say
 from equipoise_stats import AllocationEpoch, CheckStatus, sequential_sample_ratio
 
 _MOST_NAMED = 5
@@ -41,7 +41,9 @@ def daily_ratio(plan: Plan, blocks: Sequence[Block]) -> DailyRatio | None:
         return None
     found = [(p, block) for block in blocks if (p := ratio_of(plan, block)) is not None]
     if not found:
-        nothing = about("daily_sample_ratio", CheckStatus.UNAVAILABLE, "no p-value", say("found.no_units"))
+        nothing = about(
+            "daily_sample_ratio", CheckStatus.UNAVAILABLE, say("rests_on.no_p"), say("found.no_units")
+        )
         return DailyRatio(**nothing, p_value=None, days=[])
     smallest, day = min(found, key=lambda each: each[0])
     broken = [block for p, block in found if p <= CHECK_ALPHA]
@@ -51,7 +53,7 @@ def daily_ratio(plan: Plan, blocks: Sequence[Block]) -> DailyRatio | None:
         **about(
             "daily_sample_ratio",
             CheckStatus.FAILED if broken else CheckStatus.OK,
-            f"p {p_value(smallest)} ({_name(day)})",
+            f"{say('rests_on.p', p=p_value(smallest))} ({_name(day)})",
             say("found.daily_sample_ratio", days=f"{named}{more}") if broken else None,
         ),
         p_value=smallest,
@@ -61,4 +63,4 @@ def daily_ratio(plan: Plan, blocks: Sequence[Block]) -> DailyRatio | None:
 
 def _name(block: Block) -> str:
     first, last = block.first.isoformat(), block.last.isoformat()
-    return first if first == last else say("days", first=first, last=last)
+    return first if first == last else say("range", low=first, high=last)

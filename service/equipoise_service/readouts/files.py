@@ -128,11 +128,14 @@ def _variants(
     weights: dict[str, float] = dict.fromkeys(found, 1) if shares is None else dict(shares)
     if control not in weights:
         where = f"column {columns.variant!r} of {path}" if shares is None else "the planned shares"
-        known = (
-            ", ".join(map(repr, weights))
-            or "none (no row has both a unit and a variant, or all are crossovers)"
+        raise FileProblem(
+            f"The control {control!r} is not in {where}. The variants there are: "
+            + (
+                ", ".join(map(repr, weights))
+                or "none (no row has both a unit and a variant, or all are crossovers)"
+            )
+            + "."
         )
-        raise FileProblem(f"The control {control!r} is not in {where}. The variants there are: {known}.")
     ordered = [control, *(variant for variant in weights if variant != control)]
     return [
         PlannedVariant(key=variant, weight=weights[variant], control=variant == control)

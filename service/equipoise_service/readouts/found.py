@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from equipoise_service.readouts.wording import CHECKS
+from equipoise_service.texts.checks import CHECKS
 from equipoise_stats import CheckStatus
 
 CHECK_ALPHA = 0.001
@@ -13,7 +13,7 @@ def about(name: str, status: CheckStatus, number: str, reason: str | None) -> di
     """The members that all checks have.
 
     Args:
-        name: The check's, among `wording.CHECKS`.
+        name: The check's, among `texts.checks.CHECKS`.
         status: What was found.
         number: The figure that it rests on, in words.
         reason: What the status means here; None where it is `ok`.

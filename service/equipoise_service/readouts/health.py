@@ -20,10 +20,10 @@ from equipoise_service.readouts.daily_ratio import daily_ratio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals
-from equipoise_service.readouts.numerals import count, p_value, percent
+from equipoise_service.readouts.numerals import p_value, percent
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.sample_ratios import at_any_moment, at_the_end, by_segment
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import counted, say
 from equipoise_stats import (
     CheckStatus,
     Estimate,
@@ -116,7 +116,7 @@ def quality_of(health: Health) -> dict[str, CheckStatus]:
 
 def _crossovers(crossovers: int, seen: int) -> Crossovers:
     share = crossovers / seen if seen else None
-    number = count(crossovers, "unit", "units") + ("" if share is None else f" ({percent(share)})")
+    number = counted("units", crossovers) + ("" if share is None else f" ({percent(share)})")
     status, reason = CheckStatus.OK, None
     if share is not None and share > CROSSOVER_WARNING_SHARE:
         status = CheckStatus.WARNING
@@ -132,7 +132,7 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
         return None
     status = CheckStatus.WARNING if rows else CheckStatus.OK
     reason = say("found.incomplete_rows") if rows else None
-    number = count(rows, "row", "rows")
+    number = counted("rows", rows)
     return IncompleteRows(**about("incomplete_rows", status, number, reason), rows=rows)
 
 
@@ -141,7 +141,7 @@ def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
         return None
     items = sum(counts.values())
     status, reason = CheckStatus.OK, None
-    number = count(items, "exposure or event", "exposures and events")
+    number = counted("items", items)
     if items:
         status = CheckStatus.WARNING
         by_reason = ", ".join(f"{name} {lost:,}" for name, lost in counts.items() if lost)
@@ -166,13 +166,13 @@ def _balance(compared: Sequence[Compared]) -> Balance | None:
     known = [p for p in p_values if p is not None]
     if not known:
         unknown = say("found.no_balance")
-        nothing = about("pre_exposure_balance", CheckStatus.UNAVAILABLE, "no p-value", unknown)
+        nothing = about("pre_exposure_balance", CheckStatus.UNAVAILABLE, say("rests_on.no_p"), unknown)
         return Balance(**nothing, p_value=None)
     smallest = float(min(bonferroni(known)))
     failed = smallest <= CHECK_ALPHA
     reason = say("found.balance") if failed else None
     status = CheckStatus.FAILED if failed else CheckStatus.OK
-    number = f"p {p_value(smallest)}"
+    number = say("rests_on.p", p=p_value(smallest))
     return Balance(**about("pre_exposure_balance", status, number, reason), p_value=smallest)
 
 
@@ -218,7 +218,7 @@ def _maturity(plan: Plan, statistics: Statistics) -> Metrics | None:
     }
     low = [key for key, number in immature.items() if units and 1 - number / units < LOW_MATURITY]
     reason = say("found.maturity") if low else None
-    return _metrics("maturity", CheckStatus.WARNING, low, reason, "not mature")
+    return _metrics("maturity", CheckStatus.WARNING, low, reason, "not_mature")
 
 
 def _skewness(compared: Sequence[Compared]) -> Metrics | None:
@@ -240,5 +240,5 @@ def _keys(compared: Any) -> list[str]:
 
 def _metrics(name: str, bad: CheckStatus, keys: list[str], reason: str | None, word: str) -> Metrics:
     status = bad if keys else CheckStatus.OK
-    number = f"{word}: {', '.join(keys)}" if keys else f"none {word}"
+    number = say(f"rests_on.{word}", metrics=", ".join(keys)) if keys else say(f"rests_on.none_{word}")
     return Metrics(**about(name, status, number, reason), metrics=keys)

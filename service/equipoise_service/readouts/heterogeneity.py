@@ -15,9 +15,9 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.comparisons import Pair
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
-from equipoise_service.readouts.numerals import listing, p_value
+from equipoise_service.readouts.numerals import p_value
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import listing, say
 from equipoise_stats import Heterogeneity, SegmentEffect, heterogeneity, holm
 
 Pairs = Mapping[str, Mapping[str, Sequence[Pair]]]
@@ -84,7 +84,7 @@ def _differs(segment: str, found: MetricHeterogeneity) -> str:
     names = [part_name(part.value, others=part.others) for part in found.parts if part.differs]
     where = say("segments.where", names=listing(names)) if names else ""
     p = p_value(found.corrected_p_value or 0.0)
-    relation = p if p.startswith("<") else f"= {p}"
+    relation = p if p.startswith("<") else say("relation.equal", p=p)
     return say(
         "segments.differ",
         variant=found.variant,

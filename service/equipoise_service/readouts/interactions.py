@@ -19,9 +19,9 @@ from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.checks import Interactions, OverlapEffect, OverlapTest
 from equipoise_service.readouts.comparisons import Cuts, pair_of
 from equipoise_service.readouts.found import CHECK_ALPHA, about
-from equipoise_service.readouts.numerals import count, decimals_for, listing, number, p_value, percent
+from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
 from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, parts_out
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, holm, independence
 
 FEWEST_SHARED = 100
@@ -196,7 +196,7 @@ def _share(overlap: Overlap, units: int) -> float | None:
 
 
 def _number(overlaps: Overlaps, units: int, corrected: Mapping[_Asked, float]) -> str:
-    ran = count(overlaps.experiments, "experiment", "experiments")
+    ran = counted("experiments", overlaps.experiments)
     if overlaps.found is None:
         return say("found.interactions.ran", experiments=ran)
     if not overlaps.found:
@@ -205,12 +205,12 @@ def _number(overlaps: Overlaps, units: int, corrected: Mapping[_Asked, float]) -
         say(
             "found.interactions.shared",
             experiment=each.experiment,
-            units=count(each.units, "unit", "units"),
+            units=counted("units", each.units),
             share=percent(_share(each, units) or 0.0, decimals=1),
         )
         for each in overlaps.found
     ]
-    p = f"; p {p_value(min(corrected.values()))}" if corrected else ""
+    p = f"; {say('rests_on.p', p=p_value(min(corrected.values())))}" if corrected else ""
     return f"{listing(shared)}{p}"
 
 
@@ -241,4 +241,4 @@ def _differs(plan: Plan, asked: _Asked, p: float, answer: _Answer) -> str:
 
 def _relation(value: float) -> str:
     text = p_value(value)
-    return text if text.startswith("<") else f"= {text}"
+    return text if text.startswith("<") else say("relation.equal", p=text)

@@ -55,23 +55,3 @@ def p_value(value: float) -> str:
         ('0.228', '0.00156', '< 0.0001')
     """
     return "< 0.0001" if value < 0.0001 else f"{value:#.3g}"
-
-
-def count(value: int, singular: str, plural: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> count(1, "unit", "units"), count(1895, "unit", "units")
-        ('1 unit', '1,895 units')
-    """
-    return f"{value:,} {singular if value == 1 else plural}"
-
-
-def listing(items: Sequence[str]) -> str:
-    """Items as a phrase.
-
-    Example:
-        >>> listing(["a"]), listing(["a", "b", "c"])
-        ('a', 'a, b and c')
-    """
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

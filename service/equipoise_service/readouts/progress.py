@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look, days_passed, is_spent, leading_metric
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import say
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from equipoise_service.readouts.advice import (
 )
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.wording import CHECKS, say
+from equipoise_service.texts.checks import CHECKS
+from equipoise_service.texts.saying import say
 from equipoise_stats import (
     CheckStatus,
     Compare,
@@ -108,7 +109,7 @@ def recommend(
         head = _head(outcome, variant, until, final_look_due)
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
-        reason.model_copy(update={"message": f"{one.variant}: {reason.message}"})
+        reason.model_copy(update={"message": say("reason.of", variant=one.variant, reason=reason.message)})
         if several and not _is_check(reason)
         else reason
         for one in deciding
@@ -161,8 +162,8 @@ def _margin(plan: Plan, key: str) -> str:
     if metric is None or metric.margin is None:
         return ""
     if metric.scale is MarginScale.LIFT or metric.type.is_share:
-        points = " points" if metric.scale is MarginScale.DIFFERENCE else ""
-        return f"{percent(metric.margin)}{points}"
+        margin = percent(metric.margin)
+        return say("margin.points", margin=margin) if metric.scale is MarginScale.DIFFERENCE else margin
     return f"{metric.margin:g}"
 
 

@@ -13,7 +13,7 @@ from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior
 from equipoise_stats import Comparison as Conclusion
 

@@ -9,7 +9,7 @@ from equipoise_service.readouts.checks import SampleRatio, SegmentRatio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import p_value
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import say
 from equipoise_stats import (
     AllocationEpoch,
     CheckStatus,
@@ -35,7 +35,7 @@ def at_the_end(units: Mapping[str, int], plan: Plan, *, complete: bool) -> Sampl
             CheckStatus.WARNING,
             say("found.sample_ratio"),
         )
-    number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
+    number = say("rests_on.no_p") if found.p_value is None else say("rests_on.p", p=p_value(found.p_value))
     return SampleRatio(**about("sample_ratio", status, number, reason), p_value=found.p_value)
 
 
@@ -43,7 +43,7 @@ def at_any_moment(units: Mapping[str, int], plan: Plan) -> SampleRatio:
     """The check by the sequential test."""
     # One epoch: within a revision a ramp moves nobody between arms, and other weights begin a new revision.
     found = sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
-    number = "no p-value" if found.p_value is None else f"p {p_value(found.p_value)}"
+    number = say("rests_on.no_p") if found.p_value is None else say("rests_on.p", p=p_value(found.p_value))
     return SampleRatio(
         **about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
     )
@@ -60,7 +60,9 @@ def by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
         if (each := _of_planned_arms(part.arms, plan)).p_value is not None
     ]
     if not found:
-        nothing = about("segment_sample_ratio", CheckStatus.UNAVAILABLE, "no p-value", say("found.no_parts"))
+        nothing = about(
+            "segment_sample_ratio", CheckStatus.UNAVAILABLE, say("rests_on.no_p"), say("found.no_parts")
+        )
         return SegmentRatio(**nothing, p_value=None, segment=None, value=None)
     smallest, segment, label = min(found)
     p = min(1.0, smallest * len(found))
@@ -74,7 +76,7 @@ def by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
         **about(
             "segment_sample_ratio",
             CheckStatus.FAILED if failed else CheckStatus.OK,
-            f"p {p_value(p)} ({segment}: {where})",
+            f"{say('rests_on.p', p=p_value(p))} ({segment}: {where})",
             reason,
         ),
         p_value=p,

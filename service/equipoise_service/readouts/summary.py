@@ -2,7 +2,7 @@
 
 It begins with what decides whether anything can be read (no units, a failed check), then says what the plan
 recommends, what happened to the first success metric, what happened to the others, and what was left out.
-The texts are in `wording`.
+The texts are in `texts.summary`.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,12 @@ from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.numerals import (
     MINUS,
     decimals_for,
-    listing,
     number,
     p_value,
     percent,
 )
 from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
-from equipoise_service.readouts.wording import say
+from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, ClaimOutcome, ReasonCode
 
 _TOLD_BY_RESULTS = (
@@ -102,7 +101,7 @@ def summarise(
             sentences.append(beside.reason or "")
     sentences += _left_out(health, population)
     if deviations:
-        sentences.append(_counted("deviations", deviations, count=f"{deviations:,}"))
+        sentences.append(counted("deviations", deviations))
     return " ".join(sentences)
 
 
@@ -126,9 +125,17 @@ def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> list[str]:
         broken = next((check for check in ratios if check.status is CheckStatus.FAILED), None)
         if broken is not None:
             shares = listing(
-                [f"{arm.variant} {arm.units:,} (planned {percent(arm.expected_share)})" for arm in arms]
+                [
+                    say(
+                        "blocked.share",
+                        arm=arm.variant,
+                        units=f"{arm.units:,}",
+                        planned=percent(arm.expected_share),
+                    )
+                    for arm in arms
+                ]
             )
-            p = "" if broken.p_value is None else f", p {_relation(broken.p_value)}"
+            p = "" if broken.p_value is None else say("result.p", relation=_relation(broken.p_value))
             what = say("blocked.sample_ratio", shares=shares, p=p)
         return [say("blocked.failed", what=what)]
     if plan.control not in exposed:
@@ -185,27 +192,27 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, harmed:
     subject = {"variant": comparison.variant, "baseline": comparison.baseline, "metric": metric.key}
     if found is Outcome.UNKNOWN:
         if comparison.difference.estimate is not None:
-            return say("open", **subject, values=_arm_values(metric, comparison))
-        return say("unknown", **subject, reason=comparison.difference.reason)
+            return say("result.open", **subject, values=_arm_values(metric, comparison))
+        return say("result.unknown", **subject, reason=comparison.difference.reason)
     if comparison.difference.interval is None:
-        return say("open", **subject, values=_arm_values(metric, comparison))
+        return say("result.open", **subject, values=_arm_values(metric, comparison))
     effect, low, high = _effect(metric, comparison)
     p = comparison.difference.p_value
     up = (comparison.difference.estimate or 0) > 0
     is_harm = found is not Outcome.WORSE and _told(metric, comparison, harmed) is Outcome.WORSE
     text = say(
-        "harmed" if is_harm else found.value,
+        f"result.{'harmed' if is_harm else found.value}",
         **subject,
-        verb=say("raises" if up else "lowers"),
+        verb=say("result.raises" if up else "result.lowers"),
         effect=effect,
         values=_arm_values(metric, comparison),
-        certainty=say("certainty", level=f"{100 * (1 - plan.alpha):g} %"),
+        certainty=say("interval", level=f"{100 * (1 - plan.alpha):g} %"),
         low=low,
         high=high,
-        p="" if p is None else f", p {_relation(p)}",
+        p="" if p is None else say("result.p", relation=_relation(p)),
     )
     extra = [_underpowered(metric, comparison)] if found is Outcome.FLAT and not is_harm else []
-    care = [say("care", message=comparison.warnings[0].message)] if comparison.warnings else []
+    care = [say("result.care", message=comparison.warnings[0].message)] if comparison.warnings else []
     return " ".join([text, *(each for each in extra if each), *care])
 
 
@@ -224,7 +231,7 @@ def _underpowered(metric: PlannedMetric, comparison: Comparison) -> str:
         scale, unit = _unit(metric)
         decimals = decimals_for([scale * metric.mde, 0.0])
         mde = number(sign * scale * metric.mde, decimals=decimals, signed=True) + unit
-    return say("underpowered", mde=mde)
+    return say("result.underpowered", mde=mde)
 
 
 def _unit(metric: PlannedMetric) -> tuple[float, str]:
@@ -272,7 +279,7 @@ def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, harmed: 
     variants = [c.variant for c in result.comparisons if _told(metric, c, harmed) is wanted]
     if not variants:
         return None
-    notes = [] if metric.role is Role.SUCCESS else [str(metric.role)]
+    notes = [] if metric.role is Role.SUCCESS else [say(f"role.{metric.role}")]
     notes += [listing(variants)] if len(variants) < len(result.comparisons) else []
     return f"{metric.key} ({', '.join(notes)})" if notes else metric.key
 
@@ -285,7 +292,7 @@ def _not_yet(metrics: Sequence[MetricResult]) -> list[str]:
         sides |= {c.baseline: c.statistics.baseline for c in metric.comparisons}
         units = sum(side.immature for side in sides.values())
         if units:
-            sentences.append(_counted("immature", units, units=f"{units:,}", metric=metric.metric))
+            sentences.append(counted("left_out.immature", units, metric=metric.metric))
     return sentences
 
 
@@ -295,25 +302,21 @@ def _left_out(health: Health, population: Population) -> list[str]:
     if crossovers.status is not CheckStatus.OK:
         share = percent(crossovers.share or 0)
         units = crossovers.units
-        sentences.append(_counted("crossovers", units, units=f"{units:,}", share=share))
+        sentences.append(counted("left_out.crossovers", units, share=share))
     if rows is not None and rows.status is not CheckStatus.OK:
-        sentences.append(_counted("rows", rows.rows, rows=f"{rows.rows:,}"))
+        sentences.append(counted("left_out.rows", rows.rows))
     if dropped is not None and dropped.status is not CheckStatus.OK:
-        sentences.append(_counted("dropped", dropped.items, items=f"{dropped.items:,}"))
+        sentences.append(counted("left_out.dropped", dropped.items))
     bots, joined = population.bots, population.joined
     if population.overridden:
-        sentences.append(_counted("overridden", population.overridden, units=f"{population.overridden:,}"))
+        sentences.append(counted("left_out.overridden", population.overridden))
     if bots:
-        sentences.append(_counted("bots", bots, units=f"{bots:,}"))
+        sentences.append(counted("left_out.bots", bots))
     if joined is not None and joined.left_out:
-        sentences.append(_counted("unknown_units", joined.left_out, units=f"{joined.left_out:,}"))
+        sentences.append(counted("left_out.unknown_units", joined.left_out))
     return sentences
-
-
-def _counted(key: str, number: int, **fields: str) -> str:
-    return say(f"{key}.{'one' if number == 1 else 'many'}", **fields)
 
 
 def _relation(value: float) -> str:
     text = p_value(value)
-    return text if text.startswith("<") else f"= {text}"
+    return text if text.startswith("<") else say("relation.equal", p=text)

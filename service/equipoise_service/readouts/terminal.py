@@ -12,6 +12,7 @@ from rich.text import Text
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import leading_metric
 from equipoise_service.readouts.cells import (
+    NOTHING,
     corrected_p,
     decimals_of,
     difference_cells,
@@ -29,7 +30,8 @@ from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.printable import printable
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import Outcome, outcome
-from equipoise_service.readouts.wording import CHECKS, say
+from equipoise_service.texts.checks import CHECKS
+from equipoise_service.texts.saying import say
 from equipoise_stats import CheckStatus, DecisionOutcome
 
 _COLOURS = {
@@ -56,7 +58,7 @@ def draw(document: Mapping[str, Any], console: Console) -> None:
         console: Where to draw it.
     """
     readout = Readout.model_validate(printable(document))
-    revision = "" if readout.revision is None else f", revision {readout.revision}"
+    revision = "" if readout.revision is None else say("terminal.revision", revision=readout.revision)
     title = Text.assemble((readout.experiment, "bold"), revision)
     console.print(Panel(_summary(readout), title=title, title_align="left"), Group(*_parts(readout)))
 
@@ -84,7 +86,7 @@ def _parts(readout: Readout) -> list[RenderableType]:
     parts: list[RenderableType] = [_arms(readout)]
     for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
         if result.comparisons:
-            heading = Text.assemble((metric.key, "bold"), (f"  {metric.type}, {metric.role} metric", "dim"))
+            heading = Text.assemble((metric.key, "bold"), (f"  {_kind(metric)}", "dim"))
             parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
             parts += [Text(note, "dim") for note in metric_notes(metric, result)]
     for segment in readout.segments:
@@ -92,11 +94,15 @@ def _parts(readout: Readout) -> list[RenderableType]:
     return [*parts, "", _health(readout), *_footnotes(readout)]
 
 
+def _kind(metric: PlannedMetric) -> str:
+    return say("terminal.metric", type=say(f"type.{metric.type}"), role=say(f"role.{metric.role}"))
+
+
 def _arms(readout: Readout) -> Table:
-    table = _table("Arm", "Units", "Share", "Planned")
+    table = _table(*(say(f"column.{name}") for name in ("arm", "units", "share", "planned")))
     total = sum(arm.units for arm in readout.arms)
     for arm in readout.arms:
-        share = percent(arm.units / total) if total else "–"
+        share = percent(arm.units / total) if total else NOTHING
         table.add_row(Text(arm.variant), f"{arm.units:,}", share, percent(arm.expected_share))
     return table
 
@@ -105,11 +111,11 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
     level = f"{100 * (1 - alpha):g} %"
     corrected = any(is_corrected(comparison) for comparison in comparisons)
     names = [
-        "Value",
-        f"Difference ({level})",
-        f"Lift ({level})",
-        "p",
-        *(["p corrected"] if corrected else []),
+        say("column.value"),
+        say("column.difference_at", level=level),
+        say("column.lift_at", level=level),
+        say("column.p"),
+        *([say("column.p_corrected")] if corrected else []),
     ]
     table = _table("", *names)
     decimals = decimals_of(comparisons)
@@ -132,10 +138,11 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
 
 def _segment(readout: Readout, segment: SegmentResult) -> list[RenderableType]:
     """What is said of a segment, and the effects on the leading metric in each of its parts."""
-    mark = "segment" if segment.declared else "segment, exploratory"
+    mark = say("terminal.segment" if segment.declared else "terminal.segment.exploratory")
     heading = Text.assemble((segment.segment, "bold"), (f"  {mark}", "dim"))
     lead = leading_metric(readout.plan)
-    table = _table("", "Units", *(f"Lift of {variant} on {lead}" for variant in readout.plan.treatments))
+    lifts = (say("column.lift_of", variant=variant, metric=lead) for variant in readout.plan.treatments)
+    table = _table("", say("column.units"), *lifts)
     for part in segment.parts:
         found = next((each.comparisons for each in part.metrics if each.metric == lead), [])
         units = sum(arm.units for arm in part.arms)
@@ -154,7 +161,7 @@ def _health(readout: Readout) -> Table:
     for name, check in readout.health.all.items():
         table.add_row(
             CHECKS[name].title,
-            Text(check.status, _STATUS_COLOURS[check.status]),
+            Text(say(f"status.{check.status}"), _STATUS_COLOURS[check.status]),
             Text(check.number),
             Text(_advice(check), "dim"),
         )

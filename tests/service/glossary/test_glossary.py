@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from equipoise_service.glossary.terms import TERMS
-from equipoise_service.readouts.wording import CHECKS, TEXTS
+from equipoise_service.texts.checks import CHECKS
+from equipoise_service.texts.glossary import TERMS
+from equipoise_service.texts.saying import TEXTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "glossary.md"
 FORMS = {form for term in TERMS for form in (term.name.lower(), *term.forms)}

@@ -4,6 +4,7 @@ from equipoise_service.exports.markup import Markup, tag, together
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.rendering import colour_variables, page_svg
 from equipoise_service.figures.theme import BAND, BETTER, FLAT, GRID, INK, MUTED, SURFACE, WORSE
+from equipoise_service.texts.saying import say
 
 # Nothing from anywhere, not even from here, but the styles of the page itself.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -69,7 +70,7 @@ def page(title: str, *parts: Markup) -> str:
         tag("style", Markup(_STYLE)),
     )
     body = tag("body", tag("main", *parts))
-    return f"<!doctype html>\n{tag('html', tag('head', head), body, lang='en')}\n"
+    return f"<!doctype html>\n{tag('html', tag('head', head), body, lang=say('language'))}\n"
 
 
 def drawn(figure: Figure) -> Markup:

@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import section
 from equipoise_service.exports.report.verdict import moment
-from equipoise_service.exports.report.wording import say
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.schemas import Readout
+from equipoise_service.texts.saying import counted, say
 
 
 def provenance(readout: Readout, *, agrees: bool) -> Markup:
     """The plan, what was left out, and the digests."""
     facts = [
-        part for name, value in _facts(readout) if value for part in (tag("dt", say(name)), tag("dd", value))
+        part
+        for name, value in _facts(readout)
+        if value
+        for part in (tag("dt", say(f"report.{name}")), tag("dd", value))
     ]
-    notes = [say("provenance.verify"), *([say("recomputed")] if agrees else [])]
-    return section(say("provenance"), *(tag("p", note) for note in notes), tag("dl", *facts))
+    notes = [say("report.provenance.verify"), *([say("report.recomputed")] if agrees else [])]
+    return section(say("report.provenance"), *(tag("p", note) for note in notes), tag("dl", *facts))
 
 
 def _facts(readout: Readout) -> Iterator[tuple[str, str]]:
@@ -36,7 +39,7 @@ def _facts(readout: Readout) -> Iterator[tuple[str, str]]:
         "deviations",
         " ".join(
             say(
-                "deviation",
+                "report.deviation",
                 at=_time(each.at),
                 by=each.by,
                 reason=each.reason,
@@ -55,16 +58,16 @@ def _facts(readout: Readout) -> Iterator[tuple[str, str]]:
 def _horizon(readout: Readout) -> str:
     horizon = readout.plan.horizon
     if horizon is None:
-        return say("horizon.none")
-    units = [] if horizon.units is None else [say("horizon.units", units=f"{horizon.units:,}")]
-    days = [] if horizon.days is None else [say("horizon.days", days=horizon.days)]
+        return say("report.horizon.none")
+    units = [] if horizon.units is None else [counted("units", horizon.units)]
+    days = [] if horizon.days is None else [counted("days", horizon.days)]
     return ", ".join([*units, *days])
 
 
 def _left_out(readout: Readout) -> Iterator[str]:
     population = readout.population
     yield from (
-        say(f"left_out.{name}", units=f"{units:,}")
+        counted(f"report.left_out.{name}", units)
         for name, units in (
             ("crossovers", readout.health.crossovers.units),
             ("overridden", population.overridden),

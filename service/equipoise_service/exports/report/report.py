@@ -8,11 +8,11 @@ from equipoise_service.exports.report.page import drawn, page, section
 from equipoise_service.exports.report.provenance import provenance
 from equipoise_service.exports.report.results import results, segments
 from equipoise_service.exports.report.verdict import heading, health, verdict
-from equipoise_service.exports.report.wording import say
 from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.readouts.reading import readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import verify_readout
+from equipoise_service.texts.saying import say
 
 _RESULTS = ("lifts", "beliefs", "funnel-")
 _SEGMENTS = "segment-"
@@ -40,12 +40,12 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
 
     course = those(lambda name: not name.startswith((*_RESULTS, _SEGMENTS)) and name not in _HEALTH)
     return page(
-        say("title", experiment=readout.experiment),
+        say("report.title", experiment=readout.experiment),
         heading(readout, disagreements),
         verdict(readout),
         health(readout, *those(lambda name: name in _HEALTH)),
         results(readout, *those(lambda name: name.startswith(_RESULTS))),
-        *([section(say("course"), *course)] if course else []),
+        *([section(say("report.course"), *course)] if course else []),
         *segments(readout, *those(lambda name: name.startswith(_SEGMENTS))),
         provenance(readout, agrees=not disagreements),
     )

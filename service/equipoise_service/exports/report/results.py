@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import cell, pill, section, table
 from equipoise_service.exports.report.verdict import failed
-from equipoise_service.exports.report.wording import say
 from equipoise_service.figures.theme import OUTCOMES
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
@@ -23,39 +22,40 @@ from equipoise_service.readouts.cells import (
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.schemas import Comparison, MetricResult, Readout
 from equipoise_service.readouts.summary import Outcome, outcome
+from equipoise_service.texts.saying import say
 
 _PILLS: Mapping[Outcome, str] = {Outcome.BETTER: "good", Outcome.WORSE: "bad", Outcome.WAITING: "care"}
 
 
 def results(readout: Readout, *figures: Markup) -> Markup:
     """Every metric, after the figures that show them together."""
-    warned = [tag("p", say("results.failed"), class_="alarm")] if failed(readout) else []
+    warned = [tag("p", say("report.results.failed"), class_="alarm")] if failed(readout) else []
     parts = [*warned, *figures, _arms(readout)]
     for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
         if result.comparisons:
             parts += _metric(metric, result)
-    level = say("covered", level=f"{100 * (1 - readout.plan.alpha):g} %")
+    level = say("report.covered", level=f"{100 * (1 - readout.plan.alpha):g} %")
     parts += [tag("p", note, class_="muted small") for note in (level, *notes_of(readout))]
-    return section(say("results"), *parts)
+    return section(say("report.results"), *parts)
 
 
 def segments(readout: Readout, *figures: Markup) -> Iterator[Markup]:
     """The parts of each segment, where the plan has any."""
     if not readout.segments:
         return
-    parts = [tag("p", say("segments.note"), class_="muted")]
+    parts = [tag("p", say("report.segments.note"), class_="muted")]
     parts += [tag("p", tag("strong", each.segment), f" {each.text}") for each in readout.segments]
-    yield section(say("segments"), *parts, *figures)
+    yield section(say("report.segments"), *parts, *figures)
 
 
 def _arms(readout: Readout) -> Markup:
     total = sum(arm.units for arm in readout.arms)
-    names = [say("arm"), say("arm.units"), say("arm.share"), say("arm.planned")]
+    names = [say(f"column.{name}") for name in ("arm", "units", "share", "planned")]
     rows = [
         [
             cell(arm.variant, kind="name"),
             cell(f"{arm.units:,}", kind="figure"),
-            cell(percent(arm.units / total) if total else say("none"), kind="figure"),
+            cell(percent(arm.units / total) if total else say("no_number"), kind="figure"),
             cell(percent(arm.expected_share), kind="figure"),
         ]
         for arm in readout.arms
@@ -65,13 +65,13 @@ def _arms(readout: Readout) -> Markup:
 
 def _metric(metric: PlannedMetric, result: MetricResult) -> list[Markup]:
     asked = say(
-        "metric",
-        type=metric.type.value.replace("_", " "),
-        role=metric.role.value,
-        direction=say(metric.direction.value),
+        "report.metric",
+        type=say(f"type.{metric.type}"),
+        role=say(f"role.{metric.role}"),
+        direction=say(f"direction.{metric.direction}"),
     )
     wanted = [
-        say(name, **{name: _size(metric, value)})
+        say(f"report.{name}", **{name: _size(metric, value)})
         for name, value in (("margin", metric.margin), ("mde", metric.mde))
         if value is not None
     ]
@@ -83,7 +83,7 @@ def _metric(metric: PlannedMetric, result: MetricResult) -> list[Markup]:
     ]
     if result.between_treatments:
         parts += [
-            tag("p", say("between"), class_="muted small"),
+            tag("p", say("report.between"), class_="muted small"),
             _comparisons(metric, result.between_treatments, concluded=False),
         ]
     return parts
@@ -94,9 +94,9 @@ def _comparisons(
 ) -> Markup:
     corrected = any(is_corrected(each) for each in comparisons)
     decimals = decimals_of(comparisons)
-    names = [say("arm"), say("value"), say("difference"), say("lift"), say("p")]
-    names += [say("p.corrected")] if corrected else []
-    names += [say("conclusion")] if concluded else []
+    names = [say(f"column.{name}") for name in ("arm", "value", "difference", "lift", "p")]
+    names += [say("column.p_corrected")] if corrected else []
+    names += [say("column.conclusion")] if concluded else []
     rows = []
     baselines = list(dict.fromkeys(each.baseline for each in comparisons))
     if len(baselines) == 1:
@@ -106,7 +106,7 @@ def _comparisons(
     for each in comparisons:
         found = outcome(metric, each)
         words = OUTCOMES[found][0]
-        against = say("against", baseline=each.baseline) if len(baselines) > 1 else ""
+        against = say("report.against", baseline=each.baseline) if len(baselines) > 1 else ""
         rows.append(
             [
                 cell(each.variant, against, kind="name"),
@@ -123,6 +123,6 @@ def _comparisons(
 
 def _size(metric: PlannedMetric, value: float) -> str:
     if metric.scale is MarginScale.LIFT or metric.type.is_share:
-        unit = " %" if metric.scale is MarginScale.LIFT else " pp"
+        unit = " %" if metric.scale is MarginScale.LIFT else f" {say('points')}"
         return f"{100 * value:g}{unit}"
     return f"{value:g}"

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import cell, pill, section, table
-from equipoise_service.exports.report.wording import say
 from equipoise_service.readouts.cells import stand
 from equipoise_service.readouts.checks import Check
-from equipoise_service.readouts.numerals import count
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import Disagreement
-from equipoise_service.readouts.wording import CHECKS
+from equipoise_service.texts.checks import CHECKS
+from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus, DecisionOutcome
 
 _KINDS: Mapping[DecisionOutcome | None, str] = {
@@ -30,13 +29,13 @@ def heading(readout: Readout, disagreements: Sequence[Disagreement]) -> Markup:
     """Which readout it is, and whether it was edited."""
     units = sum(arm.units for arm in readout.arms)
     facts = [
-        *([say("revision", revision=readout.revision)] if readout.revision is not None else []),
-        say("computed", at=moment(readout.generated_at)),
-        count(units, "unit", "units"),
+        *([say("report.revision", revision=readout.revision)] if readout.revision is not None else []),
+        say("report.computed", at=moment(readout.generated_at)),
+        counted("units", units),
     ]
     parts = [tag("h1", readout.experiment), tag("p", " · ".join(facts), class_="muted")]
     if disagreements:
-        edited = say("edited", count=len(disagreements), first=disagreements[0].pointer or "/")
+        edited = counted("report.edited", len(disagreements), first=disagreements[0].pointer or "/")
         parts.append(tag("p", edited, class_="alarm", role="alert"))
     return tag("header", *parts)
 
@@ -45,10 +44,10 @@ def verdict(readout: Readout) -> Markup:
     """The recommendation and the summary."""
     advice = readout.recommendation
     said = readout.summary.removeprefix(advice.text).strip()
-    parts = [tag("strong", advice.text if advice.outcome else say("no_rule")), tag("p", said)]
+    parts = [tag("strong", advice.text if advice.outcome else say("report.no_rule")), tag("p", said)]
     if advice.would_change:
         changes = tag("ul", *(tag("li", each) for each in advice.would_change))
-        parts += [tag("p", f"{say('would_change')}:", class_="muted small"), changes]
+        parts += [tag("p", f"{say('report.would_change')}:", class_="muted small"), changes]
     fraction = readout.progress.fraction
     if fraction is not None:
         width = f"width:{100 * min(1.0, fraction):.1f}%"
@@ -66,16 +65,18 @@ def health(readout: Readout, *figures: Markup) -> Markup:
         key=lambda each: _ORDER.index(each[1].status),
     )
     fine = [f"{title} ({check.number})" for title, check in named if check.status is CheckStatus.OK]
-    names = [say("check"), say("status"), say("number"), say("found")]
+    names = [say(f"column.{name}") for name in ("check", "status", "number", "found")]
     parts = [table(names, [_check(title, check) for title, check in found])] if found else []
     if fine:
-        parts.append(tag("p", say("health.fine", checks="; ".join(fine)), class_="muted small"))
+        parts.append(tag("p", say("report.health.fine", checks="; ".join(fine)), class_="muted small"))
     counts = {
         name: sum(check.status is status for _, check in named)
         for name, status in (("failed", CheckStatus.FAILED), ("warning", CheckStatus.WARNING))
     }
-    said = [say(f"health.{name}", count=n, checks=len(named)) for name, n in counts.items() if n]
-    return section(say("health"), tag("p", " ".join(said) or say("health.ok")), *parts, *figures)
+    said = [say(f"report.health.{name}", count=n, checks=len(named)) for name, n in counts.items() if n]
+    return section(
+        say("report.health"), tag("p", " ".join(said) or say("report.health.ok")), *parts, *figures
+    )
 
 
 def moment(text: str) -> str:
@@ -95,10 +96,10 @@ def failed(readout: Readout) -> bool:
 
 def _check(title: str, check: Check) -> list[Markup]:
     told = " ".join(filter(None, [check.reason, check.action])) or check.meaning
-    causes = say("causes", causes="; ".join(check.causes)) if check.causes else ""
+    causes = say("report.causes", causes="; ".join(check.causes)) if check.causes else ""
     return [
         cell(title),
-        tag("td", pill(check.status.value, _PILLS[check.status])),
+        tag("td", pill(say(f"status.{check.status}"), _PILLS[check.status])),
         cell(check.number),
         cell(told, causes),
     ]

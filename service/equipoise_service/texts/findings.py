@@ -1,0 +1,87 @@
+"""What a check found."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        # What the shares of the arms came to.
+        "found.sample_ratio": (
+            "The shares differ more than a single test at the end allows. Before the end the check "
+            "over time decides."
+        ),
+        "found.segment_sample_ratio.value": (
+            "The arms did not get their planned shares of the units with the {segment} {value}."
+        ),
+        "found.segment_sample_ratio.others": (
+            "The arms did not get their planned shares of the units with other values of {segment}."
+        ),
+        "found.segment_sample_ratio.none": (
+            "The arms did not get their planned shares of the units without a value of {segment}."
+        ),
+        "found.no_parts": "No segment has units yet.",
+        "found.no_units": "No unit has been exposed yet.",
+        "found.daily_sample_ratio": (
+            "The arms did not get their planned shares of the units that were first exposed on {days}."
+        ),
+        "found.more_days": " and {count} more",
+        # Exposures, rows and items.
+        "found.early_exposures": (
+            "More than {share} of the units were exposed before the revision began, by more than a minute."
+        ),
+        "found.late_exposures": (
+            "More than {share} of the exposures arrived over {hours} hours after they happened: "
+            "readouts of those days lacked them."
+        ),
+        "found.crossovers": (
+            "More than {share} of the units met several variants: something assigns or identifies "
+            "units inconsistently."
+        ),
+        "found.many_crossovers": (
+            "More than {share} of the units met several variants. They are left out, and so many can "
+            "bias who is left in."
+        ),
+        "found.incomplete_rows": "Rows without a unit, a variant or a time were left out.",
+        "found.dropped_items": (
+            "Senders of this environment gave up so many since the start, at most: units or their "
+            "events can be missing from the results."
+        ),
+        # Metrics.
+        "found.no_balance": "No pre-period varies, or there are too few units.",
+        "found.balance": "The arms differed before the experiment by more than chance.",
+        "found.quality_metrics": ("These metrics differ between arms, and no treatment should move them."),
+        "found.moved_denominators": "A treatment changes what these ratios are divided by.",
+        "found.maturity": "The windows of most units have not passed for these metrics.",
+        "found.skewness": "These metrics are too skewed for arms of such unequal size.",
+        # Other experiments.
+        "found.interactions.ran": "{experiments} ran at the same time",
+        "found.interactions.none_shared": ("{experiments} ran at the same time; none shares {units} units"),
+        "found.interactions.shared": "{experiment} shares {units} ({share})",
+        "found.interactions.at_the_end": (
+            "Shared units are counted and effects compared once, at the planned end; asked every day, "
+            "it would find something sooner or later."
+        ),
+        "found.interactions.too_few": ("Fewer than two variants have an effect from {units} units an arm."),
+        "found.interactions.not_compared": "The two assignments are not independent.",
+        "found.interactions.dependent": (
+            "Which variant of {experiment} a unit met depends on its arm here (corrected p {p}), so "
+            "effects cannot be compared between them."
+        ),
+        "found.interactions.differ": (
+            "The effect of {variant} on {metric} depends on which variant of {experiment} a unit met "
+            "(corrected p {p}): {effects}."
+        ),
+        "found.interactions.effect": "{effect} with {variant}",
+        # The figure that a check rests on.
+        "rests_on.p": "p {p}",
+        "rests_on.no_p": "no p-value",
+        "rests_on.differ": "differ: {metrics}",
+        "rests_on.none_differ": "none differ",
+        "rests_on.moved": "moved: {metrics}",
+        "rests_on.none_moved": "none moved",
+        "rests_on.not_mature": "not mature: {metrics}",
+        "rests_on.none_not_mature": "none not mature",
+        "rests_on.skewed": "skewed: {metrics}",
+        "rests_on.none_skewed": "none skewed",
+    }
+)

@@ -1,0 +1,28 @@
+"""Where a plan stands, and why nothing may be concluded at a moment."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        # Why the planned inference says nothing at this moment.
+        "not_valid.before_the_first_look": (
+            "No look was taken yet: the planned test is valid at looks only, and reading spends nothing."
+        ),
+        "not_valid.between_looks": (
+            "The data are newer than look {number}, which was taken at {at}: the planned test is valid "
+            "at looks only, and reading spends nothing."
+        ),
+        "not_valid.before_the_end": (
+            "The plan has one analysis, at its end, which is not reached: a p-value from now would not "
+            "be valid then."
+        ),
+        "no_p_value.bayesian": "A Bayesian plan has probabilities and no p-values.",
+        # Where the plan stands.
+        "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
+        "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
+        "stand.horizon": "{units} of {planned} mature units.",
+        "stand.open": "{units} mature units; the plan has no end.",
+        "stand.whole": "All units of the file, analysed once.",
+    }
+)
