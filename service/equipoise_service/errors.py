@@ -22,6 +22,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "decision-needed": "To ship needs a decision: the readout that it rests on, and a reason.",
     "decision-waiting": "Another decision about the revision waits for a second person.",
     "second-person-needed": "Whoever decided against the recommendation cannot confirm it, too.",
+    "holdback-impossible": "So many units cannot be held back: too few had the control until now.",
     "readout-stale": "The readout is that of an older look than the newest one.",
     "readout-unknown": "The readout is not kept: only the latest one and those of looks are.",
     "in-use": "It cannot go away, because something uses it; the detail says what.",

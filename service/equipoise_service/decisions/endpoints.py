@@ -96,6 +96,9 @@ def ship(
     The decision goes on record. Against the recommendation it waits until a second person, with another key,
     confirms it (202). The experiment's rule becomes a rule that serves the variant, to the experiment's
     audience if it has one, whatever the holdouts.
+
+    With a `holdback` a part of the units that had the control keeps it until you end that, and the readout is
+    repeated on them after 30 and 90 days.
     """
     experiment = experiments.find(session, principal, key)
     check_if_match(if_match, present(session, principal, experiment)[1], required=False)

@@ -29,8 +29,8 @@ class Prediction(SQLModel, table=True):
 class Decision(SQLModel, table=True):
     """What was decided on a readout, and what the plan recommended in it.
 
-    `readout` is that readout as canonical JSON. `settled_*` say who confirmed or withdrew a decision that
-    waited for a second person.
+    `holdback` are the basis points that a ship holds back. `readout` is that readout as canonical JSON.
+    `settled_*` say who confirmed or withdrew a decision that waited for a second person.
     """
 
     __tablename__ = "decision"
@@ -41,6 +41,7 @@ class Decision(SQLModel, table=True):
     number: int
     outcome: str
     variant: str | None
+    holdback: int | None = Field(default=None)
     reason: str
     recommended: str | None
     recommended_variant: str | None

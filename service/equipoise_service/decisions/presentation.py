@@ -70,6 +70,8 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
     revision_id, number = revision.id or 0, revision.number
     locked = plans.locked_plan(session, revision_id)
     said = "the plan is locked" if locked is not None else "without a locked plan"
+    if revision.holdback is not None:
+        said = f"{revision.holdback / 100:g} % of the units are held back and go on with {revision.control}"
     yield HistoryEntry(
         at=revision.started_at,
         kind="started",
@@ -103,12 +105,13 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
     for decision in decisions:
         yield from _of_decision(decision, number)
     if revision.ended_at is not None:
+        ends = "the revision ends" if _ended_by(decisions) else "the revision ends without a decision"
         yield HistoryEntry(
             at=revision.ended_at,
             kind="ended",
             revision=number,
             by=None,
-            text="the revision ends" if _ended_by(decisions) else "the revision ends without a decision",
+            text=ends if revision.holdback is None else "nobody is held back any more",
             digest=None,
         )
 
@@ -124,6 +127,8 @@ def _ended_by(decisions: Sequence[Decision]) -> bool:
 
 def _of_decision(decision: Decision, revision: int) -> Iterator[HistoryEntry]:
     chosen = _choice(decision.outcome, decision.variant)
+    if decision.holdback is not None:
+        chosen += f", holding back {decision.holdback / 100:g} %"
     against = ""
     if decision.against:
         recommended = _choice(decision.recommended, decision.recommended_variant)

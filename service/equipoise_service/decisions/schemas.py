@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from equipoise import BUCKETS
 from equipoise_service.keys import Key
 from equipoise_stats import DecisionOutcome
 
@@ -13,6 +14,15 @@ _DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a
 
 ReadoutDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Reason = Annotated[str, Field(min_length=1, max_length=10_000, description="Why, in your own words.")]
+Holdback = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=BUCKETS // 2,
+        description="Of a ship: basis points of the experiment's units that go on getting the control, so "
+        "that the effect can be measured again after 30 and 90 days; null: nobody does.",
+    ),
+]
 Lift = Annotated[float, Field(gt=-1, le=1000, allow_inf_nan=False)]
 
 
@@ -91,10 +101,17 @@ class DecisionIn(_Choice):
         "control is served; `keep_running` and `investigate` change nothing."
     )
     variant: Key | None = Field(None, description="What is shipped; null unless the outcome is `ship`.")
+    holdback: Holdback = None
     reason: Reason
     readout_digest: ReadoutDigest = Field(
         description="`digest` of the readout that you decide on: the latest one, or that of the newest look."
     )
+
+    @model_validator(mode="after")
+    def _holdback_of_a_ship(self) -> Self:
+        if self.holdback is not None and self.outcome is not DecisionOutcome.SHIP:
+            raise ValueError("only to ship holds units back")
+        return self
 
 
 class ShipIn(BaseModel):
@@ -108,6 +125,7 @@ class ShipIn(BaseModel):
     )
 
     variant: Key = Field(description="The variant that everybody in the audience gets from now on.")
+    holdback: Holdback = None
     reason: Reason | None = Field(None, description="Why, in your own words.")
     readout_digest: ReadoutDigest | None = Field(
         None,
@@ -132,6 +150,7 @@ class DecisionOut(BaseModel):
     number: int = Field(description="1 for the first decision about the revision.")
     outcome: DecisionOutcome
     variant: str | None = Field(description="What is shipped; null for other outcomes.")
+    holdback: int | None = Field(description="Basis points of the units that are held back; null: none are.")
     reason: str
     recommended: DecisionOutcome | None = Field(
         description="What the plan's rule recommended in the readout; null where it recommends nothing."

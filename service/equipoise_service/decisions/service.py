@@ -13,10 +13,10 @@ from equipoise_service.decisions import repository
 from equipoise_service.decisions.models import Decision, Prediction
 from equipoise_service.decisions.schemas import DecisionIn, DecisionStatus, PredictionIn
 from equipoise_service.errors import Conflict, NotFound
+from equipoise_service.experiments import holdbacks, runs
 from equipoise_service.experiments import repository as experiments
-from equipoise_service.experiments import runs
 from equipoise_service.experiments import service as experiment_service
-from equipoise_service.experiments.lifecycle import ENDED, LIVE, Move, Status
+from equipoise_service.experiments.lifecycle import ENDED, LIVE, OPEN, Move, Status
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.plans import repository as plans
@@ -56,7 +56,7 @@ def predict(session: Session, principal: Principal, key: str, payload: Predictio
     experiment = experiment_service.find(session, principal, key)
     run = experiments.run_of(session, experiment.id or 0, principal.environment_id)
     status = Status.DRAFT if run is None else Status(run.status)
-    if status in (*LIVE, *ENDED):
+    if status in (*OPEN, *ENDED):
         raise Conflict(
             f"{key} is {status} in {principal.environment}: a prediction is made before the start.",
             type="illegal-transition",
@@ -98,6 +98,8 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
     about = find(session, principal, key, None)
     _check_variant(about.experiment, payload.variant)
     _check_status(about, payload.outcome)
+    if payload.variant is not None and payload.holdback is not None:
+        holdbacks.check(about.experiment, about.revision, payload.variant, payload.holdback)
     made = repository.decisions(session, about.revision.id or 0)
     waiting = next((each for each in made if each.status == DecisionStatus.WAITING), None)
     if waiting is not None:
@@ -122,6 +124,7 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
         number=len(made) + 1,
         outcome=payload.outcome,
         variant=payload.variant,
+        holdback=payload.holdback,
         reason=payload.reason,
         recommended=recommended[0],
         recommended_variant=recommended[1],
@@ -193,7 +196,7 @@ def find(session: Session, principal: Principal, key: str, revision: int | None)
             type="illegal-transition",
         )
     if revision is None:
-        return About(experiment, run, found[-1])
+        return About(experiment, run, [each for each in found if each.holdback is None][-1])
     for each in found:
         if each.number == revision:
             return About(experiment, run, each)
@@ -240,14 +243,16 @@ def _settle(
 
 def _take_effect(session: Session, principal: Principal, about: About, decision: Decision) -> None:
     if decision.outcome == DecisionOutcome.SHIP and decision.variant is not None:
-        runs.ship(session, principal, about.experiment, decision.variant)
+        runs.ship(session, principal, about.experiment, decision.variant, decision.holdback)
     elif decision.outcome == DecisionOutcome.DO_NOT_SHIP and Status(about.run.status) in LIVE:
         runs.move(session, principal, about.experiment, Move.STOP)
 
 
 def _check_status(about: About, outcome: DecisionOutcome) -> None:
     status = Status(about.run.status)
-    if status in ENDED or (outcome is DecisionOutcome.KEEP_RUNNING and status not in LIVE):
+    if status in (*ENDED, Status.HOLDING_BACK) or (
+        outcome is DecisionOutcome.KEEP_RUNNING and status not in LIVE
+    ):
         raise Conflict(
             f"{about.experiment.key} is {status}: {outcome.replace('_', ' ')} cannot be decided any more.",
             type="illegal-transition",

@@ -33,6 +33,7 @@ def ship(session: Session, principal: Principal, experiment: Experiment, payload
     choice = DecisionIn(
         outcome=DecisionOutcome.SHIP,
         variant=payload.variant,
+        holdback=payload.holdback,
         reason=payload.reason,
         readout_digest=payload.readout_digest,
     )

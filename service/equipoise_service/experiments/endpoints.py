@@ -100,7 +100,14 @@ _MOVES = {
     Move.PAUSE: ("Pause an experiment", "Serve the control to everybody; the revision stays."),
     Move.RESUME: ("Resume an experiment", "Go on with the same revision: every unit keeps its arm."),
     Move.STOP: ("Stop an experiment", "End the revision and serve the control to everybody."),
-    Move.ARCHIVE: ("Archive an experiment", "Put a draft or stopped experiment away for good."),
+    Move.END_HOLDBACK: (
+        "End a holdback",
+        "Serve what was shipped to those, too, who were held back from it, and give the slots back.",
+    ),
+    Move.ARCHIVE: (
+        "Archive an experiment",
+        "Put a draft, stopped or shipped experiment away for good. A holdback ends.",
+    ),
 }
 
 
@@ -119,7 +126,7 @@ def _add_move(move: Move, summary: str, description: str) -> None:
 
     router.post(
         f"/{{key}}/{move}",
-        name=f"{move}_experiment",
+        name=f"{move.replace('-', '_')}_experiment",
         summary=summary,
         description=f"{description} It happens in the key's environment.",
         responses=problems(401, 403, 404, 409, 412, 422),

@@ -13,6 +13,7 @@ class Status(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
+    HOLDING_BACK = "holding-back"
     SHIPPED = "shipped"
     ARCHIVED = "archived"
 
@@ -25,9 +26,11 @@ class Move(StrEnum):
     RESUME = "resume"
     STOP = "stop"
     SHIP = "ship"
+    END_HOLDBACK = "end-holdback"
     ARCHIVE = "archive"
 
 
+# To ship with a holdback leads to `holding-back` instead: see `runs.ship`.
 MOVES: Mapping[Move, Mapping[Status, Status]] = {
     Move.START: {Status.DRAFT: Status.RUNNING, Status.STOPPED: Status.RUNNING},
     Move.PAUSE: {Status.RUNNING: Status.PAUSED},
@@ -38,9 +41,11 @@ MOVES: Mapping[Move, Mapping[Status, Status]] = {
         Status.PAUSED: Status.SHIPPED,
         Status.STOPPED: Status.SHIPPED,
     },
+    Move.END_HOLDBACK: {Status.HOLDING_BACK: Status.SHIPPED},
     Move.ARCHIVE: {
         Status.DRAFT: Status.ARCHIVED,
         Status.STOPPED: Status.ARCHIVED,
+        Status.HOLDING_BACK: Status.ARCHIVED,
         Status.SHIPPED: Status.ARCHIVED,
     },
 }
@@ -49,6 +54,9 @@ NOT_ON_ARCHIVED = (Move.START, Move.RESUME, Move.SHIP)
 """The moves that make a flag serve something else: an archived one does not."""
 
 LIVE = (Status.RUNNING, Status.PAUSED)
+"""The statuses in which nothing is decided yet."""
+
+OPEN = (*LIVE, Status.HOLDING_BACK)
 """The statuses in which a revision is open and slots are held."""
 
 ENDED = (Status.SHIPPED, Status.ARCHIVED)

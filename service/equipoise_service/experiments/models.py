@@ -66,7 +66,10 @@ class Run(SQLModel, table=True):
 
 
 class Revision(SQLModel, table=True):
-    """One iteration of a run's randomisation: salt and ranges never change, slots follow the traffic."""
+    """One iteration of a run's randomisation: salt and ranges never change, slots follow the traffic.
+
+    `holdback` is set of one that only holds back: how many basis points of the units go on with the control.
+    """
 
     __tablename__ = "revision"
     __table_args__ = (UniqueConstraint("run_id", "number"),)
@@ -78,6 +81,7 @@ class Revision(SQLModel, table=True):
     slots: list[list[int]] = Field(sa_type=ExactJson)
     ranges: list[list[Any]] = Field(sa_type=ExactJson)
     control: str
+    holdback: int | None = Field(default=None)
     started_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

@@ -35,12 +35,13 @@ def present_all(
     layer_keys = layers.keys(session, {each.layer_id for each in experiments})
     kept_out = holdouts.keys_by_experiment(session, principal.project_id, ids)
     runs = repository.runs_by_experiment(session, ids, principal.environment_id)
-    numbers = repository.latest_numbers(session, [run.id or 0 for run in runs.values()])
+    latest = repository.latest_revisions(session, [run.id or 0 for run in runs.values()])
     shown = []
     for experiment in experiments:
         run = runs.get(experiment.id or 0)
         status = Status(run.status) if run else Status.DRAFT
         flag = by_id[experiment.flag_id]
+        number, holdback = latest.get((run.id or 0) if run else 0, (None, None))
         out = ExperimentOut(
             key=experiment.key,
             name=experiment.name,
@@ -59,10 +60,11 @@ def present_all(
             environment=principal.environment,
             status=status,
             allowed=_allowed(status, flag),
-            revision=numbers.get(run.id or 0) if run else None,
+            revision=number,
             started_at=run.started_at if run else None,
             stopped_at=run.stopped_at if run else None,
             shipped=run.shipped if run else None,
+            holdback=holdback if status is Status.HOLDING_BACK else None,
             created_at=experiment.created_at,
             updated_at=experiment.updated_at,
         )

@@ -81,7 +81,7 @@ def experiment_documents(
         documents[experiment.key] = _document(
             experiment, state, defined.layer_salts[experiment.layer_id], keys
         )
-        if state.shipped is None:
+        if state.shipped is None or state.status == Status.HOLDING_BACK:
             # An archived experiment keeps its rule too, so that the flag made with it stays as long as it.
             rules.setdefault(experiment.flag_id, {})[experiment.key] = _rule(experiment)
     return ExperimentDocuments(documents, rules, holdout_documents(session, defined.project_id, named))
@@ -105,7 +105,7 @@ def _document(
     experiment: Definition, state: State, layer_salt: str, holdouts: Sequence[str]
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "status": Status.STOPPED if state.status in ENDED else state.status,
+        "status": _status(Status(state.status)),
         "unit_type": experiment.unit_type,
         "flag": experiment.flag,
         # Exposures of variants that were taken out still arrive.
@@ -121,6 +121,14 @@ def _document(
         document["holdouts"] = list(holdouts)
     if experiment.overrides:
         document["overrides"] = experiment.overrides
-    if experiment.sticky:
+    # Who was in the control and is not held back gets what was shipped, whatever a client remembers.
+    if experiment.sticky and state.status != Status.HOLDING_BACK:
         document["sticky"] = True
     return document
+
+
+def _status(status: Status) -> Status:
+    """The status as clients know it: an experiment that holds back assigns units as one that runs."""
+    if status in ENDED:
+        return Status.STOPPED
+    return Status.RUNNING if status is Status.HOLDING_BACK else status

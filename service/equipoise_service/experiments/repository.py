@@ -213,14 +213,13 @@ def latest_revision(session: Session, run_id: int) -> Revision | None:
     return session.exec(statement).first()
 
 
-def latest_numbers(session: Session, run_ids: Collection[int]) -> dict[int, int]:
-    """The number of the latest revision of some runs, by the run's id."""
-    statement = (
-        select(Revision.run_id, func.max(Revision.number))
-        .where(col(Revision.run_id).in_(run_ids))
-        .group_by(col(Revision.run_id))
+def latest_revisions(session: Session, run_ids: Collection[int]) -> dict[int, tuple[int, int | None]]:
+    """Number and holdback of the latest revision of some runs, by the run's id."""
+    latest = select(func.max(Revision.id)).where(col(Revision.run_id).in_(run_ids))
+    statement = select(Revision.run_id, Revision.number, Revision.holdback).where(
+        col(Revision.id).in_(latest.group_by(col(Revision.run_id)))
     )
-    return dict(session.exec(statement).all())
+    return {run_id: (number, holdback) for run_id, number, holdback in session.exec(statement)}
 
 
 def overridden_units(session: Session, revision_id: int) -> list[str]:

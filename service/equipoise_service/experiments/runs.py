@@ -7,14 +7,14 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict
-from equipoise_service.experiments import repository
+from equipoise_service.experiments import holdbacks, repository
 from equipoise_service.experiments.allocation import ranges_for
 from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, status_after
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.planning import lock_plan
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.flags.models import Flag
-from equipoise_service.flags.states import ship_rule
+from equipoise_service.flags.states import ship_rule, ship_rule_behind
 from equipoise_service.flags.uses import check_not_archived
 from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
@@ -34,7 +34,8 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     """
     now = datetime.now(UTC)
     run = repository.run_of(session, _id(experiment.id), principal.environment_id)
-    after = status_after(move, Status(run.status) if run else Status.DRAFT)
+    before = Status(run.status) if run else Status.DRAFT
+    after = status_after(move, before)
     if move in NOT_ON_ARCHIVED:
         check_not_archived(session.get_one(Flag, experiment.flag_id))
     if run is None:
@@ -48,6 +49,7 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
         begin_revision(session, experiment, run)
     if move in (Move.STOP, Move.SHIP):
         run.stopped_at = run.stopped_at or now
+    if move in (Move.STOP, Move.SHIP) or before is Status.HOLDING_BACK:
         _end_revision(session, run, now)
         layers.release(session, experiment.layer_id, run.environment_id, experiment.key)
     if move is Move.ARCHIVE:
@@ -56,25 +58,34 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     return run
 
 
-def ship(session: Session, principal: Principal, experiment: Experiment, variant: str) -> None:
+def ship(
+    session: Session, principal: Principal, experiment: Experiment, variant: str, holdback: int | None = None
+) -> None:
     """End an experiment in the principal's environment and make its flag serve one of its variants there.
 
     The experiment's rule becomes a rule that serves the variant, to the experiment's audience if it has one.
+    With a holdback, so many basis points of the experiment's units go on getting the control, and the
+    experiment's rule stays before that rule for as long.
 
     Raises:
-        Conflict: The present status does not allow it.
-        InvalidPayload: The variant is no arm of the experiment.
+        Conflict: The present status does not allow it, or so many units cannot be held back.
+        InvalidPayload: The variant is no arm of the experiment, or no holdback of it makes sense.
     """
     if variant not in (arms := [arm["key"] for arm in experiment.arms]):
         raise invalid("/variant", f"the experiment has no variant {variant}; it has {', '.join(arms)}")
     run = move(session, principal, experiment, Move.SHIP)
     run.shipped = variant
+    if holdback is not None:
+        run.status = Status.HOLDING_BACK
+        holdbacks.begin(session, experiment, run, variant, holdback, datetime.now(UTC))
     session.add(run)
+    session.flush()
     rule: dict[str, Any] = {"variant": variant}
     if experiment.audience is not None:
         rule["audience"] = experiment.audience
     flag = session.get_one(Flag, experiment.flag_id)
-    ship_rule(session, flag, principal.environment_id, experiment.key, rule)
+    put = ship_rule if holdback is None else ship_rule_behind
+    put(session, flag, principal.environment_id, experiment.key, rule)
 
 
 def begin_revision(session: Session, experiment: Experiment, run: Run) -> None:

@@ -263,5 +263,8 @@ class ExperimentOut(BaseModel):
     started_at: datetime | None
     stopped_at: datetime | None
     shipped: str | None = Field(description="The variant that was shipped; null unless one was.")
+    holdback: int | None = Field(
+        description="Basis points of its units that are held back from it; null where nobody is."
+    )
     created_at: datetime
     updated_at: datetime

@@ -13,7 +13,7 @@ from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.exact import is_same
 from equipoise_service.experiments import repository
-from equipoise_service.experiments.lifecycle import LIVE, Status
+from equipoise_service.experiments.lifecycle import LIVE, OPEN, Status
 from equipoise_service.experiments.models import Experiment, Run
 from equipoise_service.experiments.planning import check_plan, follow_plan
 from equipoise_service.experiments.runs import begin_revision, follow_traffic, note_overrides
@@ -134,6 +134,8 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
     new_revision = _change_who_is_compared(session, experiment, payload, started=bool(runs))
     if fields & {"overrides", "variants"}:
         check_overrides(experiment, "/overrides" if "overrides" in fields else "/variants")
+    if new_revision:
+        _check_nobody_is_held_back(session, runs)
     for run in (run for run in runs if run.status in LIVE):
         if new_revision:
             begin_revision(session, experiment, run)
@@ -143,7 +145,8 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
             revision = repository.latest_revision(session, _id(run.id))
             if revision is not None:
                 follow_plan(session, experiment, revision, reason=payload.deviation, by=principal.public_id)
-        if "overrides" in fields:
+    if "overrides" in fields:
+        for run in (run for run in runs if run.status in OPEN):
             note_overrides(session, experiment, run)
     experiment.version += 1
     experiment.updated_at = datetime.now(UTC)
@@ -257,6 +260,18 @@ def _check_change(
             raise Conflict(
                 f"The {name.replace('_', ' ')} cannot be changed after the first start: {why}. "
                 "Register another experiment.",
+                type="frozen-field",
+            )
+
+
+def _check_nobody_is_held_back(session: Session, runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.status == Status.HOLDING_BACK:
+            environment = session.get_one(Environment, run.environment_id).key
+            raise Conflict(
+                f"The experiment holds units back from {run.shipped} in the environment {environment}, and "
+                "they are compared with all others: its variants, audience and holdouts cannot change "
+                "meanwhile. End the holdback first.",
                 type="frozen-field",
             )
 

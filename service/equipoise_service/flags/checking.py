@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from equipoise import BUCKETS
 from equipoise_service.errors import Conflict
-from equipoise_service.experiments.lifecycle import LIVE, Status
+from equipoise_service.experiments.lifecycle import OPEN, Status
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.flags import repository
 from equipoise_service.flags.models import Flag, FlagState
@@ -40,7 +40,7 @@ def check_rules(
     _check_distinct(rules, "experiment", attached)
     _check_distinct(rules, "progressive_rollout", rollouts)
     for experiment, status in experiments:
-        if status in LIVE and all(rule.experiment != experiment.key for rule in rules):
+        if status in OPEN and all(rule.experiment != experiment.key for rule in rules):
             raise Conflict(
                 f"The experiment {experiment.key} is {status} and has no rule among these. "
                 "Stop it first, or keep its rule.",

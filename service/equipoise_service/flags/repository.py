@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlmodel import Session, col, select
 
 from equipoise_service.accounts.models import Environment
-from equipoise_service.experiments.lifecycle import LIVE, Status
+from equipoise_service.experiments.lifecycle import OPEN, Status
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.flags.models import Flag, FlagState
 
@@ -140,23 +140,23 @@ def attached(
 
 
 def live_experiments(session: Session, flag_id: int) -> Sequence[tuple[str, str]]:
-    """Key and environment of the experiments that run or are paused on a flag."""
+    """Key and environment of the experiments that serve their arms on a flag, or are paused."""
     statement = (
         select(Experiment.key, Environment.key)
         .join(Run, col(Run.experiment_id) == col(Experiment.id))
         .join(Environment, col(Environment.id) == col(Run.environment_id))
-        .where(Experiment.flag_id == flag_id, col(Run.status).in_(LIVE))
+        .where(Experiment.flag_id == flag_id, col(Run.status).in_(OPEN))
         .order_by(col(Experiment.key), col(Environment.key))
     )
     return session.exec(statement).all()
 
 
 def live_arms(session: Session, flag_id: int) -> list[tuple[str, set[str]]]:
-    """Key and arms of the experiments that run or are paused on a flag, in any environment."""
+    """Key and arms of the experiments that serve these on a flag, or are paused, in any environment."""
     statement = (
         select(Experiment.key, Experiment.arms)
         .join(Run, col(Run.experiment_id) == col(Experiment.id))
-        .where(Experiment.flag_id == flag_id, col(Run.status).in_(LIVE))
+        .where(Experiment.flag_id == flag_id, col(Run.status).in_(OPEN))
     )
     return [(key, {arm["key"] for arm in arms}) for key, arms in session.exec(statement)]
 

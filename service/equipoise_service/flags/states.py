@@ -79,6 +79,25 @@ def ship_rule(
     replace_rule(session, flag.id or 0, environment_id, ("experiment", experiment), rule)
 
 
+def ship_rule_behind(
+    session: Session, flag: Flag, environment_id: int, experiment: str, rule: Mapping[str, Any]
+) -> None:
+    """Put another rule behind the rule of an experiment, for all whom that one does not place.
+
+    If it leaves no unit to those after it, it comes behind the rules of all experiments and rollouts. The
+    arguments are those of `ship_rule`.
+    """
+    state = state_to_change(session, flag.id or 0, environment_id)
+    rules = _rules(session, state)
+    at = next(index for index, each in enumerate(rules) if each.get("experiment") == experiment) + 1
+    if _leaves_nothing(rule):
+        at = _behind_others(rules, at)
+    rules.insert(at, {**rule, "key": free_key(rules, f"{experiment[:120]}-shipped")})
+    state.rules = rules
+    session.add(state)
+    session.flush()
+
+
 def add_rule(session: Session, flag_id: int, environment_id: int, key: str, rule: Mapping[str, Any]) -> None:
     """Add a rule where it can still match, under a key as near to the wanted one as is free."""
     state = state_to_change(session, flag_id, environment_id)
@@ -103,7 +122,7 @@ def replace_rule(
     at = next(index for index, each in enumerate(rules) if each.get(member) == named)
     replacing = {**rule, "key": rules.pop(at)["key"]}
     if _leaves_nothing(replacing):
-        at = max([at, *(n + 1 for n, each in enumerate(rules) if each.keys() & _OF_OTHERS)])
+        at = _behind_others(rules, at)
     rules.insert(at, replacing)
     state.rules = rules
     session.add(state)
@@ -115,6 +134,11 @@ def _rules(session: Session, state: FlagState, replaced: str | None = None) -> l
     attached = repository.attached(session, [state.flag_id], state.environment_id)
     serving = [each.key for each, status in attached if status not in ENDED or each.key == replaced]
     return effective_rules(state.rules, serving)
+
+
+def _behind_others(rules: Sequence[Rule], at: int) -> int:
+    """A place, or the first one after it behind the rules of all experiments and rollouts."""
+    return max([at, *(n + 1 for n, each in enumerate(rules) if each.keys() & _OF_OTHERS)])
 
 
 def _leaves_nothing(rule: Rule) -> bool:

@@ -12,7 +12,7 @@ from equipoise_service.accounts import repository as accounts
 from equipoise_service.database import Database
 from equipoise_service.events.stores.deletions import Old
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.experiments.lifecycle import LIVE
+from equipoise_service.experiments.lifecycle import OPEN
 from equipoise_service.experiments.models import Experiment, Run
 from equipoise_service.housekeeping.deleting import deleting
 from equipoise_service.settings import Settings
@@ -38,8 +38,8 @@ class Deleted:
 def what_is_old(session: Session, settings: Settings, now: datetime) -> list[Old]:
     """What is to be deleted at a time.
 
-    Whole days (UTC) go. Exposures to experiments that run or are paused stay, and so do events in an
-    environment from when the first of these was started, less the days before it that its metrics look at.
+    Whole days (UTC) go. Exposures to experiments that run, are paused or hold back stay, and so do events in
+    an environment from when the first of these was started, less the days before it that its metrics look at.
 
     Args:
         session: Reads the metadata database.
@@ -101,7 +101,7 @@ def _live(session: Session) -> Sequence[tuple[Run, Experiment]]:
     statement = (
         select(Run, Experiment)
         .join(Experiment, col(Run.experiment_id) == col(Experiment.id))
-        .where(col(Run.status).in_(LIVE))
+        .where(col(Run.status).in_(OPEN))
     )
     return session.exec(statement).all()
 

@@ -14,7 +14,15 @@ from equipoise_service.experiments import repository as experiments
 from equipoise_service.layers import repository
 from equipoise_service.layers.models import Holding, Layer
 from equipoise_service.layers.schemas import HolderOut, LayerIn, LayerOut, LayerPatch
-from equipoise_service.layers.slots import Claim, NoFreeSlots, ascending, resize, size
+from equipoise_service.layers.slots import (
+    Claim,
+    Intervals,
+    NoFreeSlots,
+    ascending,
+    resize,
+    shared,
+    size,
+)
 
 _NAMED = 20
 """How many users a refusal names."""
@@ -113,6 +121,48 @@ def hold_slots(
     session.add(holding)
     session.flush()
     return ascending(holding.taken)
+
+
+def hold_again(
+    session: Session, layer: Layer, environment_id: int, experiment: str, slots: Intervals
+) -> list[list[int]]:
+    """Give an experiment that holds no slots of a layer exactly those that it had before.
+
+    Returns:
+        Them, as disjoint, ascending intervals.
+
+    Raises:
+        Conflict: Others hold some of them by now; the error says how many, and who.
+    """
+    others = repository.holdings(session, [layer.id or 0], environment_id)
+    holders = [
+        {"experiment": each.experiment, "slots": lost}
+        for each in others
+        if (lost := shared(each.taken, slots))
+    ]
+    if holders:
+        named = ", ".join(f"{each['experiment']} ({each['slots']:,})" for each in holders[:_NAMED])
+        lost = sum(shared(each.taken, slots) for each in others)
+        raise Conflict(
+            f"Of the {size(slots):,} slots that {experiment} had in the layer {layer.key}, others hold "
+            f"{lost:,} by now: {named}. Stop these first, or do without.",
+            type="no-free-slots",
+            free=size(slots) - lost,
+            needed=size(slots),
+            holders=holders,
+        )
+    taken = ascending(slots)
+    session.add(
+        Holding(
+            layer_id=layer.id or 0,
+            environment_id=environment_id,
+            experiment=experiment,
+            taken=taken,
+            former=[],
+        )
+    )
+    session.flush()
+    return taken
 
 
 def present(session: Session, principal: Principal, layers: Collection[Layer]) -> list[LayerOut]:

@@ -92,6 +92,16 @@ def size(intervals: Intervals) -> int:
     return sum(end - start for start, end in intervals)
 
 
+def shared(one: Intervals, other: Intervals) -> int:
+    """How many slots are in both of two.
+
+    Example:
+        >>> shared([[0, 10], [20, 30]], [[5, 25]])
+        10
+    """
+    return len({*_numbers(one)} & {*_numbers(other)})
+
+
 def _numbers(intervals: Iterable[Sequence[int]]) -> list[int]:
     return [slot for start, end in intervals for slot in range(start, end)]
 

@@ -212,6 +212,8 @@ def _not_scheduled(session: Session, now: datetime) -> list[_Due]:
                 col(Run.status).in_(LIVE) & col(Revision.id).in_(latest),
                 col(Revision.ended_at) > now - _LATE,
             ),
+            # On a holdback only the repeats are computed by themselves.
+            col(Revision.holdback).is_(None),
             col(ReadoutSchedule.revision_id).is_(None),
         )
     )

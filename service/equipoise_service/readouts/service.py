@@ -219,7 +219,9 @@ def _deviations(session: Session, revision_id: int) -> list[Deviation]:
 def find_revision(
     session: Session, principal: Principal, experiment: Experiment, number: int | None
 ) -> Revision:
-    """A revision of an experiment in the principal's environment, the latest where none is named.
+    """A revision of an experiment in the principal's environment, where none is named the latest one.
+
+    That of a holdback is the latest one never: what is read is what was decided on.
 
     Raises:
         NotFound: It has no such revision.
@@ -234,7 +236,7 @@ def find_revision(
             type="illegal-transition",
         )
     if number is None:
-        return revisions[-1]
+        return [each for each in revisions if each.holdback is None][-1]
     for revision in revisions:
         if revision.number == number:
             return revision

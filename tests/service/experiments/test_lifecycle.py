@@ -22,6 +22,8 @@ LEGAL = {
     ("stopped", "start"): "running",
     ("stopped", "ship"): "shipped",
     ("stopped", "archive"): "archived",
+    ("holding-back", "end-holdback"): "shipped",
+    ("holding-back", "archive"): "archived",
     ("shipped", "archive"): "archived",
 }
 ROUTES = {
@@ -29,6 +31,7 @@ ROUTES = {
     "running": ["start"],
     "paused": ["start", "pause"],
     "stopped": ["start", "stop"],
+    "holding-back": ["start", "hold back"],
     "shipped": ["start", "ship"],
     "archived": ["archive"],
 }
@@ -45,6 +48,8 @@ def do(client: TestClient, *moves: str) -> Any:
 def post(client: TestClient, move: str) -> Any:
     if move == "ship":
         return ship(client, "new-landing-page", "treatment")
+    if move == "hold back":
+        return ship(client, "new-landing-page", "treatment", holdback=500)
     return client.post(f"/v1/experiments/new-landing-page/{move}")
 
 
