@@ -31,6 +31,7 @@ from equipoise_service.http import payloads
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.failures import AnsweredFailures
 from equipoise_service.http.problems import Problem, install, problems
+from equipoise_service.http.routes import add_first
 from equipoise_service.jobs import endpoints as jobs
 from equipoise_service.jobs.worker import one_at_a_time
 from equipoise_service.layers import endpoints as layers
@@ -136,11 +137,9 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         app.add_middleware(PageOrigins, origins=origins)
     install(app, {ofrep_failures.PREFIX: ofrep_failures.failure_response})
     # Routes are tried in turn: those that answer each visitor come before those that people use.
+    for asked_most in (evaluation, stored_readouts, ofrep, events):
+        add_first(app, asked_most.router)
     for routes in (
-        evaluation,
-        stored_readouts,
-        ofrep,
-        events,
         experiments,
         layers,
         holdouts,

@@ -20,8 +20,9 @@ from equipoise_service.evaluation.workers import answered
 from equipoise_service.http import payloads
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import problems
+from equipoise_service.http.routes import PlainRoute
 
-router = APIRouter(tags=["evaluation"])
+router = APIRouter(tags=["evaluation"], route_class=PlainRoute)
 
 _decoder = msgspec.json.Decoder(AssignmentsIn)
 _explain_decoder = msgspec.json.Decoder(ExplainIn)

@@ -19,9 +19,10 @@ from equipoise_service.events.schemas import BatchIn, BatchOut, LinesOut
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.http import payloads
 from equipoise_service.http.problems import problems
+from equipoise_service.http.routes import PlainRoute
 from equipoise_service.settings import Settings
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=PlainRoute)
 
 PATH = "/v1/events"
 """The route reads its body by itself: when the key is valid, and there is room."""

@@ -13,13 +13,14 @@ from equipoise_service.evaluation.configurations import Configurations, Served
 from equipoise_service.evaluation.streams import stream_of_changes
 from equipoise_service.evaluation.workers import answered
 from equipoise_service.http.preconditions import matches_none
+from equipoise_service.http.routes import PlainRoute
 from equipoise_service.ofrep import documentation
 from equipoise_service.ofrep.answers import all_evaluations, evaluation, set_metadata
 from equipoise_service.ofrep.contexts import Context, read_context
 from equipoise_service.ofrep.schemas import BulkOut, Endpoint, EvaluationOut, EventStream
 from equipoise_service.ofrep.tickets import make_ticket, open_ticket
 
-router = APIRouter(prefix="/ofrep/v1", tags=["OpenFeature"])
+router = APIRouter(prefix="/ofrep/v1", tags=["OpenFeature"], route_class=PlainRoute)
 
 _encoder = msgspec.json.Encoder()
 

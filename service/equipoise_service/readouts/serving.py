@@ -10,6 +10,7 @@ from equipoise_service.accounts.principals import SECURITY, Principal, Principal
 from equipoise_service.database import Database
 from equipoise_service.http.preconditions import matches_none
 from equipoise_service.http.problems import payload_error, problems
+from equipoise_service.http.routes import PlainRoute
 from equipoise_service.jobs import queue
 from equipoise_service.jobs.answers import ended_within, not_done
 from equipoise_service.jobs.models import Job
@@ -18,7 +19,7 @@ from equipoise_service.keys import MAX_LENGTH
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.storage import Asked, Found, Served, StoredReadouts
 
-router = APIRouter(prefix="/v1", tags=["readouts"], responses=problems(503))
+router = APIRouter(prefix="/v1", tags=["readouts"], responses=problems(503), route_class=PlainRoute)
 
 ExperimentKey = Annotated[str, Path(max_length=MAX_LENGTH, description="The experiment's key.")]
 RevisionNumber = Annotated[
