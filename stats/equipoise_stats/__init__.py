@@ -76,6 +76,7 @@ from equipoise_stats.inference.anytime.sprt import mixture_sprt
 from equipoise_stats.inference.bayes.belief import NormalBelief
 from equipoise_stats.inference.bayes.beta_binomial import BetaBelief, beta_binomial_posterior
 from equipoise_stats.inference.bayes.normal import EffectPosterior, normal_posterior
+from equipoise_stats.inference.change import change_of_effect
 from equipoise_stats.inference.compare import Compare
 from equipoise_stats.inference.comparison import (
     Alternative,
@@ -291,6 +292,7 @@ __all__ = [
     "bonferroni",
     "boschloo",
     "carry_over",
+    "change_of_effect",
     "clopper_pearson",
     "cluster_difference",
     "clusters_by_arm",
