@@ -43,6 +43,19 @@ class TreatmentRecommendation(BaseModel):
     outcome: DecisionOutcome = Field(description="What to do.")
     reasons: list[Reason] = Field(description="Why, the decisive ones first.")
     findings: list[Finding] = Field(description="What is shown of each metric.")
+    stands: bool = Field(
+        False, description="Whether this is what the last look concluded, which stands in these newer data."
+    )
+
+
+class Standing(BaseModel):
+    """The last look, where its conclusion stands: the data are newer, and no look is to come."""
+
+    model_config = _CONFIG
+
+    look: int = Field(ge=1, description="Its number.")
+    readout_digest: str = Field(description="Digest of its readout, which `GET …/looks/{number}` gives.")
+    variant: str | None = Field(description="What it shipped; null for another outcome.")
 
 
 class Until(BaseModel):
@@ -67,3 +80,8 @@ class Recommendation(BaseModel):
     would_change: list[str] = Field(description="What would change it.")
     until: Until | None = Field(description="How long to keep running; null for other outcomes.")
     treatments: list[TreatmentRecommendation] = Field(description="The rule for each treatment.")
+    stands: Standing | None = Field(
+        None,
+        description="The last look, where its conclusion is the recommendation: null where these data are "
+        "its own, or where a look is to come.",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.plans.looks import Look
+from equipoise_service.plans.looks import Look, is_spent
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
@@ -25,6 +25,7 @@ from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
+from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
 
 
@@ -44,6 +45,7 @@ class Provenance:
         dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
+        concluded: What the last look concluded, where no look is to come; None where one is.
     """
 
     experiment: str
@@ -57,6 +59,7 @@ class Provenance:
     dropped: Mapping[str, int] | None = None
     arrivals: Arrivals | None = None
     overlaps: Overlaps | None = None
+    concluded: Concluded | None = None
 
 
 def build_readout(
@@ -250,4 +253,5 @@ def _recommendation(
         gains=results.gains,
         ends_at=ends_at,
         final_look_due=plan.method is Method.GROUP_SEQUENTIAL and over and not moment.at_look,
+        concluded=None if moment.at_look or not is_spent(plan, moment.looks) else provenance.concluded,
     )

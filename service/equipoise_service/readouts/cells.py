@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
-from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
@@ -15,18 +14,13 @@ from equipoise_service.readouts.numerals import (
 from equipoise_service.readouts.schemas import (
     Comparison,
     Difference,
-    Impact,
     Lift,
-    MetricResult,
     Readout,
 )
-from equipoise_service.texts.saying import counted, listing, say
+from equipoise_service.texts.saying import counted, say
 
 NOTHING = say("no_number")
 """What stands where there is no number."""
-
-_LITTLE = 0.01
-_MONTH = 30
 
 
 def stand(readout: Readout) -> str:
@@ -92,62 +86,6 @@ def is_corrected(comparison: Comparison) -> bool:
 def corrected_p(comparison: Comparison) -> float | None:
     """The corrected p-value, where there is one."""
     return None if comparison.corrected is None else comparison.corrected.p_value
-
-
-def adjustment_notes(comparisons: Sequence[Comparison]) -> list[str]:
-    """What adjusting for the pre-period brought, for comparisons of one metric that are adjusted."""
-    removed = {
-        each.variant: each.without_covariates.variance_removed
-        for each in comparisons
-        if each.without_covariates is not None
-    }
-    little = [variant for variant, share in removed.items() if share < _LITTLE]
-    notes = [say("adjusted.little", variants=listing(little))] if little else []
-    return notes + [
-        say("adjusted", share=percent(share, decimals=1), variants=variant)
-        for variant, share in removed.items()
-        if variant not in little
-    ]
-
-
-def metric_notes(metric: PlannedMetric, result: MetricResult) -> list[str]:
-    """What is said of a metric below its comparisons: adjustment, winsorization, projections."""
-    notes = adjustment_notes(result.comparisons)
-    if result.winsorized and result.cut is not None:
-        arms = [
-            say(
-                "winsorized.arm",
-                units=counted("units", each.units),
-                variant=each.variant,
-                share=percent(each.share or 0.0, decimals=2),
-            )
-            for each in result.winsorized
-        ]
-        notes.append(say("winsorized", cut=f"{result.cut:,g}", arms=listing(arms)))
-    projected = [(each.variant, each.impact) for each in result.comparisons if each.impact is not None]
-    return notes + [_projection(metric, variant, impact) for variant, impact in projected]
-
-
-def _projection(metric: PlannedMetric, variant: str, impact: Impact) -> str:
-    decimals = decimals_for(impact.interval)
-    values = [impact.per_day, *impact.interval]
-    per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
-    of_month = decimals_for([_MONTH * value for value in impact.interval])
-    per_month = number(_MONTH * impact.per_day, decimals=of_month, signed=True)
-
-    def measured(value: str) -> str:
-        return say("impact.units", number=value) if metric.type is MetricType.PROPORTION else value
-
-    return say(
-        "impact",
-        variant=variant,
-        metric=metric.key,
-        per_day=measured(per_day),
-        low=low,
-        high=high,
-        per_month=measured(per_month),
-        units=number(impact.daily_units, decimals=0),
-    )
 
 
 def notes_of(readout: Readout) -> list[str]:

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 
 MINUS = "\N{MINUS SIGN}"
 
+_MOST_LOST = 1 / 50
+"""Of the distance between two values, by rounding one of them."""
+
+_FIRST_DIGITS = 3
+
 
 def percent(value: float, *, decimals: int = 2, signed: bool = False) -> str:
     """A fraction in percent.
@@ -34,14 +39,23 @@ def number(value: float, *, decimals: int, signed: bool = False) -> str:
 def decimals_for(values: Sequence[float], *, digits: int = 2) -> int:
     """Decimals that show the widest distance between values with some digits, and none that is not 0 as 0.
 
+    Rounding moves nothing by more than a fiftieth of that distance, and no whole number in its first three
+    digits.
+
     Example:
         >>> decimals_for([-3.15, 0.77]), decimals_for([0.0004, 2.5]), decimals_for([0.0, 0.0])
         (1, 4, 2)
+        >>> decimals_for([-90.0, 12.0]), decimals_for([-250.0, 900.0]), decimals_for([0.0, 1_300_000.0])
+        (0, 0, -4)
     """
-    spread = max(values) - min(values) or max(map(abs, values))
+    largest = max(map(abs, values))
+    spread = max(values) - min(values) or largest
     if spread == 0 or not math.isfinite(spread):
         return 2
     decimals = digits - 1 - math.floor(math.log10(spread))
+    # What is rounded to a unit moves by up to half of it.
+    decimals = max(decimals, -math.floor(math.log10(2 * spread * _MOST_LOST)))
+    decimals = max(decimals, min(0, _FIRST_DIGITS - 1 - math.floor(math.log10(largest))))
     smallest = min((abs(value) for value in values if value), default=spread)
     # A bound that is shown as 0 would hide on which side of 0 it lies.
     return max(decimals, -math.floor(math.log10(smallest)) if smallest < 10.0**-decimals else decimals)

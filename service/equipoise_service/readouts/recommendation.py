@@ -5,7 +5,6 @@ from typing import TypeVar
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.plans.looks import is_spent
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.advice import (
     Finding,
@@ -16,6 +15,7 @@ from equipoise_service.readouts.advice import (
 )
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.progress import Moment
+from equipoise_service.readouts.standing import Concluded
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.saying import say
 from equipoise_stats import (
@@ -64,6 +64,7 @@ def recommend(
     gains: Mapping[str, float],
     ends_at: str | None,
     final_look_due: bool,
+    concluded: Concluded | None = None,
 ) -> Recommendation:
     """Applies the rule.
 
@@ -75,6 +76,7 @@ def recommend(
         gains: For each treatment, the gain on the first success metric: the largest is shipped.
         ends_at: When the planned days are over.
         final_look_due: Whether all data are there and only the last look is missing.
+        concluded: What the last look concluded; None where one is to come, or these are its data.
     """
     metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
     if not any(metric.role == "success" for metric in metrics):
@@ -96,17 +98,21 @@ def recommend(
         _treatment(plan, rule, variant, asked, quality, moment.complete)
         for variant, asked in questions.items()
     ]
+    stands = None
+    if concluded is not None:
+        each = [concluded.instead_of(one) for one in each]
+        stands = concluded.standing(moment.looks[-1].number, each)
     outcome = next((found for found in _FIRST if any(one.outcome is found for one in each)), None)
     deciding = [one for one in each if one.outcome is outcome]
     variant = None
     if outcome is DecisionOutcome.SHIP:
-        deciding = [max(deciding, key=lambda one: gains.get(one.variant, 0.0))]
+        shipped = None if stands is None else stands.variant
+        deciding = [max(deciding, key=lambda one: (one.variant == shipped, gains.get(one.variant, 0.0)))]
         variant = deciding[0].variant
     until = _until(plan, moment, ends_at) if outcome is DecisionOutcome.KEEP_RUNNING else None
-    if until is not None and is_spent(plan, moment.looks):
-        head = say("outcome.stands", number=moment.looks[-1].number)
-    else:
-        head = _head(outcome, variant, until, final_look_due)
+    head = _head(outcome, variant, until, final_look_due)
+    if stands is not None and all(one.stands for one in deciding):
+        head = say("outcome.stands", outcome=head, number=stands.look)
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
         reason.model_copy(update={"message": say("reason.of", variant=one.variant, reason=reason.message)})
@@ -124,6 +130,7 @@ def recommend(
         would_change=_would_change(plan, outcome, reasons),
         until=until,
         treatments=each,
+        stands=stands,
     )
 
 

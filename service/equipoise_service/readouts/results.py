@@ -11,6 +11,7 @@ from equipoise_service.readouts.comparisons import Pair, describe, moments_of
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
+from equipoise_service.readouts.notes import with_notes
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
 from equipoise_service.texts.saying import say
@@ -75,14 +76,17 @@ def results_of(
         ]
         cuts = pairs[metric.key][0].cuts if pairs[metric.key] else None
         results.metrics.append(
-            MetricResult(
-                metric=metric.key,
-                role=metric.role,
-                cut=cuts.measured if cuts else None,
-                cut_before=cuts.before if cuts else None,
-                winsorized=_winsorized(metric, pairs[metric.key]),
-                comparisons=shown[:against_control],
-                between_treatments=shown[against_control:],
+            with_notes(
+                metric,
+                MetricResult(
+                    metric=metric.key,
+                    role=metric.role,
+                    cut=cuts.measured if cuts else None,
+                    cut_before=cuts.before if cuts else None,
+                    winsorized=_winsorized(metric, pairs[metric.key]),
+                    comparisons=shown[:against_control],
+                    between_treatments=shown[against_control:],
+                ),
             )
         )
         for i, pair in enumerate(pairs[metric.key][:against_control]):

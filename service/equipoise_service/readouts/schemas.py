@@ -185,6 +185,11 @@ class MetricResult(BaseModel):
         description="Of how many units of each arm the value was cut; null where the metric is not "
         "winsorized."
     )
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What is said of it in words: what adjusting for the pre-period and winsorizing did, "
+        "and the projection to full traffic.",
+    )
     comparisons: list[Comparison] = Field(description="Each treatment against the control.")
     between_treatments: list[Comparison] = Field(
         description="Each treatment against those before it: exploratory, not corrected."

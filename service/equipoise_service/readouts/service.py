@@ -21,7 +21,7 @@ from equipoise_service.experiments.planning import plan_of
 from equipoise_service.plans import repository as plans
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.locking import plan_in_force
-from equipoise_service.plans.looks import Look, NotDue, next_look
+from equipoise_service.plans.looks import Look, NotDue, is_spent, next_look
 from equipoise_service.plans.models import TakenLook
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
@@ -38,6 +38,7 @@ from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.schemas import Deviation, Locked
+from equipoise_service.readouts.standing import concluded_by
 from equipoise_service.sources import service as sources
 
 
@@ -150,7 +151,9 @@ def analyse(
         found = find_revision(session, principal, experiment, revision)
         revision_id = found.id or 0
         plan = plan_in_force(session, revision_id) or plan_of(experiment, found)
-        looks = tuple(Look.model_validate(each.look) for each in plans.looks(session, revision_id))
+        taken = plans.looks(session, revision_id)
+        looks = tuple(Look.model_validate(each.look) for each in taken)
+        concluded = concluded_by(taken[-1].readout) if is_spent(plan, looks) else None
         locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
         traffic = experiment.traffic / BUCKETS
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
@@ -185,6 +188,7 @@ def analyse(
         deviations=deviations,
         dropped=dropped_between(store, principal.place, found.started_at, found.ended_at),
         arrivals=arrivals_of(store, request),
+        concluded=concluded,
     )
     statistics = analyse_plan(store, plan, request, read, limits)
     at_the_end = end_is_reached(
@@ -194,7 +198,9 @@ def analyse(
         started_at=found.started_at,
         ended_at=found.ended_at,
     )
-    overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end)
+    # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
+    newer = is_spent(plan, looks) and looks[-1].statistics_digest != statistics_digest(plan, statistics)
+    overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
     return Analysis(found, plan, looks, statistics, replace(provenance, overlaps=overlaps))
 
 

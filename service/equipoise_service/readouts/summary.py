@@ -7,6 +7,7 @@ The texts are in `texts.summary`.
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from enum import StrEnum
 
 from equipoise_service.metrics.schemas import Direction, Role
@@ -15,6 +16,7 @@ from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
+from equipoise_service.readouts.notes import little_adjusted
 from equipoise_service.readouts.numerals import (
     MINUS,
     decimals_for,
@@ -33,8 +35,19 @@ _TOLD_BY_RESULTS = (
     ReasonCode.NO_ANSWER,
 )
 
-Harmed = AbstractSet[tuple[str, str]]
-"""Metrics and treatments."""
+
+@dataclass(frozen=True, slots=True)
+class _Advised:
+    """What the recommendation says that the comparisons do not say by themselves.
+
+    Attributes:
+        harmed: Metrics and treatments that are shown to be worse.
+        stands: Whether the last look's conclusion stands, so that nothing is waited for.
+    """
+
+    harmed: AbstractSet[tuple[str, str]]
+    stands: bool
+
 
 # With more treatments than this, the headline groups them instead of giving each a sentence.
 _MOST_SENTENCES = 2
@@ -92,7 +105,7 @@ def summarise(
     sentences = _blocked(plan, arms, health)
     if not sentences:
         sentences = _advice(recommendation)
-        sentences += [_results(plan, arms, metrics, _harmed(recommendation)), *_not_yet(metrics)]
+        sentences += [_results(plan, arms, metrics, _advised(recommendation)), *_not_yet(metrics)]
         sentences += [
             each.text for each in segments if any(one.detected is not None for one in each.heterogeneity)
         ]
@@ -145,37 +158,42 @@ def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> list[str]:
     return []
 
 
-def _harmed(recommendation: Recommendation) -> Harmed:
-    """What is shown to be worse: by a test of its own, which may see more than the plan's at this moment."""
-    return {
+def _advised(recommendation: Recommendation) -> _Advised:
+    """What is shown to be worse, by a test of its own that may see more than the plan's at this moment."""
+    harmed = {
         (found.metric, each.variant)
         for each in recommendation.treatments
         for found in each.findings
         if found.harm == ClaimOutcome.SHOWN
     }
+    return _Advised(harmed, recommendation.stands is not None)
 
 
-def _told(metric: PlannedMetric, comparison: Comparison, harmed: Harmed) -> Outcome:
+def _told(metric: PlannedMetric, comparison: Comparison, advised: _Advised) -> Outcome:
     """What is said of a comparison with the control: never less than that it is shown to be worse."""
-    return Outcome.WORSE if (metric.key, comparison.variant) in harmed else outcome(metric, comparison)
+    return (
+        Outcome.WORSE if (metric.key, comparison.variant) in advised.harmed else outcome(metric, comparison)
+    )
 
 
-def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult], harmed: Harmed) -> str:
+def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult], advised: _Advised) -> str:
     if not plan.metrics:
         return say("no_metric", units=listing([f"{arm.variant} {arm.units:,}" for arm in arms]))
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
-    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons, harmed)
+    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons, advised)
+    little = little_adjusted(metrics[first].comparisons)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
-    return " ".join([headline, *_others(others, harmed)])
+    return " ".join([headline, *([little] if little else []), *_others(others, advised)])
 
 
-def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison], harmed: Harmed) -> str:
+def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison], advised: _Advised) -> str:
     if len(comparisons) <= _MOST_SENTENCES:
-        return " ".join(_sentence(plan, metric, comparison, harmed) for comparison in comparisons)
+        return " ".join(_sentence(plan, metric, comparison, advised) for comparison in comparisons)
     parts = []
     for each in (Outcome.BETTER, Outcome.WORSE, Outcome.FLAT, Outcome.WAITING, Outcome.UNKNOWN):
-        who = [_named(metric, c, each) for c in comparisons if _told(metric, c, harmed) is each]
-        parts += [f"{say(f'group.{each}', control=plan.control)}: {listing(who)}"] if who else []
+        who = [_named(metric, c, each) for c in comparisons if _told(metric, c, advised) is each]
+        name = "since" if each is Outcome.WAITING and advised.stands else each.value
+        parts += [f"{say(f'group.{name}', control=plan.control)}: {listing(who)}"] if who else []
     return say("group", metric=metric.key, parts="; ".join(parts))
 
 
@@ -187,7 +205,7 @@ def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str
     return f"{comparison.variant} ({sign}{_effect(metric, comparison)[0]})"
 
 
-def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, harmed: Harmed) -> str:
+def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised: _Advised) -> str:
     found = outcome(metric, comparison)
     subject = {"variant": comparison.variant, "baseline": comparison.baseline, "metric": metric.key}
     if found is Outcome.UNKNOWN:
@@ -199,9 +217,10 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, harmed:
     effect, low, high = _effect(metric, comparison)
     p = comparison.difference.p_value
     up = (comparison.difference.estimate or 0) > 0
-    is_harm = found is not Outcome.WORSE and _told(metric, comparison, harmed) is Outcome.WORSE
+    is_harm = found is not Outcome.WORSE and _told(metric, comparison, advised) is Outcome.WORSE
+    key = "since" if found is Outcome.WAITING and advised.stands else found.value
     text = say(
-        f"result.{'harmed' if is_harm else found.value}",
+        f"result.{'harmed' if is_harm else key}",
         **subject,
         verb=say("result.raises" if up else "result.lowers"),
         effect=effect,
@@ -264,19 +283,21 @@ def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:
     return say("against", variant=shown[0], baseline=shown[1])
 
 
-def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], harmed: Harmed) -> list[str]:
+def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], advised: _Advised) -> list[str]:
     """What happened to the other metrics, by outcome."""
     sentences = []
     for each in Outcome:
-        names = [_name(metric, result, each, harmed) for metric, result in pairs]
+        if each is Outcome.WAITING and advised.stands:
+            continue
+        names = [_name(metric, result, each, advised) for metric, result in pairs]
         if any(names):
             sentences.append(say(f"others.{each}", names=listing([name for name in names if name])))
     return sentences
 
 
-def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, harmed: Harmed) -> str | None:
+def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, advised: _Advised) -> str | None:
     """A metric and for which variants it has an outcome; None for none of them."""
-    variants = [c.variant for c in result.comparisons if _told(metric, c, harmed) is wanted]
+    variants = [c.variant for c in result.comparisons if _told(metric, c, advised) is wanted]
     if not variants:
         return None
     notes = [] if metric.role is Role.SUCCESS else [say(f"role.{metric.role}")]

@@ -18,7 +18,6 @@ from equipoise_service.readouts.cells import (
     difference_cells,
     is_corrected,
     lift_cells,
-    metric_notes,
     notes_of,
     p_cell,
     stand,
@@ -88,7 +87,7 @@ def _parts(readout: Readout) -> list[RenderableType]:
         if result.comparisons:
             heading = Text.assemble((metric.key, "bold"), (f"  {_kind(metric)}", "dim"))
             parts += ["", heading, _metric(metric, result.comparisons, readout.plan.alpha)]
-            parts += [Text(note, "dim") for note in metric_notes(metric, result)]
+            parts += [Text(note, "dim") for note in result.notes]
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
     return [*parts, "", _health(readout), *_footnotes(readout)]

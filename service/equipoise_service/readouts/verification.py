@@ -16,6 +16,7 @@ from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
 from equipoise_service.readouts.series import days_in
+from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
 
 RELATIVE_TOLERANCE = 1e-9
@@ -173,6 +174,7 @@ def _provenance(readout: Readout) -> Provenance:
         dropped=None if dropped is None else dropped.reasons,
         arrivals=None if late is None else Arrivals(late.exposures, late.late),
         overlaps=overlaps_in(readout.health.interactions),
+        concluded=concluded_in(readout.recommendation),
     )
 
 

@@ -11,7 +11,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "outcome.keep_running": "Keep running{until}.",
         "outcome.investigate": "Investigate before deciding.",
         "outcome.stands": (
-            "The result of look {number} stands: it was the last one, and these data are newer."
+            "{outcome} This is the result of look {number}, which stands: it was the last one, and these "
+            "data are newer."
         ),
         "outcome.none": "The plan has no success metric, so it recommends nothing.",
         # Until when.

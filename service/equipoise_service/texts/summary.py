@@ -35,6 +35,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "It is too early to conclude about {metric}: {variant} stands at {values}, and its effect "
             "lies between {low} and {high} by the {certainty} that holds at any moment."
         ),
+        "result.since": (
+            "By now {variant} stands at {values} on {metric}, and its effect lies between {low} and {high} "
+            "by the {certainty} that holds at any moment."
+        ),
         "result.harmed": (
             "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which "
             "holds at any moment; the {certainty} of the plan is {low} to {high}{p}."
@@ -55,6 +59,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "group.worse": "worse than {control}",
         "group.flat": "not detectably different from {control}",
         "group.waiting": "too early to conclude",
+        "group.since": "not concluded from newer data",
         "group.unknown": "no result yet",
         "others.worse": "Worse: {names}.",
         "others.better": "Better: {names}.",

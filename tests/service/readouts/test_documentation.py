@@ -22,6 +22,7 @@ from tests.service.readouts.documents import (
     segmented_readout,
     statistics,
 )
+from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
 from equipoise_service.metrics.conditions import Condition, Operator
@@ -110,6 +111,7 @@ def readouts() -> list[dict[str, Any]]:
         overlapping_readout(),
         three_days(),
         bayesian_readout(),
+        newer_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),

@@ -173,6 +173,13 @@ def test_looks_are_taken_on_schedule_spend_alpha_once_and_are_kept(planned: Test
     assert last["looks"][1]["spent"] == pytest.approx(0.05)
     assert last["progress"]["complete"]
     assert (last["recommendation"]["outcome"], last["recommendation"]["variant"]) == ("ship", "treatment")
+    # Newer data keep the conclusion, and refer to it.
+    come(planned, 200, 230, converted=(4, 4))
+    newer = readout(planned)["recommendation"]
+    assert (newer["outcome"], newer["variant"], newer["reasons"]) == tuple(
+        last["recommendation"][name] for name in ("outcome", "variant", "reasons")
+    )
+    assert newer["stands"] == {"look": 2, "readout_digest": last["digest"], "variant": "treatment"}
     assert [look["number"] for look in planned.get(f"{URL}/looks").json()] == [1, 2]
     assert planned.get(f"{URL}/looks/1").json() == first
     assert planned.get(f"{URL}/looks/3").status_code == 404

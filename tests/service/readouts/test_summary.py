@@ -27,7 +27,7 @@ from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.summary import Outcome, outcome
-from equipoise_stats import Counts
+from equipoise_stats import Counts, Moments
 
 
 def summary(*metrics: PlannedMetric, **arms: Any) -> str:
@@ -43,7 +43,7 @@ def summary(*metrics: PlannedMetric, **arms: Any) -> str:
 def test_a_winner() -> None:
     assert converted((1_000, 10_000), (1_150, 10_000))["summary"] == (
         "Ship treatment. "
-        "treatment raises converted by 15 % (11.50 % against 10.00 %; 95 % interval +6 % to +25 %, "
+        "treatment raises converted by 15.0 % (11.50 % against 10.00 %; 95 % interval +6.2 % to +24.6 %, "
         "p = 0.000614), which is better."
     )
 
@@ -51,7 +51,7 @@ def test_a_winner() -> None:
 def test_a_loser() -> None:
     assert converted((1_150, 10_000), (1_000, 10_000))["summary"].startswith(
         "Do not ship. converted is shown to be worse. "
-        "treatment lowers converted by 13 % (10.00 % against 11.50 %;"
+        "treatment lowers converted by 13.0 % (10.00 % against 11.50 %;"
     )
     assert converted((1_150, 10_000), (1_000, 10_000))["summary"].endswith("which is worse.")
 
@@ -77,7 +77,7 @@ def test_less_is_better_where_the_plan_says_so() -> None:
         treatment={"load-time": moments(1_000, 760.0, 10_000.0)},
     )
     assert text.startswith(
-        "treatment lowers load-time by 5.0 % (760.0 against 800.0; 95 % interval −6.1 % to −3.9 %"
+        "treatment lowers load-time by 5.00 % (760.0 against 800.0; 95 % interval −6.06 % to −3.92 %"
     )
     assert text.endswith("which is better.")
 
@@ -94,7 +94,7 @@ def test_without_a_lift_the_difference_is_told() -> None:
         control={"load-time": moments(1_000, -5.0, 100.0)},
         treatment={"load-time": moments(1_000, -7.0, 100.0)},
     )
-    assert "lowers load-time by 2.0 (−7.000 against −5.000; 95 % interval −2.9 to −1.1" in text
+    assert "lowers load-time by 2.00 (−7.000 against −5.000; 95 % interval −2.88 to −1.12" in text
 
 
 def test_nothing_yet() -> None:
@@ -154,7 +154,7 @@ def test_other_metrics_and_guardrails_are_named_with_what_happened_to_them() -> 
 def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
     text = rich_readout()["summary"]
     assert text.startswith(
-        "Ship a. a raises converted by 14 % (11.44 % against 10.00 %; 95 % interval +6 % to +24 %"
+        "Ship a. a raises converted by 14.4 % (11.44 % against 10.00 %; 95 % interval +5.6 % to +24.0 %"
     )
     assert "b lowers converted by 99.7" in text
     assert "Better: load-time (guardrail)." in text
@@ -168,7 +168,7 @@ def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
     )
     assert text == (
         "Ship d. "
-        "On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70 %); "
+        "On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70.0 %); "
         "not detectably different from control: c."
     )
 
@@ -257,31 +257,22 @@ def test_what_is_shown_to_be_worse_is_never_called_no_detectable_difference() ->
             assert "No detectable difference" not in told
 
 
-def test_data_that_are_newer_than_the_last_look_do_not_ask_for_more() -> None:
-    planned = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=2_000))
-    provenance = replace(PROVENANCE, started_at=START)
-
-    def found(units: int) -> Any:
-        return statistics(
-            control={"converted": Counts(units, 100)}, treatment={"converted": Counts(units, 110)}
-        )
-
-    last = next_look(
-        planned,
-        mature_units(planned, found(1_000)),
-        [],
-        statistics_digest=statistics_digest(planned, found(1_000)),
-        taken_at=START + timedelta(days=2),
-        started_at=START,
-        ended_at=None,
+def test_an_adjustment_that_brings_nothing_is_told_with_the_metric_and_in_the_summary() -> None:
+    spent = PlannedMetric.model_validate(
+        {"key": "spent", "type": "mean", "role": "success", "direction": "increase", "event": "buy"}
+        | {"pre_period_days": 28}
     )
-    for ended_at in (None, START + timedelta(days=3)):
-        newer = build_readout(planned, found(1_010), replace(provenance, ended_at=ended_at), [last])
-        assert newer["summary"].startswith(
-            "The result of look 1 stands: it was the last one, and these data are newer."
+    told = "Adjusting for the pre-period removes less than 1 % of the variance for treatment"
+    for product, little in ((300.0, True), (3_000.0, False)):
+        rows = ((4_000.0, product), (product, 4_100.0))
+        control, treatment = (
+            dict[str, ArmValues]({"spent": Moments(1_000, ("y", "y_before"), (mean, 8.0), rows)})
+            for mean in (10.0, 10.4)
         )
-        assert "Keep running" not in newer["summary"]
-        assert newer["recommendation"]["outcome"] != "ship"
+        readout = build_readout(plan(spent), statistics(control=control, treatment=treatment), PROVENANCE)
+        (note,) = readout["metrics"][0]["notes"]
+        assert (told in note) is (told in readout["summary"]) is little
+        assert note.startswith("Adjusting for the pre-period removes")
 
 
 def test_what_senders_gave_up_is_told() -> None:

@@ -62,8 +62,8 @@ def test_what_was_cut_and_what_it_comes_to_at_full_traffic_is_said() -> None:
     (comparison,) = readout["metrics"][0]["comparisons"]
     assert comparison["impact"]["per_day"] == pytest.approx(0.005 * 20_000 * 4 / 7)
     text = " ".join(drawn(readout, 300).split())
-    assert "treatment would change converted by +60 units a day (−40 to +150)" in text
-    assert "+1,700 units in 30 days: if 11,429 units a day come, as so far, and the effect stays" in text
+    assert "treatment would change converted by +57 units a day (−39 to +153)" in text
+    assert "+1,710 units in 30 days: if 11,429 units a day come, as so far, and the effect stays" in text
 
 
 def test_names_are_not_markup() -> None:

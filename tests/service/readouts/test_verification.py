@@ -166,7 +166,7 @@ def test_what_is_no_readout_is_said(document: Any) -> None:
 def test_a_forged_number_of_winsorized_units_is_found() -> None:
     path = ("metrics", 2, "winsorized", 1, "units")
     pointers = [each.pointer for each in verify_readout(with_value(measured_readout(), path, 8, forged=True))]
-    assert pointers == ["/statistics_digest", "/metrics/2/winsorized/1/share"]
+    assert pointers == ["/statistics_digest", "/metrics/2/winsorized/1/share", "/metrics/2/notes/1"]
 
 
 def test_impossible_statistics_are_said() -> None:

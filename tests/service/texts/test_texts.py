@@ -26,7 +26,7 @@ CHOSEN = (
     {f"reason.{code}" for code in ReasonCode}
     | {f"outcome.{outcome}" for outcome in DecisionOutcome}
     | {f"{group}.{outcome}" for group in ("group", "others", "result", "outcome_of") for outcome in Outcome}
-    | {"result.harmed"}
+    | {"result.harmed", "result.since", "group.since"}
     | {f"until.{end}" for end in ("units", "date", "units_or_date", "open", "final_look")}
     | {f"found.segment_sample_ratio.{which}" for which in ("value", "others", "none")}
     | {f"rests_on.{word}" for word in ("differ", "moved", "not_mature", "skewed")}

@@ -14,7 +14,6 @@ from equipoise_service.readouts.cells import (
     difference_cells,
     is_corrected,
     lift_cells,
-    metric_notes,
     notes_of,
     p_cell,
     value_cells,
@@ -79,7 +78,7 @@ def _metric(metric: PlannedMetric, result: MetricResult) -> list[Markup]:
         tag("h3", metric.key),
         tag("p", "; ".join([asked, *wanted]), class_="muted small"),
         _comparisons(metric, result.comparisons),
-        *(tag("p", said, class_="small") for said in metric_notes(metric, result)),
+        *(tag("p", said, class_="small") for said in result.notes),
     ]
     if result.between_treatments:
         parts += [

@@ -1,0 +1,81 @@
+"""What is said of a metric below its comparisons: adjustment, winsorization, projections."""
+
+from collections.abc import Sequence
+
+from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.readouts.numerals import decimals_for, number, percent
+from equipoise_service.readouts.schemas import Comparison, Impact, MetricResult, Winsorized
+from equipoise_service.texts.saying import counted, listing, say
+
+_LITTLE = 0.01
+_MONTH = 30
+
+
+def with_notes(metric: PlannedMetric, result: MetricResult) -> MetricResult:
+    """A result with what is said of it."""
+    notes = _of_adjustment(result.comparisons)
+    if result.winsorized and result.cut is not None:
+        notes.append(_of_winsorization(result.cut, result.winsorized))
+    for each in result.comparisons:
+        if each.impact is not None:
+            notes.append(_of_projection(metric, each.variant, each.impact))
+    return result.model_copy(update={"notes": notes})
+
+
+def little_adjusted(comparisons: Sequence[Comparison]) -> str | None:
+    """That adjusting for the pre-period brought next to nothing; None where it did, or there is none."""
+    little = [
+        each.variant
+        for each in comparisons
+        if each.without_covariates is not None and each.without_covariates.variance_removed < _LITTLE
+    ]
+    return say("adjusted.little", variants=listing(little)) if little else None
+
+
+def _of_adjustment(comparisons: Sequence[Comparison]) -> list[str]:
+    little = little_adjusted(comparisons)
+    return ([little] if little else []) + [
+        say(
+            "adjusted",
+            share=percent(each.without_covariates.variance_removed, decimals=1),
+            variants=each.variant,
+        )
+        for each in comparisons
+        if each.without_covariates is not None and each.without_covariates.variance_removed >= _LITTLE
+    ]
+
+
+def _of_winsorization(cut: float, winsorized: Sequence[Winsorized]) -> str:
+    arms = [
+        say(
+            "winsorized.arm",
+            units=counted("units", each.units),
+            variant=each.variant,
+            share=percent(each.share or 0.0, decimals=2),
+        )
+        for each in winsorized
+    ]
+    return say("winsorized", cut=f"{cut:,g}", arms=listing(arms))
+
+
+def _of_projection(metric: PlannedMetric, variant: str, impact: Impact) -> str:
+    decimals = decimals_for(impact.interval)
+    values = [impact.per_day, *impact.interval]
+    per_day, low, high = (number(value, decimals=decimals, signed=True) for value in values)
+    of_month = decimals_for([_MONTH * value for value in impact.interval])
+    per_month = number(_MONTH * impact.per_day, decimals=of_month, signed=True)
+
+    def measured(value: str) -> str:
+        return say("impact.units", number=value) if metric.type is MetricType.PROPORTION else value
+
+    return say(
+        "impact",
+        variant=variant,
+        metric=metric.key,
+        per_day=measured(per_day),
+        low=low,
+        high=high,
+        per_month=measured(per_month),
+        units=number(impact.daily_units, decimals=0),
+    )
