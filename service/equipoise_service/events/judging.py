@@ -63,9 +63,8 @@ class Judged:
             return False
         if exposures_refusal(exposures, self.terms) or events_refusal(events, self.terms):
             return False
-        texts = [properties_text(each.properties) for each in events]
-        properties = [each for each in texts if not isinstance(each, Refusal)]
-        if len(properties) < len(texts):
+        properties = _properties([each.properties for each in events])
+        if properties is None:
             return False
         self.exposures, self.exposure_positions = list(exposures), list(exposure_positions)
         self.events, self.event_positions, self.properties = list(events), list(event_positions), properties
@@ -120,6 +119,16 @@ class Judged:
         if refusal is ERASED or self.terms.erased.named_in(text):
             text = ""
         return Rejected(kind, _readable_id(raw), pointer + refusal.field, refusal.reason, text)
+
+
+def _properties(raws: Sequence[msgspec.Raw | msgspec.UnsetType]) -> list[str | None] | None:
+    """The properties of events as texts; nothing when some are refused."""
+    if raws.count(msgspec.UNSET) == len(raws):
+        # So are those of most batches, and comparing costs nothing.
+        return [None] * len(raws)
+    texts = [properties_text(each) for each in raws]
+    properties = [each for each in texts if not isinstance(each, Refusal)]
+    return properties if len(properties) == len(texts) else None
 
 
 def decoded(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | Refusal:

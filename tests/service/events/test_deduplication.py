@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.service.events.items import PLACE, batch, event
 
+from equipoise.identifiers import uuid7
 from equipoise_service.events.stores.deduplication import id_ranges, repeated
 from equipoise_service.events.stores.duckdb.commits import commit
 from equipoise_service.events.stores.duckdb.file import DuckdbFile
+from equipoise_service.events.stores.duckdb.recent import RecentIds, recent_ids
 from equipoise_service.settings import Settings
 
 # Ids that end in zero bytes, lie side by side, or at both ends.
@@ -59,6 +61,52 @@ def test_ids_from_everywhere_are_one_range() -> None:
     assert len(id_ranges(random.bytes(16 * 500))) == 1
 
 
+# Times of a few milliseconds, so that they come again, random ids, and ends of the range.
+LEADING = st.one_of(st.integers(1, 30), st.integers(2**20, 2**20 + 5), st.just(2**64 - 1), st.just(0))
+RECENT = st.tuples(LEADING, st.integers(0, 3)).map(lambda parts: uuid.UUID(int=parts[0] << 64 | parts[1]))
+
+
+@given(st.lists(RECENT), st.lists(st.lists(RECENT, min_size=1, max_size=6)), st.integers(0, 12))
+def test_an_id_that_was_stored_is_never_taken_for_new(
+    stored: list[uuid.UUID], commits: list[list[uuid.UUID]], most: int
+) -> None:
+    far = 2**20
+    near = [each.int >> 64 for each in stored if each.int >> 64 < far]
+    recent = RecentIds(max(near, default=0), far)
+    seen = set(stored)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equipoise_service.events.stores.duckdb.recent._MOST", most)
+        for ids in commits:
+            assert not (recent.are_new(raw(ids)) and seen.intersection(ids))
+            seen.update(ids)
+
+
+def test_what_grows_with_time_is_known_to_be_new_whoever_else_makes_random_ids() -> None:
+    made = [[uuid.UUID(int=(commit * 10 + sender) << 64) for commit in range(1, 200)] for sender in range(3)]
+    recent = RecentIds(9, 2**20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equipoise_service.events.stores.duckdb.recent._MOST", 20)
+        for of_commit in zip(*made, strict=True):
+            # The sender that is behind comes last.
+            assert all(recent.are_new(id.bytes) for id in reversed(of_commit))
+            assert not recent.are_new(uuid.UUID(int=2**128 - of_commit[0].int).bytes)
+            assert not any(recent.are_new(id.bytes) for id in of_commit)
+
+
+def test_what_a_file_holds_is_not_new_to_who_opens_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, analysis_memory_mb=512)
+    sent = batch([], [event(), event(id=str(uuid.UUID(int=2**128 - 1)))])
+    file = DuckdbFile(tmp_path / "events.duckdb", settings)
+    commit(file.connection, [sent], datetime(2026, 3, 1), recent_ids(file.connection))
+    file.close()
+    file = DuckdbFile(tmp_path / "events.duckdb", settings)
+    recent = recent_ids(file.connection)
+    file.close()
+    assert not recent["events"].are_new(uuid.UUID(sent.events[0].id).bytes)
+    assert recent["events"].are_new(uuid.UUID(uuid7()).bytes)
+    assert recent["exposures"].are_new(uuid.UUID(sent.events[0].id).bytes)
+
+
 @pytest.mark.parametrize("straggler", [False, True])
 def test_time_ordered_ids_are_stored_without_reading_the_whole_table(
     straggler: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -79,7 +127,10 @@ def test_time_ordered_ids_are_stored_without_reading_the_whole_table(
         monkeypatch.setattr(f"equipoise_service.events.stores.duckdb.commits.{later}", lambda *_: None)
     connection.execute("SET enable_profiling = 'json'")
     connection.execute(f"SET profiling_output = '{tmp_path / 'profile.json'}'")
-    (receipt,) = commit(connection, [sent], datetime(2026, 3, 1))
+    nothing_known = RecentIds(latest=2**64 - 1, far=0)
+    (receipt,) = commit(
+        connection, [sent], datetime(2026, 3, 1), {"events": nothing_known, "exposures": nothing_known}
+    )
     connection.execute("RESET enable_profiling")
     file.close()
     assert receipt.conflicting_events == ({500} if straggler else set())

@@ -8,7 +8,6 @@ far quicker than by id; units of one hash are told apart by their ids wherever t
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,8 @@ from equipoise_service.events.batches import Batch
 from equipoise_service.events.identifiers import id_bytes
 from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.events.stores.deduplication import repeated
+from equipoise_service.events.stores.times import utc_column
 
-T = TypeVar("T")
 Positions = npt.NDArray[np.int64]
 
 # What makes two items of one id the same. Not the time: clock correction may differ between two sends.
@@ -29,9 +28,6 @@ CONTENT = {
 }
 # The columns of each table but for `received_at`, as its offer has them.
 COLUMNS = {name: ("place", "id", "time", *content) for name, content in CONTENT.items()}
-
-_UTC = pa.timestamp("us", tz="UTC")
-_NAIVE = pa.timestamp("us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def exposures_offer(batches: Sequence[Batch]) -> Offer:
     if batches and not items:
         return _nothing("exposures", batches)
     columns = {
-        "experiment": pa.array([each.experiment for each in items], pa.string()),
+        "experiment": _texts([each.experiment for each in items]),
         "variant": pa.array([each.variant for each in items], pa.string()),
         "revision": pa.array([each.revision for each in items], pa.int32()),
     }
@@ -112,10 +108,10 @@ def _offer(
     items: Sequence[ExposureIn] | Sequence[EventIn],
     columns: dict[str, pa.Array],
 ) -> Offer:
-    names = [batch.place for batch in batches]
+    names = list(dict.fromkeys(batch.place for batch in batches))
+    numbers = {place: number for number, place in enumerate(names)}
     counts = [last - first for first, last in pairwise(bounds)]
-    numbers = {place: number for number, place in enumerate(dict.fromkeys(names))}
-    places = _spread([numbers[place] for place in names], counts)
+    places = np.repeat(np.array([numbers[batch.place] for batch in batches], dtype=np.int64), counts)
     ids = id_bytes([each.id for each in items])
     again = _again(places, ids, heads)
     storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(items), [None, pa.py_buffer(ids)])
@@ -123,31 +119,32 @@ def _offer(
         "position": pa.array(np.arange(len(items))),
         "head": pa.array(heads),
         "again": pa.array(again),
-        "place": pa.array(_spread(names, counts), pa.string()),
+        "place": pa.array(names, pa.string()).take(pa.array(places)),
         "id": pa.ExtensionArray.from_storage(pa.uuid(), storage),
-        # Arrow brings every offset to UTC; the store keeps UTC without a zone.
-        "time": pa.array([each.time for each in items], _UTC).cast(_NAIVE),
-        "unit_type": pa.array([each.unit_type for each in items], pa.string()),
+        "time": utc_column([each.time for each in items]),
+        "unit_type": _texts([each.unit_type for each in items]),
         "unit": pa.array([each.unit for each in items], pa.string()),
     }
     return Offer(name, pa.table(common | columns), ids, heads, again, bounds)
 
 
-def _again(places: Sequence[int], ids: bytes, heads: Positions) -> npt.NDArray[np.bool_]:
+def _texts(texts: Sequence[str]) -> pa.Array:
+    """A column that mostly holds one text."""
+    if texts and texts.count(texts[0]) == len(texts):
+        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
+    return pa.array(texts, pa.string())
+
+
+def _again(places: Positions, ids: bytes, heads: Positions) -> npt.NDArray[np.bool_]:
     """Which rows belong to an item whose place and id an earlier item has."""
     firsts = np.flatnonzero(heads == np.arange(len(heads)))
     if len(firsts) == len(heads):
         return repeated(places, ids)
     leading = np.frombuffer(ids, dtype="V16")[firsts]
     of_items = np.zeros(len(heads), dtype=np.bool_)
-    of_items[firsts] = repeated(np.asarray(places)[firsts].tolist(), leading.tobytes())
+    of_items[firsts] = repeated(places[firsts], leading.tobytes())
     return np.asarray(of_items[heads])
 
 
 def _bounds(counts: Sequence[int]) -> list[int]:
     return [0, *np.cumsum(counts, dtype=np.int64).tolist()]
-
-
-def _spread(values: Sequence[T], counts: Sequence[int]) -> list[T]:
-    """Each batch's value, once for each of its items."""
-    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]

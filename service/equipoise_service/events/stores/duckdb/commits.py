@@ -1,6 +1,6 @@
 """One transaction: of many batches, what is not stored yet goes into the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.columns import COLUMNS, CONTENT, Offer, events_offer, exposures_offer
 from equipoise_service.events.stores.deduplication import id_ranges
 from equipoise_service.events.stores.duckdb.file import UNIT_HASH
+from equipoise_service.events.stores.duckdb.recent import RecentIds
 from equipoise_service.events.stores.outcomes import (
     ALL_NEW,
     Outcome,
@@ -22,8 +23,9 @@ from equipoise_service.events.stores.outcomes import (
 )
 
 # Only names of ours and question marks become part of these texts, nothing from outside. One statement that
-# looks and inserts takes DuckDB twice as long to plan as these two. The first one is asked of every commit,
-# and takes half the time of the second, which says what is stored and is asked where anything is.
+# looks and inserts takes DuckDB twice as long to plan as these two. The first one is asked where the ids that
+# are remembered do not say that all are new, and takes half the time of the second, which says what is stored
+# and is asked where anything is.
 _IS_ANY_STORED = "SELECT 1 FROM {table} AS stored SEMI JOIN offered USING (place, id) WHERE {within} LIMIT 1"
 _FIND_STORED = """
 SELECT offered.head, {content} FROM {table} AS stored JOIN offered USING (place, id)
@@ -54,7 +56,10 @@ INSERT INTO intake (accepted, duplicate, refused, place, key, kind, day) VALUES 
 
 
 def commit(
-    connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], received_at: datetime
+    connection: duckdb.DuckDBPyConnection,
+    batches: Sequence[Batch],
+    received_at: datetime,
+    recent: Mapping[str, RecentIds],
 ) -> list[Receipt]:
     """Store what is not stored yet of some batches, all of it or nothing.
 
@@ -62,6 +67,7 @@ def commit(
         connection: Without a transaction; nothing else writes to the tables meanwhile.
         batches: In the order in which they came: of two items with the same id the first is stored.
         received_at: The time, naive UTC, that the rows are marked with: later than that of any stored row.
+        recent: For each table, the ids that were stored lately; these are added, whatever becomes of them.
 
     Returns:
         What became of each batch. All of it is on disk.
@@ -73,7 +79,8 @@ def commit(
     offers = exposures_offer(batches), events_offer(batches)
     connection.begin()
     try:
-        answers = receipts(offers, [_store(connection, offer, received_at) for offer in offers])
+        outcomes = [_store(connection, offer, received_at, recent[offer.name]) for offer in offers]
+        answers = receipts(offers, outcomes)
         _store_the_rest(connection, batches, answers, received_at)
         connection.commit()
     except BaseException:
@@ -90,9 +97,15 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return
 
 
-def _store(connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: datetime) -> Outcome:
+def _store(
+    connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: datetime, recent: RecentIds
+) -> Outcome:
     """Find what is stored already, and insert what is new."""
     if not len(offer.columns):
+        return ALL_NEW
+    has_again = bool(offer.again.any())
+    if recent.are_new(offer.ids) and not has_again:
+        _insert(connection, offer.name, offer.columns, received_at)
         return ALL_NEW
     ranges = id_ranges(offer.ids)
     bounds = [bound for each in ranges for bound in each]
@@ -101,7 +114,6 @@ def _store(connection: duckdb.DuckDBPyConnection, offer: Offer, received_at: dat
         "within": " OR ".join([_WITHIN] * len(ranges)),
         "content": ", ".join(f"stored.{each}" for each in CONTENT[offer.name]),
     }
-    has_again = bool(offer.again.any())
     keys = offer.columns.select(["place", "id"])
     if not has_again and not _asked(connection, _IS_ANY_STORED.format(**names), bounds, keys):
         _insert(connection, offer.name, offer.columns, received_at)

@@ -14,6 +14,7 @@ from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.duckdb import deletions
 from equipoise_service.events.stores.duckdb.commits import commit
 from equipoise_service.events.stores.duckdb.file import DuckdbFile, copy
+from equipoise_service.events.stores.duckdb.recent import recent_ids
 from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
 from equipoise_service.settings import Settings
 
@@ -43,11 +44,12 @@ class DuckdbEngine:
     def __init__(self, settings: Settings) -> None:
         self._file = DuckdbFile(settings.event_store_path, settings)
         self._received_at = _latest_receipt(self._file.connection)
+        self._recent = recent_ids(self._file.connection)
         self._log_size = 0
         # What the last process left is moved together once.
         self._is_vacuum_due = True
         # Arrow imports half of pandas at its first use: better now than while the first batch waits.
-        commit(self._file.connection, [], self._received_at)
+        commit(self._file.connection, [], self._received_at, self._recent)
 
     def commit(self, batches: Sequence[Batch]) -> Sequence[Receipt]:
         """Store what is not stored yet of some batches, all of it or nothing."""
@@ -55,7 +57,7 @@ class DuckdbEngine:
         # Later for every commit, whatever the clock does: who read up to one finds the next ones after it.
         self._received_at = max(now, self._received_at + timedelta(microseconds=1))
         try:
-            receipts = commit(self._file.connection, batches, self._received_at)
+            receipts = commit(self._file.connection, batches, self._received_at, self._recent)
         except (duckdb.FatalException, duckdb.ConnectionException):
             self._file.reopen()
             raise
