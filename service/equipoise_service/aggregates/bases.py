@@ -66,5 +66,5 @@ def forget_all(workspace: Workspace) -> None:
 
 
 def _forget(workspace: Workspace, base: Base) -> None:
-    for made in (base.name, base.sums, base.waiting):
+    for made in (base.name, base.sums, base.counts, base.waiting):
         workspace.forget(made)

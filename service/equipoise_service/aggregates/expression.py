@@ -215,13 +215,13 @@ def together(parts: Sequence[ir.Table]) -> ir.Table:
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The units of a base's rows, as a full analysis has them."""
-    return rows.select("unit", "first", "last", "first_time", *segment_columns(request))
+    return rows.select("unit", "unit_hash", "first", "last", "first_time", *segment_columns(request))
 
 
 def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
     acting = rows.filter(rows.active == 1)
-    named = ("unit", "first_time", *segment_columns(request))
+    named = ("unit", "unit_hash", "first_time", *segment_columns(request))
     columns = {name: acting[kept] for name, kept in _kept(request).items()}
     return acting.select(*named, **columns, variant=acting["first"])
 

@@ -13,7 +13,7 @@ from equipoise_service.analysis.requests import StoreRequest
 PREFIX = "base_"
 
 # What a base looks like; another number where a release keeps other columns or tables.
-_FORM = 4
+_FORM = 5
 # Digits of a digest that say how often facts had been deleted.
 _DELETIONS = 6
 _DIGITS = 20
@@ -46,6 +46,11 @@ class Base:
     def sums(self) -> str:
         """Name of the table with the sums of its arms, where it has one; see `sums`."""
         return f"{self.name}_sums"
+
+    @property
+    def counts(self) -> str:
+        """Name of the table with the counts of its distributions, where it has one; see `counts`."""
+        return f"{self.name}_counts"
 
     @property
     def waiting(self) -> str:

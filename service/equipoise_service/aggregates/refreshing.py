@@ -16,6 +16,7 @@ from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements
 from equipoise_service.aggregates.waiting import exposed_from
+from equipoise_service.analysis.distributions import drawn
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import unit_values
@@ -59,13 +60,14 @@ class Changes:
         hashes: Column unit_hash: of which units the rows may be others.
         were: Their rows in the base.
         before: The rows of all units that may be others, without what is new.
-        now: Those with what is new: no table, it is worked out by who reads it.
+        now: Makes of these the rows with what is new, of units that are drawn after so many halvings. It is
+            no table, but worked out by who reads it.
     """
 
     hashes: Table
     were: Table
     before: Table
-    now: Table
+    now: Callable[[int], ir.Table]
 
 
 def all_rows(workspace: Workspace, facts: Facts, request: StoreRequest) -> ir.Table:
@@ -99,16 +101,17 @@ def changes(of: Known, matured: datetime | None) -> Changes:
         rows = [expression.without_values(each, request) for each in exposed]
         return expression.together([expression.of_others(were(), touched()), *rows])
 
-    def now() -> ir.Table:
-        events = _events(of, found(), touched(), awaited())
-        return expression.added_to(before(), unit_values(before(), events, request), request)
+    def now(halvings: int) -> ir.Table:
+        rows = drawn(before(), halvings)
+        events = _events(of, found(), touched(), awaited(), halvings)
+        return expression.added_to(rows, unit_values(rows, events, request), request)
 
     return Changes(hashes, were, before, now)
 
 
 def refreshed(of: Known, changed: Changes) -> ir.Table:
     """The row of each unit."""
-    now = of.statements.keep("now", changed.now)
+    now = of.statements.keep("now", lambda: changed.now(0))
     return expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 
@@ -167,9 +170,10 @@ def _found(of: Known, units: ir.Table, begin: datetime | None) -> ir.Table:
     return expression.read_columns(expression.of_touched(events, units), of.request)
 
 
-def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table) -> ir.Table:
-    """All events of the touched and the awaited units, and the new ones of others."""
+def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table, halvings: int) -> ir.Table:
+    """All events of the touched and the awaited units, and the new ones of others, where they are drawn."""
     others = [expression.of_others(expression.measured(of.new.events, of.request), touched)]
     if of.base.waits:
         others.append(expression.of_touched(of.waiting(), awaited))
-    return expression.together([found, *(expression.read_columns(each, of.request) for each in others)])
+    read = (expression.read_columns(drawn(each, halvings), of.request) for each in others)
+    return expression.together([found, *read])

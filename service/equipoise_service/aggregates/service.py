@@ -7,6 +7,7 @@ from datetime import datetime
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import bases, expression
+from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
 from equipoise_service.aggregates.refreshing import Changes, Known, all_rows, changes, refreshed
@@ -16,8 +17,13 @@ from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.expression import newest_receipt
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import most_frequent
-from equipoise_service.analysis.statistics import Statistics, read_arms
-from equipoise_service.analysis.store import analyse_store, overridden_units, statistics_of
+from equipoise_service.analysis.statistics import Statistics, read_arms, read_distributions
+from equipoise_service.analysis.store import (
+    analyse_store,
+    halvings_of_arms,
+    overridden_units,
+    statistics_of,
+)
 from equipoise_service.analysis.units import exposures_of
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.stores.workspace import Workspace
@@ -68,7 +74,7 @@ def analyse(store: EventStore, request: StoreRequest, keeping: Keeping = _KEEPIN
         kept = expression.can_be_kept(request)
         found = _statistics(look, settled, digest_of(request)) if kept else None
         if found is None:
-            return analyse_store(workspace.backend, request, left_out)
+            return analyse_store(workspace.backend, request, left_out, workspace.keep)
         overridden = 0
         if left_out is not None:
             overridden = overridden_units(workspace.backend, settled.exposures, request, left_out)
@@ -97,7 +103,13 @@ def _anew(look: _Look, rows: ir.Table, base: Base) -> Statistics:
     kept = bases.keep(look.workspace, base, rows, look.facts.events, look.request)
     if not have_sums(look.request):
         return _of_rows(look, kept)
-    return _of_sums(Statements(look.workspace, base.name).rows("sums", lambda: _sums(look, base)), look)
+    statements = Statements(look.workspace, base.name)
+    found = _of_sums(statements.rows("sums", lambda: _sums(look, base)), look)
+    if not have_counts(look.request):
+        return found
+    halvings = halvings_of_arms(found.arms)
+    look.workspace.keep(base.counts, unit_counts(kept, kept, look.request, halvings), lasting=True)
+    return _with_distributions(found, _kept_counts(look, base, statements), look)
 
 
 def _again(look: _Look, base: Base, newest: datetime | None, statements: Statements) -> Statistics:
@@ -111,14 +123,23 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
     maturing = any(measure.matures_after for measure in request.measures)
     matured = analysed_at(sums) if sums and maturing else None
     if newest is None and matured in (None, request.as_of):
-        return _of_sums(sums, look) if sums else _of_rows(look, known.rows())
+        if not sums:
+            return _of_rows(look, known.rows())
+        return _with_distributions(_of_sums(sums, look), _kept_counts(look, base, statements), look)
     changed = changes(known, matured)
     if statements.count("before", changed.before) > look.keeping.fold_at * statements.count(
         "kept", known.rows
     ):
         return _anew(look, refreshed(known, changed), new_base(base.digest, newest or base.until))
     added = _added_up(look, known, changed, sums) if sums else None
-    return _of_rows(look, refreshed(known, changed)) if added is None else _of_sums(added, look)
+    if added is None:
+        return _of_rows(look, refreshed(known, changed))
+    found = _of_sums(added, look)
+    halvings = halvings_of_arms(_of_sums(sums, look).arms)
+    if halvings_of_arms(found.arms) != halvings:
+        # Other units are drawn from now on, and only of those are the counts kept.
+        return _anew(look, refreshed(known, changed), new_base(base.digest, newest or base.until))
+    return _with_distributions(found, _changed_counts(look, known, changed, sums, halvings), look)
 
 
 def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) -> list[Row] | None:
@@ -130,10 +151,41 @@ def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) 
         return arm_sums(changed.were(), changed.were(), then, _sums(look, known.base))
 
     def now() -> ir.Table:
-        return arm_sums(changed.before(), changed.now(), request, _sums(look, known.base))
+        return arm_sums(changed.before(), changed.now(0), request, _sums(look, known.base))
 
     rows = known.statements.rows
     return with_changes(sums, rows("sums_were", were), rows("sums_now", now, moment), request)
+
+
+def _changed_counts(
+    look: _Look, known: Known, changed: Changes, sums: Sequence[Row], halvings: int
+) -> Sequence[Row]:
+    """The counts of all units from the kept ones."""
+    if not have_counts(look.request):
+        return []
+    then, request = replace(look.request, as_of=analysed_at(sums)), look.request
+    moment = request.as_of if any(measure.matures_after for measure in request.measures) else None
+
+    def were() -> ir.Table:
+        return unit_counts(changed.were(), changed.were(), then, halvings)
+
+    def now() -> ir.Table:
+        return unit_counts(changed.before(), changed.now(halvings), request, halvings)
+
+    rows = known.statements.rows
+    kept = _kept_counts(look, known.base, known.statements)
+    return changed_counts(kept, rows("counts_were", were), rows("counts_now", now, moment))
+
+
+def _kept_counts(look: _Look, base: Base, statements: Statements) -> Sequence[Row]:
+    if not have_counts(look.request):
+        return []
+    return statements.rows("counts", lambda: look.workspace.table(base.counts))
+
+
+def _with_distributions(found: Statistics, counts: Sequence[Row], look: _Look) -> Statistics:
+    halvings = halvings_of_arms(found.arms)
+    return replace(found, distributions=read_distributions(counts, look.request, halvings, found.arms))
 
 
 def _sums(look: _Look, base: Base) -> ir.Table:

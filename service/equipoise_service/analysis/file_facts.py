@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, n
             request = replace(request, as_of=last)
         usable = rows.filter(rows.complete)
         exposures, events = _exposures(usable, request), _events(usable, facts, request)
-        statistics = analyse_tables(backend, exposures, events, request)
+        statistics = analyse_tables(backend, exposures, events, request, keep=partial(_keep, backend))
     timed = facts.time is not None
     statistics = replace(
         statistics,
@@ -85,6 +86,11 @@ def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, n
         incomplete_rows=int(found["rows"] - (found["complete"] or 0)),
     )
     return FileAnalysis(statistics, first if timed else None, last if timed else None)
+
+
+def _keep(backend: Any, name: str, query: ir.Table) -> ir.Table:
+    backend.con.execute(f'CREATE TEMP TABLE "{name}" AS {backend.compile(query)}')
+    return backend.table(name)
 
 
 @contextmanager
@@ -129,8 +135,7 @@ def _kept(backend: Any, path: Path, facts: FileFacts) -> ir.Table:
         **columns,
     )
     # Every later step reads all rows again: a file would be decoded for each.
-    backend.con.execute(f"CREATE TEMP TABLE file_rows AS {backend.compile(rows)}")
-    return backend.table("file_rows")
+    return _keep(backend, "file_rows", rows)
 
 
 def _variants(table: ir.Table, facts: FileFacts) -> ir.StringValue:

@@ -119,7 +119,8 @@ def _persons(table: ir.Table, links: ir.Table, request: StoreRequest) -> ir.Tabl
 
 def _of_persons(table: ir.Table, links: ir.Table, request: StoreRequest) -> ir.Table:
     joined = _persons(table, links, request)
-    kept = [name for name in table.columns if name not in ("unit_type", "unit")]
+    # The hash is that of the unit, and a person has another one.
+    kept = [name for name in table.columns if name not in ("unit_type", "unit", "unit_hash")]
     return joined.select(*kept, unit_type=ibis.literal(request.unit_type), unit=joined.person)
 
 

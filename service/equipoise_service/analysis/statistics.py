@@ -7,9 +7,11 @@ from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
 
+from equipoise_service.analysis import distributions
 from equipoise_service.analysis.cuts import cut_column, over_column
 from equipoise_service.analysis.quantiles import Cell
 from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.spreading import Distribution, spread
 from equipoise_service.analysis.value_columns import value_column, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_stats import ArmQuantile, Counts, Moments
@@ -153,6 +155,8 @@ class Statistics:
             are known where a file has no times.
         early: Units, crossovers among them, that were exposed before the revision began, by more than clocks
             differ; None where nobody asked.
+        distributions: For the metrics with one number a unit, by key, how it is spread; none from a source,
+            whose facts would have to be read once more.
     """
 
     arms: Mapping[str, ArmStatistics]
@@ -166,6 +170,7 @@ class Statistics:
     joined: Joined | None = None
     days: Sequence[DayStatistics] = ()
     early: int | None = None
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
 
 
 def read_arms(
@@ -234,6 +239,28 @@ def read_cuts(
         }
         for i, measure in enumerate(measures)
         if measure.cut_columns
+    }
+
+
+def read_distributions(
+    rows: Iterable[Mapping[str, Any]],
+    request: StoreRequest,
+    halvings: int,
+    arms: Mapping[str, ArmStatistics],
+) -> dict[str, Distribution]:
+    """Reads the rows that `distributions.counts` gives.
+
+    Args:
+        rows: The rows.
+        request: What is measured.
+        halvings: How often the units were halved.
+        arms: What is known of the arms: what is no finite number has no distribution.
+    """
+    found = distributions.read_counts(rows, request, halvings)
+    return {
+        metric: spread(counts)
+        for metric, counts in found.items()
+        if not any(isinstance(arm.values[metric], NotFinite) for arm in arms.values())
     }
 
 

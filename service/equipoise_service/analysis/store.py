@@ -1,6 +1,6 @@
 """Analyses of the event store, or of tables like it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,15 +8,27 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from equipoise_service.analysis import expression, quantiles
+from equipoise_service.analysis import distributions, expression, quantiles
 from equipoise_service.analysis.arms import reduce_to_arms
 from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.statistics import Joined, Statistics, read_arms, read_cuts, read_segments
+from equipoise_service.analysis.spreading import Distribution
+from equipoise_service.analysis.statistics import (
+    ArmStatistics,
+    Joined,
+    Statistics,
+    read_arms,
+    read_cuts,
+    read_distributions,
+    read_segments,
+)
 from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.analysis.units import bots, exposures_of, first_exposures
 from equipoise_stats import ArmQuantile
+
+Keep = Callable[[str, ir.Table], ir.Table]
+"""Makes a table of what a query gives, by a name, so that it is worked out once."""
 
 
 def named_units(request: StoreRequest) -> pa.Table:
@@ -24,7 +36,9 @@ def named_units(request: StoreRequest) -> pa.Table:
     return pa.table({"unit": pa.array(request.left_out, pa.string())})
 
 
-def analyse_store(backend: Any, request: StoreRequest, left_out: ir.Table | None = None) -> Statistics:
+def analyse_store(
+    backend: Any, request: StoreRequest, left_out: ir.Table | None = None, keep: Keep | None = None
+) -> Statistics:
     """Computes the statistics of one revision of an experiment.
 
     Args:
@@ -32,8 +46,10 @@ def analyse_store(backend: Any, request: StoreRequest, left_out: ir.Table | None
         request: Which experiment, and what is measured.
         left_out: `named_units` as a table of the backend, for engines whose snapshots take no tables; None:
             Ibis brings them there where it is needed.
+        keep: As for `analyse_tables`.
     """
-    return analyse_tables(backend, backend.table("exposures"), backend.table("events"), request, left_out)
+    exposures, events = backend.table("exposures"), backend.table("events")
+    return analyse_tables(backend, exposures, events, request, left_out, keep=keep)
 
 
 def analyse_tables(
@@ -42,6 +58,8 @@ def analyse_tables(
     events: ir.Table,
     request: StoreRequest,
     left_out: ir.Table | None = None,
+    *,
+    keep: Keep | None = None,
 ) -> Statistics:
     """Computes the statistics of one revision of an experiment from tables with the store's columns.
 
@@ -51,6 +69,8 @@ def analyse_tables(
         events: Columns place, unit_type, unit, name, value, properties, time, received_at.
         request: Which experiment, and what is measured.
         left_out: As for `analyse_store`.
+        keep: Makes a table of the values, which several statements read. None: each works them out, and there
+            are no distributions, for which all facts would have to be read once more.
     """
     newest = _rows(backend, expression.newest_receipt(exposures, events, request.place))
     joined = None
@@ -65,8 +85,10 @@ def analyse_tables(
     units = expression.analysed_units(exposures, events, request)
     measured = any(measure.is_aggregate or measure.is_funnel for measure in request.measures)
     values = unit_values(units, events, request) if measured else None
+    if keep is not None and values is not None:
+        units, values = keep("analysed_units", units), keep("analysed_values", values)
     return replace(
-        statistics_of(backend, units, values, events, request),
+        statistics_of(backend, units, values, events, request, distributed=keep is not None),
         watermark=newest[0]["watermark"],
         overridden=overridden,
         bots=_bots(backend, exposures, events, request),
@@ -75,7 +97,13 @@ def analyse_tables(
 
 
 def statistics_of(
-    backend: Any, units: ir.Table, values: ir.Table | None, events: ir.Table, request: StoreRequest
+    backend: Any,
+    units: ir.Table,
+    values: ir.Table | None,
+    events: ir.Table,
+    request: StoreRequest,
+    *,
+    distributed: bool = True,
 ) -> Statistics:
     """Computes the statistics that units and their values give.
 
@@ -85,6 +113,7 @@ def statistics_of(
         values: What `unit_values.unit_values` gives; None where no metric has any.
         events: Columns place, unit_type, unit, name, value, properties, time.
         request: What is measured.
+        distributed: Whether distributions are among the statistics.
 
     Returns:
         The statistics, without what only exposures tell: the watermark and who was left out.
@@ -101,6 +130,7 @@ def statistics_of(
         early=read_early(rows, request),
         cuts=read_cuts(rows, request.measures),
         segments=read_segments(rows, request, found),
+        distributions=_distributions(backend, units, values, request, arms) if distributed else {},
     )
 
 
@@ -108,6 +138,24 @@ def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, l
     """How many units were exposed that are left out because people chose their variant."""
     theirs = exposures_of(exposures, request).semi_join(left_out, "unit")
     return int(_rows(backend, theirs.agg(units=theirs.unit.nunique()))[0]["units"])
+
+
+def _distributions(
+    backend: Any,
+    units: ir.Table,
+    values: ir.Table | None,
+    request: StoreRequest,
+    arms: Mapping[str, ArmStatistics],
+) -> dict[str, Distribution]:
+    """The distributions; of units without a hash all are looked at, however many."""
+    halvings = halvings_of_arms(arms) if "unit_hash" in units.columns else 0
+    counts = None if values is None else distributions.counts(units, values, request, halvings)
+    return {} if counts is None else read_distributions(_rows(backend, counts), request, halvings, arms)
+
+
+def halvings_of_arms(arms: Mapping[str, ArmStatistics]) -> int:
+    """How often the units of arms are halved for distributions."""
+    return distributions.halvings_of(sum(arm.units for arm in arms.values()))
 
 
 def _quantiles(

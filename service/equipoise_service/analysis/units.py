@@ -24,11 +24,12 @@ def first_exposures(exposures: ir.Table, request: StoreRequest) -> ir.Table:
 
     Returns:
         One row a unit: unit, first and last (the variants that it met: the first and the last one by name),
-        first_time (when it met one first).
+        first_time (when it met one first), and unit_hash where exposures have it.
     """
     shown = exposures_of(exposures, request)
+    hashes = {"unit_hash": shown.unit_hash.min()} if "unit_hash" in shown.columns else {}
     return shown.group_by("unit").agg(
-        first=shown.variant.min(), last=shown.variant.max(), first_time=shown.time.min()
+        first=shown.variant.min(), last=shown.variant.max(), first_time=shown.time.min(), **hashes
     )
 
 

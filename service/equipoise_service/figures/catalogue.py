@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from equipoise_service.figures.beliefs import beliefs
+from equipoise_service.figures.distributions import distributions
 from equipoise_service.figures.figure import Figure, distinct
 from equipoise_service.figures.funnels import funnels
 from equipoise_service.figures.looks import bounds
@@ -37,6 +38,7 @@ def figures_of(readout: Readout, earlier: Sequence[Readout] = ()) -> list[Figure
             *bounds(readout, before),
             *effects_over_time(readout, before),
             *funnels(readout),
+            *distributions(readout),
             *segment_forests(readout),
             *sample_ratio(readout),
             *shares_over_time(readout, before),

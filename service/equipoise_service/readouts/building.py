@@ -16,6 +16,7 @@ from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
+from equipoise_service.readouts.distributions import values_of
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import Overlaps
@@ -86,6 +87,10 @@ def build_readout(
     )
     arms = arms_of(plan, statistics.arms)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
+    metrics = [
+        each.model_copy(update={"values": values_of(plan, statistics, each.metric)})
+        for each in results.metrics
+    ]
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())
     days = by_day(plan, statistics, blocks)
@@ -123,7 +128,7 @@ def build_readout(
         "arms": [arm.model_dump(mode="json") for arm in arms],
         "health": health.model_dump(mode="json"),
         "population": population.model_dump(mode="json"),
-        "metrics": [metric.model_dump(mode="json") for metric in results.metrics],
+        "metrics": [metric.model_dump(mode="json") for metric in metrics],
         "segments": [each.model_dump(mode="json") for each in segments],
         "by_day": None if days is None else days.model_dump(mode="json"),
         "recommendation": recommendation.model_dump(mode="json"),
@@ -131,7 +136,7 @@ def build_readout(
             plan,
             arms,
             health,
-            results.metrics,
+            metrics,
             recommendation,
             segments=segments,
             population=population,

@@ -60,6 +60,7 @@ def together(found: list[Statistics]) -> Statistics:
         arms=reduce(_with_metrics, (each.arms for each in found)),
         watermark=max(watermarks, default=None),
         cuts={metric: cut for each in found for metric, cut in each.cuts.items()},
+        distributions={metric: spread for each in found for metric, spread in each.distributions.items()},
         days=[DayStatistics(day, days[day]) for day in sorted(days)],
     )
 

@@ -13,6 +13,7 @@ from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.differing import MetricHeterogeneity
 from equipoise_service.readouts.measured import ArmStatistics
+from equipoise_service.readouts.values import Values
 from equipoise_stats import Status
 
 SCHEMA: Literal["equipoise.readout/2"] = "equipoise.readout/2"
@@ -184,6 +185,11 @@ class MetricResult(BaseModel):
     winsorized: list[Winsorized] | None = Field(
         description="Of how many units of each arm the value was cut; null where the metric is not "
         "winsorized."
+    )
+    values: Values | None = Field(
+        None,
+        description="How the values are spread over the units; null where a unit has no one number, or the "
+        "facts are a warehouse's.",
     )
     notes: list[str] = Field(
         default_factory=list,

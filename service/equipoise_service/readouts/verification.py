@@ -10,6 +10,7 @@ from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
+from equipoise_service.readouts.distributions import distributions_in, expect_drawn
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
@@ -85,6 +86,7 @@ def _statistics(readout: Readout) -> Statistics:
         joined=None if joined is None else Joined(**joined.model_dump()),
         days=days_in(readout.by_day),
         early=None if early is None else early.units,
+        distributions=distributions_in(readout.metrics),
     )
 
 
@@ -124,6 +126,7 @@ def _expect_lock(expected: dict[str, Any]) -> None:
 def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
     _expect_arms(expected)
+    expect_drawn(expected)
     expect_days(expected)
     _expect_overlaps(expected)
     for segment in expected["segments"]:

@@ -28,6 +28,17 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "figure.funnel.whose": "Of all mature units of the arm.",
         "figure.funnel.axis": "share of the units that reached the step, in %",
         "figure.funnel.bar": "{step}, {arm}: {shown}.",
+        # How values are spread.
+        "figure.values": "Values of {metric}",
+        "figure.values.axis": "value of a unit; bins from one edge to the next, values at zero left out",
+        "figure.values.share": "share of the arm's units, in %",
+        "figure.values.zero": "{arm}: {share} are at zero.",
+        "figure.values.below": "{arm}: half of the other values are below {edge}.",
+        "figure.values.above": "{arm}: half of the other values are {edge} or more.",
+        "figure.values.none": "{arm}: there is no other value.",
+        "figure.values.all": "All {units} mature units.",
+        "figure.values.drawn": "A sample of {drawn} of {units} mature units.",
+        "figure.values.cut": "Dashed: values above {cut} were set to it.",
         # Looks and their bounds.
         "figure.bounds": "{metric} against its sequential bounds",
         "figure.bounds.across": "in % of the horizon",

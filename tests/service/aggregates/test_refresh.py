@@ -120,8 +120,8 @@ def send(store: EventStore, shown: list[ExposureIn], happened: list[tuple[EventI
 
 
 def full(store: EventStore, request: StoreRequest) -> Any:
-    with store.ibis() as backend:
-        return analyse_store(backend, request)
+    with store.workspace() as workspace:
+        return analyse_store(workspace.backend, request, keep=workspace.keep)
 
 
 def assert_same(found: Any, expected: Any, where: str = "statistics") -> None:

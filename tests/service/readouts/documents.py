@@ -8,6 +8,7 @@ from typing import Any
 
 from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.analysis.segments import NO_VALUE, OTHER, segment_label
+from equipoise_service.analysis.spreading import ArmSpread, Distribution
 from equipoise_service.analysis.statistics import (
     ArmStatistics,
     ArmValues,
@@ -79,6 +80,22 @@ def statistics(crossovers: int = 0, **arms: dict[str, ArmValues]) -> Statistics:
         crossovers,
         WATERMARK,
     )
+
+
+def spread_readout(halvings: int = 2) -> dict[str, Any]:
+    """A readout with values in bins, most of them zero, of a sample where the units are halved."""
+    drawn = 1_000 >> halvings
+    arms = {
+        variant: ArmSpread(drawn, (20 + more, 30, 10))
+        for more, variant in enumerate(("control", "treatment"))
+    }
+    found = replace(
+        statistics(**{variant: {"load-time": moments(1_000, 10.0, 2.0)} for variant in arms}),
+        distributions={"load-time": Distribution(halvings, (100.0, 200.0), arms)},
+        cuts={"load-time": {"y": 150.0}},
+    )
+    metric = LOAD_TIME.model_copy(update={"winsorize": 0.99})
+    return build_readout(plan(metric), found, PROVENANCE)
 
 
 def moments(n: int, mean: float, variance: float) -> Moments:

@@ -20,6 +20,7 @@ from tests.service.readouts.documents import (
     plan,
     rich_readout,
     segmented_readout,
+    spread_readout,
     statistics,
 )
 from tests.service.readouts.test_standing import newer_readout
@@ -108,6 +109,7 @@ def readouts() -> list[dict[str, Any]]:
         looked_readout(),
         daily_readout(),
         segmented_readout(),
+        spread_readout(),
         overlapping_readout(),
         three_days(),
         bayesian_readout(),

@@ -14,7 +14,7 @@ from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_service.texts.saying import say
 
-_RESULTS = ("lifts", "beliefs", "funnel-")
+_RESULTS = ("lifts", "beliefs", "funnel-", "values-")
 _SEGMENTS = "segment-"
 _HEALTH = ("sample-ratio", "sample-ratio-by-day")
 

@@ -1,0 +1,69 @@
+"""How the values of units are spread, as a readout shows it.
+
+Nothing is concluded from it and it follows from nothing else in a readout. So it is no part of
+`statistics_digest`, which a look is recognised by. The readout's own digest covers it, and `verify` checks
+that it is about units that there are.
+"""
+
+from typing import Any
+
+from equipoise_service.analysis.spreading import ArmSpread, Distribution
+from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.plans.documents import Plan
+from equipoise_service.readouts.arms import side_of
+from equipoise_service.readouts.schemas import MetricResult
+from equipoise_service.readouts.values import ArmValues, Values
+
+
+def values_of(plan: Plan, statistics: Statistics, metric: str) -> Values | None:
+    """How the values of a metric are spread; None where that is not known.
+
+    Args:
+        plan: The plan.
+        statistics: The statistics.
+        metric: The metric's key.
+    """
+    found = statistics.distributions.get(metric)
+    if found is None:
+        return None
+    none = ArmSpread(0, (0,) * (1 + len(found.edges or ())))
+    arms = [(variant, found.arms.get(variant, none)) for variant in [plan.control, *plan.treatments]]
+    return Values(
+        halvings=found.halvings,
+        edges=None if found.edges is None else list(found.edges),
+        arms=[
+            ArmValues(
+                variant=variant,
+                units=side_of(statistics.arms, variant, plan, metric).values.n,
+                drawn=arm.drawn,
+                zero=arm.zero,
+                counts=list(arm.counts),
+            )
+            for variant, arm in arms
+        ],
+    )
+
+
+def distributions_in(metrics: list[MetricResult]) -> dict[str, Distribution]:
+    """The distributions that the metrics of a readout have, by metric."""
+    return {
+        each.metric: Distribution(
+            each.values.halvings,
+            None if each.values.edges is None else tuple(each.values.edges),
+            {arm.variant: ArmSpread(arm.drawn, tuple(arm.counts)) for arm in each.values.arms},
+        )
+        for each in metrics
+        if each.values is not None
+    }
+
+
+def expect_drawn(expected: dict[str, Any]) -> None:
+    """Without halving all units were drawn, and never more; edges are round, and each bin has its count."""
+    for values in (metric["values"] for metric in expected["metrics"] if metric["values"] is not None):
+        edges = values["edges"]
+        if edges is not None:
+            values["edges"] = sorted({float(f"{edge:.1e}") for edge in edges})
+        for arm in values["arms"]:
+            if not values["halvings"] or arm["drawn"] > arm["units"]:
+                arm["drawn"] = arm["units"]
+            arm["counts"] = (arm["counts"] + [0] * (1 + len(edges or ())))[: 1 + len(edges or ())]
