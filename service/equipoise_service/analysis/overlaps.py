@@ -84,7 +84,7 @@ def analyse_overlaps(
         backend: The Ibis backend that the tables belong to.
         exposures: Columns place, unit_type, unit, experiment, variant, revision, time.
         events: Columns place, unit_type, unit, name, value, properties, time.
-        request: Which experiment, and what is measured: sums, no quantiles. Its segments are not asked for.
+        request: Which experiment, and what is measured. Its segments are not asked for.
         others: The experiments that ran at the same time.
         bounds: How many of them are analysed.
         left_out: Column unit: units that are in none of this.

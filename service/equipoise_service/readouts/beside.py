@@ -14,7 +14,7 @@ from equipoise_service.experiments.models import Experiment, Revision
 from equipoise_service.plans.documents import Plan
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.interactions import FEWEST_SHARED
-from equipoise_service.readouts.overlaps import Overlaps, asked_metrics
+from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, decisive_metrics
 
 # A count of shared units reads the exposures of all that are asked.
 _MOST_ASKED = 50
@@ -75,12 +75,12 @@ def overlaps_of(
         at_the_end: Whether the end is reached: before, nothing is read.
 
     Returns:
-        What was found; None where nothing ran at the same time, or no metric can be asked about.
+        What was found; None where nothing ran at the same time, or no metric decides.
     """
     metrics = {metric.key for metric in asked_metrics(plan)}
-    if not beside.others or not metrics:
+    if not beside.others or not decisive_metrics(plan):
         return None
-    if not at_the_end:
+    if not at_the_end or not metrics:
         return Overlaps(beside.experiments, None)
     theirs = left_out_as_stored(beside.left_out, store.unit_key)
     asked = replace(

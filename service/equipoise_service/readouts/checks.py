@@ -109,7 +109,7 @@ class OverlapTest(BaseModel):
 
     model_config = _CONFIG
 
-    metric: str = Field(description="A success metric.")
+    metric: str = Field(description="A success metric, or a guardrail.")
     variant: str = Field(description="The treatment.")
     p_value: Number | None = Field(description="P-value of Cochran's Q; null where nothing is tested.")
     corrected_p_value: Number | None = Field(description="The same by Holm, over all tests of all overlaps.")
@@ -123,7 +123,7 @@ class OverlapMetric(BaseModel):
 
     model_config = _CONFIG
 
-    metric: str = Field(description="A success metric.")
+    metric: str = Field(description="A success metric, or a guardrail.")
     statistics: ArmStatistics
 
 
@@ -161,6 +161,15 @@ class Overlap(BaseModel):
     parts: list[OverlapPart]
 
 
+class NotAsked(BaseModel):
+    """A metric that decides and is not asked about."""
+
+    model_config = _CONFIG
+
+    metric: str = Field(description="A success metric, or a guardrail.")
+    reason: str = Field(description="Why not.")
+
+
 class Interactions(Check):
     """Whether effects depend on other experiments that ran at the same time."""
 
@@ -168,6 +177,9 @@ class Interactions(Check):
     p_value: Number | None = Field(description="The smallest corrected p-value; null where there is none.")
     overlaps: list[Overlap] | None = Field(
         description="The largest overlaps; null where nobody looked, as the end is not reached."
+    )
+    not_asked: list[NotAsked] | None = Field(
+        None, description="Success metrics and guardrails that are not asked about; null where all are."
     )
 
 

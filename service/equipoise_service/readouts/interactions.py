@@ -16,11 +16,17 @@ from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import checks
 from equipoise_service.readouts.arms import side_of
-from equipoise_service.readouts.checks import Interactions, OverlapEffect, OverlapTest
+from equipoise_service.readouts.checks import Interactions, NotAsked, OverlapEffect, OverlapTest
 from equipoise_service.readouts.comparisons import Cuts, pair_of
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
-from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, parts_out
+from equipoise_service.readouts.overlaps import (
+    Overlaps,
+    asked_metrics,
+    decisive_metrics,
+    measured_metrics,
+    parts_out,
+)
 from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, holm, independence
 
@@ -110,13 +116,15 @@ def interactions(
     ]
     status = CheckStatus.WARNING if reasons else CheckStatus.OK
     if not tested:
-        status, reasons = CheckStatus.UNAVAILABLE, [say("found.interactions.at_the_end")]
+        key = "at_the_end" if asked_metrics(plan) else "not_asked"
+        status, reasons = CheckStatus.UNAVAILABLE, [say(f"found.interactions.{key}")]
     number_of = _number(overlaps, units, corrected)
     return Interactions(
         **about("interactions", status, number_of, " ".join(reasons) or None),
         experiments=overlaps.experiments,
         p_value=min(corrected.values(), default=None),
         overlaps=None if overlaps.found is None else shown,
+        not_asked=_not_asked(plan),
     )
 
 
@@ -140,7 +148,7 @@ def _answers(
     plan: Plan, overlap: Overlap, cuts: Mapping[str, Mapping[str, float | None]]
 ) -> dict[_Asked, _Answer]:
     found = {}
-    for metric in asked_metrics(plan):
+    for metric in measured_metrics(plan, overlap):
         known = cuts.get(metric.key, {})
         cut = Cuts(known.get("y"), known.get("y_before"))
         for variant in plan.treatments:
@@ -188,6 +196,13 @@ def _test(asked: _Asked, answer: _Answer, corrected: float | None, why_not: str)
             for label, each in answer.effects.items()
         ],
     )
+
+
+def _not_asked(plan: Plan) -> list[NotAsked] | None:
+    asked = {metric.key for metric in asked_metrics(plan)}
+    others = [metric.key for metric in decisive_metrics(plan) if metric.key not in asked]
+    reason = say("found.interactions.not_asked")
+    return [NotAsked(metric=key, reason=reason) for key in others] or None
 
 
 def _share(overlap: Overlap, units: int) -> float | None:

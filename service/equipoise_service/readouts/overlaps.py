@@ -1,11 +1,11 @@
 """What a readout holds of the units that are in other experiments too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics
-from equipoise_service.metrics.schemas import MetricType, Role
+from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.checks import Interactions, OverlapArm, OverlapMetric, OverlapPart
@@ -25,20 +25,24 @@ class Overlaps:
     found: tuple[Overlap, ...] | None
 
 
+def decisive_metrics(plan: Plan) -> list[PlannedMetric]:
+    """The metrics whose effects decide: those of success, and the guardrails."""
+    return [metric for metric in plan.metrics if metric.role in (Role.SUCCESS, Role.GUARDRAIL)]
+
+
 def asked_metrics(plan: Plan) -> list[PlannedMetric]:
     """The metrics of which it is asked whether their effects depend on other experiments.
 
-    They are those of success, but for quantiles, which have no sums, and what lies in a warehouse or a file,
-    where exposures to other experiments are not.
+    They are those that decide, but for what lies in a warehouse or a file, where exposures to other
+    experiments are not.
     """
-    return [
-        metric
-        for metric in plan.metrics
-        if metric.role is Role.SUCCESS
-        and metric.type is not MetricType.QUANTILE
-        and metric.source is None
-        and metric.event is not None
-    ]
+    return [metric for metric in decisive_metrics(plan) if metric.source is None and metric.event is not None]
+
+
+def measured_metrics(plan: Plan, overlap: Overlap) -> list[PlannedMetric]:
+    """Those of the asked metrics that an overlap has values of: readouts from before lack guardrails."""
+    held = {key for part in overlap.parts for arm in part.arms.values() for key in arm.values}
+    return [metric for metric in asked_metrics(plan) if metric.key in held]
 
 
 def overlaps_in(check: Interactions | None) -> Overlaps | None:
@@ -62,16 +66,23 @@ def overlaps_in(check: Interactions | None) -> Overlaps | None:
 
 def parts_out(plan: Plan, overlap: Overlap) -> list[OverlapPart]:
     """What the tests of an overlap are computed from: the planned arms among the units of each variant."""
+    metrics = measured_metrics(plan, overlap)
     return [
         OverlapPart(
             variant=part.label,
-            arms=[_arm_out(plan, part.arms, variant) for variant in plan.weights if variant in part.arms],
+            arms=[
+                _arm_out(plan, metrics, part.arms, variant)
+                for variant in plan.weights
+                if variant in part.arms
+            ],
         )
         for part in overlap.parts
     ]
 
 
-def _arm_out(plan: Plan, arms: Mapping[str, ArmStatistics], variant: str) -> OverlapArm:
+def _arm_out(
+    plan: Plan, metrics: Sequence[PlannedMetric], arms: Mapping[str, ArmStatistics], variant: str
+) -> OverlapArm:
     return OverlapArm(
         variant=variant,
         units=arms[variant].units,
@@ -79,7 +90,7 @@ def _arm_out(plan: Plan, arms: Mapping[str, ArmStatistics], variant: str) -> Ove
             OverlapMetric(
                 metric=metric.key, statistics=statistics_out(side_of(arms, variant, plan, metric.key))
             )
-            for metric in asked_metrics(plan)
+            for metric in metrics
         ],
     )
 

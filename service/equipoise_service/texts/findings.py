@@ -61,6 +61,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Shared units are counted and effects compared once, at the planned end; asked every day, "
             "it would find something sooner or later."
         ),
+        "found.interactions.not_asked": (
+            "What is measured in a warehouse is not asked about: the exposures to other experiments are in "
+            "the event store."
+        ),
         "found.interactions.too_few": ("Fewer than two variants have an effect from {units} units an arm."),
         "found.interactions.not_compared": "The two assignments are not independent.",
         "found.interactions.dependent": (

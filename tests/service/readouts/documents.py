@@ -309,6 +309,8 @@ EFFECTS = {("banner", "off"): (40, 70), ("banner", "on"): (45, 20), ("search", "
 def overlapping_readout(
     effects: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType(EFFECTS),
     units: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType({}),
+    role: Role = Role.SUCCESS,
+    held: Sequence[str] = ("converted", "spent"),
     **more: Any,
 ) -> dict[str, Any]:
     """A readout of an experiment whose units are in others too.
@@ -316,6 +318,8 @@ def overlapping_readout(
     Args:
         effects: For each other experiment and variant of it, how many units of each arm converted.
         units: How many units there are, where it is not 400 of each arm; 10 of each are immature for a mean.
+        role: Of the mean.
+        held: The metrics that the overlaps have values of.
         more: Of the plan.
     """
     overlaps: dict[str, list[SegmentStatistics]] = {}
@@ -323,7 +327,14 @@ def overlapping_readout(
         arms = {
             variant: ArmStatistics(
                 n,
-                {"converted": Counts(n, successes), "spent": moments(n - 10, 5.0 + successes / n, 3.5)},
+                {
+                    key: value
+                    for key, value in (
+                        ("converted", Counts(n, successes)),
+                        ("spent", moments(n - 10, 5.0 + successes / n, 3.5)),
+                    )
+                    if key in held
+                },
                 {"spent": 10},
             )
             for variant, n, successes in zip(
@@ -339,4 +350,5 @@ def overlapping_readout(
     }
     found = tuple(Overlap(key, parts) for key, parts in overlaps.items())
     provenance = replace(PROVENANCE, overlaps=Overlaps(4, found))
-    return build_readout(plan(CONVERTED, SPENT, **more), Statistics(whole, 0, WATERMARK), provenance)
+    planned = plan(CONVERTED, SPENT.model_copy(update={"role": role}), **more)
+    return build_readout(planned, Statistics(whole, 0, WATERMARK), provenance)

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import chi2, chi2_contingency
-from tests.service.readouts.documents import EFFECTS, converted, overlapping_readout
+from tests.service.readouts.documents import CONVERTED, EFFECTS, converted, overlapping_readout, plan
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
 from equipoise_service.canonical import digest
+from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.readouts.interactions import interactions
+from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.verification import verify_readout
+from equipoise_stats import CheckStatus
 
 Cell = tuple[str, str]
 ALIKE: dict[Cell, int] = {
@@ -26,15 +30,29 @@ PLANTED = ALIKE | {("treatment", "on"): 12}
 UNITS = 300
 
 
-def run(client: TestClient, payload: Any, converting: Mapping[Cell, int]) -> None:
-    """Two experiments in layers of their own, 300 units in each cell, and others that share nothing."""
+def run(
+    client: TestClient,
+    payload: Any,
+    converting: Mapping[Cell, int],
+    amounts: Mapping[Cell, float] | None = None,
+    **more: Any,
+) -> None:
+    """Two experiments in layers of their own, 300 units in each cell, and others that share nothing.
+
+    Args:
+        client: The service.
+        payload: Makes what registers an experiment.
+        converting: Of each cell, how many units convert.
+        amounts: Of each cell, what its last unit spends; the one before a 300th less, and so on.
+        more: Of the experiment.
+    """
     switch = [
         {"key": "off", "weight": 5000, "value": "off", "control": True},
         {"key": "on", "weight": 5000, "value": "on"},
     ]
     fixed = {"plan": {"method": "fixed-horizon", "horizon": {"units": 4 * UNITS}}}
     made = [
-        payload(**fixed),
+        payload(**fixed, **more),
         payload("banner", variants=switch),
         payload("elsewhere", variants=switch),
         payload("devices", variants=switch, unit_type="device"),
@@ -53,6 +71,9 @@ def run(client: TestClient, payload: Any, converting: Mapping[Cell, int]) -> Non
                 shown.append({"id": str(uuid.uuid4()), **fact, "experiment": key, "variant": met})
             if i < successes:
                 happened.append({"id": str(uuid.uuid4()), **fact, "name": "converted"})
+            if amounts is not None:
+                paid = amounts[arm, variant] * (i + 1) / UNITS
+                happened.append({"id": str(uuid.uuid4()), **fact, "name": "paid", "value": paid})
     # Who met both variants of the other one is in none of its parts.
     twice = {"time": datetime.now(UTC).isoformat(), "experiment": "banner", "unit": "control-off-299"}
     shown.append({"id": str(uuid.uuid4()), **twice, "variant": "on"})
@@ -120,6 +141,60 @@ def test_effects_that_are_alike_raise_no_alarm(client: TestClient, payload: Any)
     assert check["p_value"] == pytest.approx(p_value(ALIKE, {("control", "off"): 1}), rel=0.05)
     assert check["number"].startswith("banner shares 1,199 units (99.9 %); p 0.")
     assert "banner" not in found["summary"]
+
+
+def test_guardrails_and_quantiles_are_asked_too(client: TestClient, payload: Any) -> None:
+    paid = {"type": "quantile", "event": "paid", "quantile": 0.5, "level": "unit", "direction": "increase"}
+    metrics = [
+        {"key": "bought", "type": "proportion", "event": "bought", "direction": "increase"},
+        {"key": "converted", "type": "proportion", "event": "converted", "role": "guardrail"},
+        {"key": "typically-paid", **paid},
+        {"key": "watched", "type": "proportion", "event": "converted", "role": "deterioration"},
+    ]
+    amounts = dict.fromkeys(ALIKE, 10.0) | {("treatment", "on"): 30.0}
+    run(client, payload, PLANTED, amounts, metrics=metrics)
+    check = readout(client)["health"]["interactions"]
+    (overlap,) = check["overlaps"]
+    tests = {each["metric"]: each for each in overlap["tests"]}
+    assert tests.keys() == {"bought", "converted", "typically-paid"}
+    assert {key for key, each in tests.items() if each["detected"]} == {"converted", "typically-paid"}
+    assert [each["estimate"] for each in tests["typically-paid"]["effects"]] == pytest.approx(
+        [0.0, 10.0], abs=0.1
+    )
+    assert "The effect of treatment on converted depends on" in check["reason"]
+    assert check["not_asked"] is None
+
+
+def test_what_is_measured_in_a_warehouse_is_named_as_not_asked() -> None:
+    far = CONVERTED.model_copy(update={"key": "far", "source": "warehouse"})
+    for metrics, named, status in (
+        ((CONVERTED, far), ["far"], CheckStatus.OK),
+        ((far,), ["far"], CheckStatus.UNAVAILABLE),
+        ((CONVERTED,), None, CheckStatus.OK),
+    ):
+        known = Overlaps(2, None if metrics == (far,) else ())
+        check = interactions(plan(*metrics), known, units=100, cuts={}, complete=True)
+        assert check is not None
+        assert check.status is status
+        assert (check.not_asked and [each.metric for each in check.not_asked]) == named
+        assert all("in the event store" in each.reason for each in check.not_asked or ())
+        if status is CheckStatus.UNAVAILABLE:
+            assert check.reason == (check.not_asked or [])[0].reason
+
+
+def test_a_readout_from_before_guardrails_were_asked_still_verifies() -> None:
+    found = overlapping_readout(role=Role.GUARDRAIL)
+    check = found["health"]["interactions"]
+    assert {test["metric"] for overlap in check["overlaps"] for test in overlap["tests"]} == {
+        "converted",
+        "spent",
+    }
+    older = overlapping_readout(role=Role.GUARDRAIL, held=("converted",))
+    check = older["health"]["interactions"]
+    assert {test["metric"] for overlap in check["overlaps"] for test in overlap["tests"]} == {"converted"}
+    del check["not_asked"]
+    older["digest"] = digest({name: value for name, value in older.items() if name != "digest"})
+    assert verify_readout(older) == []
 
 
 def test_nothing_is_read_before_the_end_and_nothing_said_of_what_excludes_it(
