@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from equipoise_service.plans.schemas import (
 )
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.schemas import SCHEMA
 from equipoise_stats import CheckStatus, DecisionOutcome, Moments
 
@@ -94,6 +96,7 @@ def members(node: Any, path: str = "") -> Iterator[str]:
 def readouts() -> list[dict[str, Any]]:
     """Readouts in every state."""
     file = Statistics({}, 0, None, incomplete_rows=3)
+    far = LOAD_TIME.model_copy(update={"source": "warehouse"})
     large = statistics(control={"load-time": moments(9, 5.0, 1.0)}, treatment={"load-time": NotFinite(9)})
     views = Moments(9, ("y", "d"), (1.0, 0.0), ((2.0, 0.0), (0.0, 0.0)))
     pairs = [
@@ -116,6 +119,7 @@ def readouts() -> list[dict[str, Any]]:
         newer_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
+        build_readout(plan(far), file, replace(PROVENANCE, overlaps=Overlaps(1, None))),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
         build_readout(plan(PER_VIEW), Statistics({}, 0, None), PROVENANCE),
         build_readout(
