@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("revision_id", sa.Integer(), nullable=False),
         sa.Column("days", sa.Integer(), nullable=False),
         sa.Column("decided", sa.JSON(), nullable=False),
+        sa.Column("due_at", sa.DateTime(), nullable=False),
         sa.Column("next_at", sa.DateTime(), nullable=True),
         sa.Column("generated_at", sa.DateTime(), nullable=True),
         sa.Column("digest", sa.String(), nullable=True),

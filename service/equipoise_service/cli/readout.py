@@ -34,6 +34,14 @@ def readout(
     revision: Annotated[
         int | None, typer.Option(min=1, help="Number of the revision; the latest without it.")
     ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The readout that was repeated so many days after the ship, on those who were held back.",
+            metavar="DAYS",
+        ),
+    ] = None,
     earlier: Annotated[
         list[Path] | None,
         typer.Option(
@@ -55,14 +63,16 @@ def readout(
 
     try:
         if Path(what).is_file():
-            if revision is not None:
+            if revision is not None or after is not None:
                 raise Failure(
-                    f"{what} is a file with the readout of one revision: --revision is for an experiment's "
-                    "key. Leave it out."
+                    f"{what} is a file with the readout of one revision: --revision and --after are for an "
+                    "experiment's key. Leave them out."
                 )
             document = read_document(Path(what))
             _warn(what, document)
             before = [readout_of(read_document(each)) for each in earlier or ()]
+        elif after is not None:
+            document, before = _repeated(what, after, checked_url(url), checked_key(key, "read")), []
         else:
             document, before = _asked(what, form, revision, checked_url(url), checked_key(key, "read"))
         readout_of(document)
@@ -90,6 +100,13 @@ def _asked(
     return document, readable(
         json.loads(get(url, key, f"{place}/looks/{number}{of_revision}")) for number in looks
     )
+
+
+def _repeated(experiment: str, days: int, url: str, key: str) -> Any:
+    """The readout that a service has repeated on a holdback."""
+    import json
+
+    return json.loads(get(url, key, f"/v1/experiments/{quote(experiment, safe='')}/repeats/{days}"))
 
 
 def _warn(what: str, document: Any) -> None:

@@ -21,6 +21,7 @@ from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.plans import repository as plans
 from equipoise_service.readouts.models import StoredReadout
+from equipoise_service.readouts.repeating import plan_repeats
 from equipoise_stats import DecisionOutcome
 
 MOST_PREDICTIONS = 1000
@@ -244,6 +245,9 @@ def _settle(
 def _take_effect(session: Session, principal: Principal, about: About, decision: Decision) -> None:
     if decision.outcome == DecisionOutcome.SHIP and decision.variant is not None:
         runs.ship(session, principal, about.experiment, decision.variant, decision.holdback)
+        latest = experiments.latest_revision(session, about.run.id or 0)
+        if latest is not None and latest.holdback is not None:
+            plan_repeats(session, latest, msgspec.json.decode(decision.readout), decision.variant)
     elif decision.outcome == DecisionOutcome.DO_NOT_SHIP and Status(about.run.status) in LIVE:
         runs.move(session, principal, about.experiment, Move.STOP)
 

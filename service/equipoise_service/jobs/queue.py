@@ -116,7 +116,7 @@ def failed_lately(database: Database, revision_id: int) -> Job | None:
     with Session(database.engine, expire_on_commit=False) as session:
         last = session.exec(
             select(Job)
-            .where(Job.revision_id == revision_id, Job.kind != Kind.LOOK)
+            .where(Job.revision_id == revision_id, col(Job.kind).not_in((Kind.LOOK, Kind.REPEAT)))
             .order_by(col(Job.id).desc())
             .limit(1)
         ).first()

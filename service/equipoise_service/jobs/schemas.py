@@ -15,6 +15,7 @@ class Kind(StrEnum):
     REFRESH = "refresh"
     LOOK = "look"
     SCHEDULED = "scheduled"
+    REPEAT = "repeat"
 
 
 class Status(StrEnum):
@@ -36,7 +37,7 @@ class JobOut(BaseModel):
     id: str = Field(description="Its id.")
     kind: Kind = Field(
         description="`refresh` computes the readout; `look` takes the look that is due; `scheduled` takes it "
-        "where one is due, else it computes the readout."
+        "where one is due, else it computes the readout; `repeat` makes what is due on a holdback."
     )
     status: Status = Field(description="`queued`, `running`, `done`, `failed` or `cancelled`.")
     experiment: str = Field(description="The experiment's key.")

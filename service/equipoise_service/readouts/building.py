@@ -18,16 +18,18 @@ from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.distributions import values_of
 from equipoise_service.readouts.health import check_health, quality_of
+from equipoise_service.readouts.lasting import RepeatOf, repeat_of
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
-from equipoise_service.readouts.recommendation import recommend
+from equipoise_service.readouts.recommendation import nothing_recommended, recommend
 from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
+from equipoise_stats import CheckStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Provenance:
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
         concluded: What the last look concluded, where no look is to come; None where one is.
+        repeat: What it repeats after a ship, if it does.
     """
 
     experiment: str
@@ -61,6 +64,7 @@ class Provenance:
     arrivals: Arrivals | None = None
     overlaps: Overlaps | None = None
     concluded: Concluded | None = None
+    repeat: RepeatOf | None = None
 
 
 def build_readout(
@@ -106,7 +110,12 @@ def build_readout(
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     population = _population(statistics)
+    repeat = None
     recommendation = _recommendation(plan, moment, results, health, provenance)
+    if provenance.repeat is not None:
+        failed = CheckStatus.FAILED in quality_of(health).values()
+        repeat = repeat_of(plan, provenance.repeat, metrics, failed=failed)
+        recommendation = nothing_recommended("outcome.repeat", variant=repeat.decided.variant)
     plan_document = plan.document
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -131,6 +140,7 @@ def build_readout(
         "metrics": [metric.model_dump(mode="json") for metric in metrics],
         "segments": [each.model_dump(mode="json") for each in segments],
         "by_day": None if days is None else days.model_dump(mode="json"),
+        "repeat": None if repeat is None else repeat.model_dump(mode="json"),
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(
             plan,
@@ -141,6 +151,7 @@ def build_readout(
             segments=segments,
             population=population,
             deviations=len(provenance.deviations),
+            repeat=repeat,
         ),
     }
     return {**document, "digest": digest(document)}

@@ -15,6 +15,8 @@ from equipoise_service.http.sessions import ReadSession
 from equipoise_service.jobs.answers import ended_within, not_done
 from equipoise_service.jobs.schemas import JobOut, Kind, Status
 from equipoise_service.plans.looks import Look
+from equipoise_service.readouts.repeat import RepeatOut
+from equipoise_service.readouts.repeating import repeat_after, repeats_of
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.service import readout_of_last_look, readout_of_look, taken_looks
 from equipoise_service.readouts.serving import JOB, MOST_SECONDS, ExperimentKey, RevisionNumber, add_job
@@ -103,6 +105,35 @@ def read_look(
     """The readout of a look, as it was when the look was taken; it never changes."""
     document = readout_of_look(session, principal, key, number, revision)
     return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+@router.get("/experiments/{key}/repeats", summary="List the repeats", responses=problems(401, 403, 404, 422))
+def list_repeats(key: ExperimentKey, principal: Reader, session: ReadSession) -> list[RepeatOut]:
+    """The readouts that are repeated by themselves after the experiment was shipped with a holdback.
+
+    They are made once, 30 and 90 days after the ship, and say what became of the effects that were decided
+    on. Those to come have a date.
+    """
+    return repeats_of(session, principal, key)
+
+
+@router.get(
+    "/experiments/{key}/repeats/{days}",
+    summary="Read a repeated readout",
+    response_model=Readout,
+    responses=problems(401, 403, 404, 422),
+)
+def read_repeat(
+    key: ExperimentKey,
+    days: Annotated[int, Path(ge=1, le=3660, description="How many days after the ship.")],
+    principal: Reader,
+    session: ReadSession,
+) -> Response:
+    """A readout that was repeated on a holdback, as it was made; it never changes.
+
+    Its `repeat` holds the effects against those that were decided on. It recommends nothing.
+    """
+    return Response(repeat_after(session, principal, key, days), media_type="application/json")
 
 
 @router.get("/schemas/readout", summary="Read the schema of readouts", responses=problems(401, 403))

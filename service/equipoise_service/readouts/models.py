@@ -32,8 +32,8 @@ class ReadoutSchedule(SQLModel, table=True):
 class RepeatedReadout(SQLModel, table=True):
     """The readout that is repeated on a holdback, so many days after the ship. Once made it never changes.
 
-    `decided` is what was decided on: see `repeats.Decided`. `next_at` is when it is made or tried again, and
-    null when it is there.
+    `decided` is what was decided on: see `repeat.Decided`. What it counts ends at `due_at`; `next_at` is when
+    it is made or tried again, and null when it is there.
     """
 
     __tablename__ = "repeated_readout"
@@ -41,6 +41,7 @@ class RepeatedReadout(SQLModel, table=True):
     revision_id: int = Field(foreign_key="revision.id", primary_key=True)
     days: int = Field(primary_key=True)
     decided: dict[str, Any] = Field(sa_type=ExactJson)
+    due_at: datetime = Field(sa_type=UtcDateTime)
     next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     generated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     digest: str | None = Field(default=None)

@@ -80,15 +80,7 @@ def recommend(
     """
     metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
     if not any(metric.role == "success" for metric in metrics):
-        return Recommendation(
-            outcome=None,
-            variant=None,
-            text=say("outcome.none"),
-            reasons=[],
-            would_change=[],
-            until=None,
-            treatments=[],
-        )
+        return nothing_recommended("outcome.none")
     rule = DecisionRule(
         tuple(metrics),
         alpha=plan.alpha / 2,
@@ -134,6 +126,24 @@ def recommend(
     )
 
 
+def nothing_recommended(key: str, **fields: str) -> Recommendation:
+    """No recommendation.
+
+    Args:
+        key: The key of the text that says why.
+        fields: What the text names.
+    """
+    return Recommendation(
+        outcome=None,
+        variant=None,
+        text=say(key, **fields),
+        reasons=[],
+        would_change=[],
+        until=None,
+        treatments=[],
+    )
+
+
 def _treatment(
     plan: Plan,
     rule: DecisionRule,
@@ -166,7 +176,12 @@ def _reason(plan: Plan, reason: Found) -> Reason:
 
 def _margin(plan: Plan, key: str) -> str:
     metric = next((each for each in plan.metrics if each.key == key), None)
-    if metric is None or metric.margin is None:
+    return "" if metric is None else margin_text(metric)
+
+
+def margin_text(metric: PlannedMetric) -> str:
+    """The margin of a metric in words; empty where it has none."""
+    if metric.margin is None:
         return ""
     if metric.scale is MarginScale.LIFT or metric.type.is_share:
         margin = percent(metric.margin)

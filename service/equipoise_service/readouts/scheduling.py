@@ -25,7 +25,8 @@ from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 from equipoise_service.plans.looks import Look, next_look_at
 from equipoise_service.plans.models import PlanDeviation, TakenLook
-from equipoise_service.readouts.models import ReadoutSchedule
+from equipoise_service.readouts import repeating
+from equipoise_service.readouts.models import ReadoutSchedule, RepeatedReadout
 from equipoise_service.readouts.service import Analysis
 
 _log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Scheduler:
     def tick(self) -> int:
         """Add what is due; how many jobs."""
         now = datetime.now(UTC)
-        return self._begin(now) + self._repeat(now)
+        return self._begin(now) + self._repeat(now) + self._ask_again(now)
 
     def _begin(self, now: datetime) -> int:
         """The first readouts: of what has exposures now, or for long none, as those of a source are."""
@@ -116,6 +117,20 @@ class Scheduler:
                 is_first = session.connection().execute(later).rowcount == 1
                 if is_first:
                     queue.put(session, _wanted(Kind.SCHEDULED, each))
+                session.commit()
+            added += is_first
+        return added
+
+    def _ask_again(self, now: datetime) -> int:
+        """The readouts on holdbacks that are due, so many days after the ships."""
+        with self.database.read() as session:
+            due = _due_again(session, now)
+        added = 0
+        for each, days, next_at in due:
+            with Session(self.database.engine) as session:
+                is_first = repeating.claim(session, each.revision_id, days, next_at, now + self.every)
+                if is_first:
+                    queue.put(session, _wanted(Kind.REPEAT, each))
                 session.commit()
             added += is_first
         return added
@@ -239,6 +254,18 @@ def _due(session: Session, now: datetime) -> list[tuple[_Due, datetime]]:
         .order_by(col(ReadoutSchedule.next_at))
     )
     return [(_Due(*row[:-1]), row[-1]) for row in session.exec(statement)]
+
+
+def _due_again(session: Session, now: datetime) -> list[tuple[_Due, int, datetime]]:
+    """What is due on holdbacks, and of how many days after the ship."""
+    statement = (
+        _revisions()
+        .add_columns(RepeatedReadout.days, RepeatedReadout.next_at)
+        .join(RepeatedReadout, col(RepeatedReadout.revision_id) == col(Revision.id))
+        .where(col(RepeatedReadout.next_at) <= now, repeating.lasted())
+        .order_by(col(RepeatedReadout.next_at))
+    )
+    return [(_Due(*row[:-2]), row[-2], row[-1]) for row in session.exec(statement)]
 
 
 def _asked_since(moment: Any) -> Any:

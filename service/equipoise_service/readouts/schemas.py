@@ -13,6 +13,7 @@ from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.differing import MetricHeterogeneity
 from equipoise_service.readouts.measured import ArmStatistics
+from equipoise_service.readouts.repeat import Repeat
 from equipoise_service.readouts.values import Values
 from equipoise_stats import Status
 
@@ -307,6 +308,9 @@ class Readout(BaseModel):
     metrics: list[MetricResult]
     segments: list[SegmentResult] = Field(description="The segments of the plan.")
     by_day: ByDay | None = Field(None, description="The same for every past day; null where none is known.")
+    repeat: Repeat | None = Field(
+        None, description="Of a readout that is repeated after a ship: what became of the effects."
+    )
     recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")
     digest: str = Field(

@@ -12,6 +12,7 @@ from equipoise_service.accounts.principals import Principal
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import Limits
 from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.database import Database
 from equipoise_service.errors import Conflict, NotFound
 from equipoise_service.events.stores.store import EventStore
@@ -23,6 +24,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.locking import plan_in_force
 from equipoise_service.plans.looks import Look, NotDue, is_spent, next_look
 from equipoise_service.plans.models import TakenLook
+from equipoise_service.plans.repeats import repeated
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.beside import overlaps_of, ran_beside
@@ -37,6 +39,7 @@ from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
+from equipoise_service.readouts.repeating import Due
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.readouts.standing import concluded_by
 from equipoise_service.sources import service as sources
@@ -143,8 +146,20 @@ def analyse(
     principal: Principal,
     key: str,
     revision: int | None,
+    *,
+    again: Due | None = None,
 ) -> Analysis:
-    """Reads the plan and computes the statistics of a revision, the latest where none is named."""
+    """Reads the plan and computes the statistics of a revision, the latest where none is named.
+
+    Args:
+        database: Where the experiment is defined.
+        store: Where its facts are.
+        limits: What reading a source may take.
+        principal: For whom.
+        key: The experiment's key.
+        revision: Number of the revision.
+        again: The repeat that is made, of a holdback.
+    """
     # The metadata are read first and let go of: a long analysis holds no transaction open in their database.
     with database.read() as session:
         experiment = service.find(session, principal, key)
@@ -155,6 +170,11 @@ def analyse(
         looks = tuple(Look.model_validate(each.look) for each in taken)
         concluded = concluded_by(taken[-1].readout) if is_spent(plan, looks) else None
         locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
+        ended_at = until = found.ended_at
+        if again is not None:
+            # What happens to the holdback after that changes nothing.
+            plan, ended_at, until = repeated(plan, again.repeat.days), None, again.at
+            locked = Locked(at=timestamp(found.started_at), digest=digest(plan.document))
         traffic = experiment.traffic / BUCKETS
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
         deleted = settled_deletions(session)
@@ -169,7 +189,7 @@ def analyse(
         plan.unit_type,
         plan.measures,
         now,
-        until=found.ended_at,
+        until=until,
         left_out=overridden,
         segments=asked_segments(plan),
         bots=asked_bots(plan),
@@ -182,12 +202,13 @@ def analyse(
         found.number,
         now,
         started_at=found.started_at,
-        ended_at=found.ended_at,
+        ended_at=ended_at,
         traffic=traffic,
         locked=locked,
         deviations=deviations,
-        dropped=dropped_between(store, principal.place, found.started_at, found.ended_at),
+        dropped=dropped_between(store, principal.place, found.started_at, until),
         arrivals=arrivals_of(store, request),
+        repeat=None if again is None else again.repeat,
         concluded=concluded,
     )
     statistics = analyse_plan(store, plan, request, read, limits)
@@ -196,7 +217,7 @@ def analyse(
         mature_units(plan, statistics),
         generated_at=now,
         started_at=found.started_at,
-        ended_at=found.ended_at,
+        ended_at=ended_at,
     )
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
     newer = is_spent(plan, looks) and looks[-1].statistics_digest != statistics_digest(plan, statistics)

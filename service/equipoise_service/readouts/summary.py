@@ -24,6 +24,7 @@ from equipoise_service.readouts.numerals import (
     p_value,
     percent,
 )
+from equipoise_service.readouts.repeat import Repeat
 from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
 from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, ClaimOutcome, ReasonCode
@@ -89,6 +90,7 @@ def summarise(
     segments: Sequence[SegmentResult],
     population: Population,
     deviations: int = 0,
+    repeat: Repeat | None = None,
 ) -> str:
     """Writes the summary.
 
@@ -101,9 +103,12 @@ def summarise(
         segments: The segments.
         population: Who was counted.
         deviations: How often the plan was changed after its lock.
+        repeat: Of a readout that is repeated after a ship: what became of the effects.
     """
     sentences = _blocked(plan, arms, health)
-    if not sentences:
+    if not sentences and repeat is not None:
+        sentences = [repeat.text, *_not_yet(metrics)]
+    elif not sentences:
         sentences = _advice(recommendation)
         sentences += [_results(plan, arms, metrics, _advised(recommendation)), *_not_yet(metrics)]
         sentences += [

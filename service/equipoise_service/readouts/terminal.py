@@ -27,6 +27,7 @@ from equipoise_service.readouts.checks import Check
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.printable import printable
+from equipoise_service.readouts.repeat_cells import repeat_heads, repeat_rows
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.texts.checks import CHECKS
@@ -82,7 +83,7 @@ def _summary(readout: Readout) -> Text:
 
 
 def _parts(readout: Readout) -> list[RenderableType]:
-    parts: list[RenderableType] = [_arms(readout)]
+    parts: list[RenderableType] = [_arms(readout), *_repeat(readout)]
     for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
         if result.comparisons:
             heading = Text.assemble((metric.key, "bold"), (f"  {_kind(metric)}", "dim"))
@@ -91,6 +92,18 @@ def _parts(readout: Readout) -> list[RenderableType]:
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
     return [*parts, "", _health(readout), *_footnotes(readout)]
+
+
+def _repeat(readout: Readout) -> list[RenderableType]:
+    """What became of the effects that were decided on, of a readout that asks."""
+    if readout.repeat is None:
+        return []
+    first, *others = repeat_heads()
+    table = _table(first, *others)
+    for row in repeat_rows(readout.plan.metrics, readout.repeat):
+        cells = [row.metric, *map(_lines, row.effects), row.finding]
+        table.add_row(*map(Text, cells))
+    return ["", Text(say("repeat.title"), "bold"), table]
 
 
 def _kind(metric: PlannedMetric) -> str:

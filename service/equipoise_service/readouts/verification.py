@@ -11,6 +11,7 @@ from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.distributions import distributions_in, expect_drawn
+from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
@@ -178,6 +179,7 @@ def _provenance(readout: Readout) -> Provenance:
         arrivals=None if late is None else Arrivals(late.exposures, late.late),
         overlaps=overlaps_in(readout.health.interactions),
         concluded=concluded_in(readout.recommendation),
+        repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
     )
 
 

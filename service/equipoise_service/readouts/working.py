@@ -1,7 +1,7 @@
 """What a worker does for a readout: it analyses, takes the look if it is to, and stores what it found."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from equipoise_service.accounts import repository as accounts
@@ -14,7 +14,7 @@ from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 from equipoise_service.jobs.worker import Finish, Tell
 from equipoise_service.plans.models import TakenLook
-from equipoise_service.readouts import scheduling, storage
+from equipoise_service.readouts import repeating, scheduling, storage
 from equipoise_service.readouts.service import Analysis, analyse, readout_now, readout_of_due_look, take
 
 
@@ -40,8 +40,11 @@ class Workplace:
         Raises:
             ServiceError: It cannot be done; the message says why.
         """
-        tell("reading the facts", 5)
+        tell("reading the facts", 5, 80)
         principal = _for_whom(self.database, job.environment_id)
+        if job.kind == Kind.REPEAT:
+            self._repeat(job, principal, tell, finish)
+            return
         found = analyse(self.database, self.event_store, self.limits, principal, job.experiment, job.revision)
         tell("computing the readout", 80)
         readout, look = _readout(Kind(job.kind), found)
@@ -53,6 +56,30 @@ class Workplace:
             storage.store(session, job.revision_id, moment, readout)
             if job.kind != Kind.REFRESH:
                 scheduling.plan_next(session, found, look, self.every)
+            finish(session)
+
+    def _repeat(self, job: Job, principal: Principal, tell: Tell, finish: Finish) -> None:
+        """Make the readouts that are due on a holdback: one, but for a service that was away for long."""
+        with self.database.read() as session:
+            due = repeating.due_of(session, job.revision_id, datetime.now(UTC))
+        made = [
+            analyse(
+                self.database,
+                self.event_store,
+                self.limits,
+                principal,
+                job.experiment,
+                job.revision,
+                again=each,
+            )
+            for each in due
+        ]
+        tell("computing the readout", 80)
+        readouts = [(readout_now(found), found.provenance.generated_at) for found in made]
+        tell("storing the readout", 95)
+        with self.database.write(publishes=False) as session:
+            for readout, moment in readouts:
+                repeating.store_repeat(session, job.revision_id, readout, moment)
             finish(session)
 
 

@@ -65,6 +65,12 @@ TERMS: tuple[Term, ...] = (
     Term("funnel", "steps that units go through in order, and how many reach each", ("funnels",)),
     Term("guardrail", "a metric that a change must not hurt by more than its margin", ("guardrails",)),
     Term("harm", "that a change makes a metric worse; it is tested for all the time", ("worse", "harmful")),
+    Term(
+        "holdback",
+        "units that go on getting the control after a change was shipped, so that its effect can be measured "
+        "again",
+        ("held back", "holds back"),
+    ),
     Term("horizon", "the planned end of an experiment, in units or days", ("the planned end", "the end")),
     Term(
         "information fraction",

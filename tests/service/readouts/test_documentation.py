@@ -24,6 +24,7 @@ from tests.service.readouts.documents import (
     spread_readout,
     statistics,
 )
+from tests.service.readouts.repeated import numbers, repeated_readout
 from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
@@ -63,6 +64,8 @@ SHARED = (
     (r"^recommendation\.treatments\[\]\.reasons\[\]\..*", "recommendation.treatments[].reasons[]"),
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
+    (r"^repeat\.decided\.effects\[\]\.(difference|lift)\..*", r"repeat.decided.effects[].\1"),
+    (r"^repeat\.effects\[\]\.(then|now|change)\..*", r"repeat.effects[].\1"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),
     (
         r"^health\.interactions\.overlaps\[\]\.parts\[\]\.arms\[\]\.metrics\[\]\.statistics\..*",
@@ -116,6 +119,8 @@ def readouts() -> list[dict[str, Any]]:
         overlapping_readout(),
         three_days(),
         bayesian_readout(),
+        repeated_readout(),
+        repeated_readout(then=numbers(0.1, 0.05, 0.15)),
         newer_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),

@@ -12,6 +12,7 @@ from equipoise_service import exports, figures, readouts
 from equipoise_service.figures.theme import FONT
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.repeat import Lasting
 from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.plurals import form
@@ -41,6 +42,7 @@ CHOSEN = (
     | {f"figure.segment.{since}" for since in ("declared", "exploratory", "unknown")}
     | {f"figure.segment.{found}{of}" for found in ("differ", "alike") for of in ("", "_of")}
     | {f"figure.shares_{how}.whose" for how in ("over_time", "by_day")}
+    | {f"repeat.finding.{finding}" for finding in Lasting}
     | {f"report.health.{status}" for status in ("failed", "warning")}
     | {f"report.left_out.{who}.{each}" for who in ("crossovers", "overridden", "bots") for each in FORMS}
 )

@@ -7,7 +7,7 @@ from equipoise_service.exports.markup import Markup
 from equipoise_service.exports.report.page import drawn, page, section
 from equipoise_service.exports.report.provenance import provenance
 from equipoise_service.exports.report.results import results, segments
-from equipoise_service.exports.report.verdict import heading, health, verdict
+from equipoise_service.exports.report.verdict import heading, health, since, verdict
 from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.readouts.reading import readout_of
 from equipoise_service.readouts.schemas import Readout
@@ -43,6 +43,7 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
         say("report.title", experiment=readout.experiment),
         heading(readout, disagreements),
         verdict(readout),
+        *since(readout),
         health(readout, *those(lambda name: name in _HEALTH)),
         results(readout, *those(lambda name: name.startswith(_RESULTS))),
         *([section(say("report.course"), *course)] if course else []),

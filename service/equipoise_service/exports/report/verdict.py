@@ -6,6 +6,7 @@ from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import cell, pill, section, table
 from equipoise_service.readouts.cells import stand
 from equipoise_service.readouts.checks import Check
+from equipoise_service.readouts.repeat_cells import repeat_heads, repeat_rows
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import Disagreement
 from equipoise_service.texts.checks import CHECKS
@@ -44,7 +45,8 @@ def verdict(readout: Readout) -> Markup:
     """The recommendation and the summary."""
     advice = readout.recommendation
     said = readout.summary.removeprefix(advice.text).strip()
-    parts = [tag("strong", advice.text if advice.outcome else say("report.no_rule")), tag("p", said)]
+    told = advice.text if advice.outcome or readout.repeat else say("report.no_rule")
+    parts = [tag("strong", told), tag("p", said)]
     if advice.would_change:
         changes = tag("ul", *(tag("li", each) for each in advice.would_change))
         parts += [tag("p", f"{say('report.would_change')}:", class_="muted small"), changes]
@@ -55,6 +57,17 @@ def verdict(readout: Readout) -> Markup:
     parts.append(tag("p", stand(readout), class_="muted small"))
     kind = "bad" if failed(readout) else _KINDS.get(advice.outcome, "")
     return tag("section", *parts, class_=f"verdict {kind}".strip())
+
+
+def since(readout: Readout) -> list[Markup]:
+    """What became of the effects that were decided on, of a readout that asks."""
+    if readout.repeat is None:
+        return []
+    rows = [
+        [cell(row.metric), *(cell(*pair) for pair in row.effects), cell(row.finding)]
+        for row in repeat_rows(readout.plan.metrics, readout.repeat)
+    ]
+    return [section(say("repeat.title"), table(repeat_heads(), rows))]
 
 
 def health(readout: Readout, *figures: Markup) -> Markup:
