@@ -1,9 +1,16 @@
-"""Interrupting what runs on an engine: another thread stops the work that it was asked to stop."""
+"""Interrupting what runs on an engine: another thread stops the work that it was asked to stop.
+
+And it asks how far the statement is that runs at this moment.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
+
+_COUNT_ROWS = (
+    "SET enable_progress_bar_print = false; SET enable_progress_bar = true; SET progress_bar_time = 0"
+)
 
 
 class Interrupted(Exception):
@@ -28,6 +35,19 @@ class Interruption:
             # A connection that was closed meanwhile has nothing to interrupt.
             with suppress(Exception):
                 interrupt(backend)
+
+    def done(self) -> float | None:
+        """How much of the statement is done that runs now, from 0 to 1; None where none runs or none knows.
+
+        DuckDB knows: of the rows that a statement has to read, how many it has read. PostgreSQL and
+        ClickHouse say nothing through their drivers.
+        """
+        for backend in tuple(self._backends):
+            # A connection that was closed meanwhile runs nothing.
+            with suppress(Exception):
+                if backend.name == "duckdb" and (percent := backend.con.query_progress()) >= 0:
+                    return min(1.0, percent / 100)
+        return None
 
     @contextmanager
     def watches(self) -> Iterator[None]:
@@ -57,6 +77,9 @@ def interruptible(backend: Any) -> Iterator[None]:
     if present is None:
         yield
         return
+    if backend.name == "duckdb":
+        # For this connection alone, and nothing is printed.
+        backend.con.execute(_COUNT_ROWS)
     with present._reaches(backend):
         yield
 

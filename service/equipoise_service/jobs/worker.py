@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -32,8 +32,20 @@ BEAT_SECONDS = 0.25
 
 T = TypeVar("T")
 
-Tell = Callable[[str, int], None]
-"""Takes what is being done, and how much is done, in per cent."""
+
+class Tell(Protocol):
+    """Takes what is being done, and how much is done."""
+
+    def __call__(self, stage: str, percent: int, until: int | None = None) -> None:
+        """Say it.
+
+        Args:
+            stage: What is being done from now on.
+            percent: How much is done.
+            until: How much will be at the end of this stage: it is counted up to there, as far as statements
+                say how far they are. None: the stage is not counted.
+        """
+
 
 Finish = Callable[[Session], None]
 """Ends the job, in the transaction that stores what it made."""
@@ -124,6 +136,30 @@ class Worker:
         return await anyio.to_thread.run_sync(partial(function, *arguments), limiter=self._threads)
 
 
+class _Stage:
+    """What is being done, see `Tell`; how far it is belongs to the thread that asks."""
+
+    def __init__(self, name: str, percent: int, until: int | None = None) -> None:
+        self._name, self._percent, self._until = name, percent, until
+        self._last: float | None = None
+        self._farthest = 0.0
+
+    def reached(self, done: float | None) -> tuple[int, str]:
+        """How much is done, in per cent, and what is being done.
+
+        Of several statements the one counts that came farthest, and of each what it had done when it was
+        asked the time before: what is over within a moment is not what one waits for.
+
+        Args:
+            done: How much of the statement is done that runs, if that is known.
+        """
+        if done is not None and self._last is not None and done >= self._last:
+            self._farthest = max(self._farthest, self._last)
+        self._last = done
+        span = 0 if self._until is None else self._until - self._percent
+        return self._percent + int(span * self._farthest), self._name
+
+
 class _Run:
     """One job being done: by one thread, while another says how far it is."""
 
@@ -131,7 +167,8 @@ class _Run:
         self._job, self._database, self._work = job, database, work
         self._interruption = Interruption()
         self._instead: Callable[[Database, Job], None] | None = None
-        self._said = self._progress = (0, "starting")
+        self._said = (0, "starting")
+        self._progress = _Stage("starting", 0)
         self._silent = 0
 
     def do(self) -> None:
@@ -149,9 +186,10 @@ class _Run:
     def beat(self) -> None:
         """Say how far it is, when that is news or nothing was said for long; and stop it where it is to."""
         self._silent += 1
+        reached = self._progress.reached(self._interruption.done())
         try:
-            if self._said != self._progress or self._silent * BEAT_SECONDS > leases.LEASE.total_seconds() / 4:
-                self._said, self._silent = self._progress, 0
+            if self._said != reached or self._silent * BEAT_SECONDS > leases.LEASE.total_seconds() / 4:
+                self._said, self._silent = reached, 0
                 cancelling = leases.beat(self._database, self._job, *self._said)
             else:
                 cancelling = leases.is_cancelling(self._database, self._job)
@@ -166,10 +204,10 @@ class _Run:
         self._instead = self._instead or instead
         self._interruption.ask()
 
-    def _tell(self, stage: str, percent: int) -> None:
+    def _tell(self, stage: str, percent: int, until: int | None = None) -> None:
         if self._interruption.asked:
             raise Interrupted
-        self._progress = percent, stage
+        self._progress = _Stage(stage, percent, until)
 
     def _give_up(self, error: Exception) -> None:
         job = self._job

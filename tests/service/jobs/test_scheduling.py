@@ -286,7 +286,7 @@ def test_a_look_at_the_same_time_elsewhere_leaves_no_trace_of_the_second(
         job = leases.claim(database, "slow")
         assert job is not None
 
-        def meanwhile(stage: str, _percent: int) -> None:
+        def meanwhile(stage: str, percent: int, until: int | None = None) -> None:
             """Another worker takes the job up, and is done, when the first one is about to store the look."""
             if stage == "storing the readout":
                 change(database, Job, lease_until=datetime.now(UTC) - HOUR)
