@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from pyspark.sql import SparkSession
 from tests.service.analysis.metric_reference import PLACE, START, assert_same, reference
 from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, SPANS, crowd, named, tables
 
+from equipoise_service.analysis import spreading
+from equipoise_service.analysis.distributions import ArmCounts, Counts
 from equipoise_service.analysis.overlaps import Bounds, Other, analyse_overlaps
 from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues
@@ -53,6 +56,12 @@ FEW: list[dict[str, Any]] = [
     {"type": "proportion", "window_hours": 24},
     {"type": "quantile", "quantile": 0.5, "level": "event"},
     {"type": "funnel", "steps": [{"event": "see"}]},
+]
+
+SPREAD: list[dict[str, Any]] = [
+    {"type": "mean"},
+    {"type": "mean", "aggregation": "maximum", "window_hours": 24},
+    {"type": "count_distinct", "property": "country"},
 ]
 
 
@@ -128,6 +137,33 @@ def test_every_metric(
     statistics = analyse_store(backend, asked)
     for definition in definitions:
         assert_same(statistics, definition, reference(definition, *FACTS, AS_OF, until))
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_values_in_bins(engine: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few units, so that each bin is one number."""
+    monkeypatch.setattr(spreading, "LEAST_IN_TAIL", 1)
+    backend = request.getfixturevalue(f"on_{engine}")
+    definitions = [named(each, i) for i, each in enumerate([{"type": "proportion"}, *SPREAD])]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    # Nothing is kept: every statement works the values out.
+    found = analyse_store(backend, asked, keep=lambda _, query: query).distributions
+    assert set(found) == {each["key"] for each in definitions[1:]}
+    for definition in definitions[1:]:
+        arms = {
+            variant: ArmCounts(
+                len(arm.rows), Counter(bin_by_digits(float(row["y"])) for row in arm.rows if row["y"])
+            )
+            for variant, arm in reference(definition, *FACTS, AS_OF).items()
+        }
+        assert found[definition["key"]] == spreading.spread(Counts(0, arms)), definition
+
+
+def bin_by_digits(value: float) -> int:
+    digits = Decimal(f"{abs(value):.9e}")
+    number = 90 * (digits.adjusted() + 9) + int(digits.scaleb(1 - digits.adjusted())) - 9
+    return number if value > 0 else -number
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])

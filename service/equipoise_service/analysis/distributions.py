@@ -2,11 +2,12 @@
 
 The bins are the same for every metric and every experiment, of two significant digits: 1.0 to 1.1, 1.1 to
 1.2, …, 9.9 to 10, 10 to 11, …, and below zero their mirror images. Each is a tenth to a hundredth of its
-value wide, and that suits values whose tails are a thousand times their median as well as those that are all near
-100: bins of equal width would hold all but a few units in the first one, and quantiles as edges would take a
-pass to find them and one to count. As the edges are known beforehand, one pass counts, and counts of several
-sets of units are added up. Most units have the value zero, which is in no bin. `spreading` puts bins together
-for people.
+value wide, and that suits values whose tails are a thousand times their median as well as those that are all
+near 100: bins of equal width would hold all but a few units in the first one, and quantiles as edges would
+take a pass to find them and one to count. As the edges are known beforehand, one pass counts, and counts of
+several sets of units are added up. Most units have the value zero, which is in no bin; nor is what is nearer
+to it than the smallest edge, as a sum that ought to be zero may be. `spreading` puts bins together for
+people.
 
 Of many units those are drawn whose `unit_hash` is small: always the same ones, and they are as the others
 are, because the hash knows nothing of what a unit met or did.
@@ -106,7 +107,7 @@ def counts(units: ir.Table, values: ir.Table, request: StoreRequest, halvings: i
     own = {i: valued[value_column(i)] for i in asked}
     everybody = _fanned(theirs.mutate(variant=theirs["first"]), ones, request)
     acting = _fanned(valued, own, request)
-    acting = acting.filter(acting.value != 0)
+    acting = acting.filter(acting.value.abs() >= 10.0**LEAST_POWER)
     counted = [
         everybody.select("measure", "variant", bin=ibis.literal(_DRAWN, type="int64")),
         acting.select("measure", "variant", bin=bin_of(acting.value)),
@@ -148,8 +149,8 @@ def read_counts(rows: Iterable[Row], request: StoreRequest, halvings: int) -> di
 
 
 def bin_of(value: ir.FloatingValue) -> ir.IntegerValue:
-    """The number of the bin of a value that is not zero: below zero for one below zero."""
-    near = ibis.greatest(ibis.least(value.abs(), 10.0**MOST_POWER), 10.0**LEAST_POWER)
+    """The number of the bin of a value, which is not nearer to zero than the smallest edge."""
+    near = ibis.least(value.abs(), 10.0**MOST_POWER)
     # One too high or too low at a power of ten does no harm: the digits make up for it.
     power = (near.ln() * ibis.literal(0.4342944819032518)).floor()
     digits = (near / ibis.literal(10.0).pow(power) * 10.0 + _ROUNDING).floor()

@@ -90,7 +90,10 @@ def spread_readout(halvings: int = 2) -> dict[str, Any]:
         for more, variant in enumerate(("control", "treatment"))
     }
     found = replace(
-        statistics(**{variant: {"load-time": moments(1_000, 10.0, 2.0)} for variant in arms}),
+        statistics(
+            control={"load-time": moments(1_000, 10.0, 2.0)},
+            treatment={"load-time": moments(1_000, 10.0, 2.0)},
+        ),
         distributions={"load-time": Distribution(halvings, (100.0, 200.0), arms)},
         cuts={"load-time": {"y": 150.0}},
     )
