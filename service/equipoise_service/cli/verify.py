@@ -26,6 +26,8 @@ def verify(
         found.append(_verified(file))
         if not json:
             _print(file, found[-1]["disagreements"])
+            if not found[-1]["words_compared"]:
+                typer.echo(f"{file} is in the words of another release or language, which were not compared.")
     named = [{"file": str(file), **each} for file, each in zip(files, found, strict=True)]
     agrees = all(each["agrees"] for each in found)
     if json:
@@ -36,6 +38,7 @@ def verify(
 def _verified(file: Path) -> dict[str, Any]:
     from equipoise_service.readouts.reading import NotAReadout, read_document
     from equipoise_service.readouts.verification import verify_readout
+    from equipoise_service.readouts.wording import is_written_here
 
     try:
         document = read_document(file)
@@ -48,7 +51,8 @@ def _verified(file: Path) -> dict[str, Any]:
     disagreements = [
         {"pointer": each.pointer, "found": each.found, "expected": each.expected} for each in found
     ]
-    return {"agrees": not found, "disagreements": disagreements}
+    words = isinstance(document, dict) and is_written_here(document)
+    return {"agrees": not found, "words_compared": words, "disagreements": disagreements}
 
 
 def _print(file: Path, disagreements: list[dict[str, Any]]) -> None:

@@ -29,6 +29,7 @@ from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
+from equipoise_service.readouts.wording import wording
 from equipoise_stats import CheckStatus
 
 
@@ -154,6 +155,7 @@ def build_readout(
             repeat=repeat,
         ),
     }
+    document["wording"] = wording()
     return {**document, "digest": digest(document)}
 
 

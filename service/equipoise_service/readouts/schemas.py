@@ -313,6 +313,11 @@ class Readout(BaseModel):
     )
     recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")
+    wording: str | None = Field(
+        None,
+        description="Digest of all words that the service can write readouts in; null in readouts from "
+        "before there was one. Words of other releases and languages cannot be recomputed.",
+    )
     digest: str = Field(
         description="`sha256:` and the SHA-256 of the canonical JSON (RFC 8785) of all other members."
     )

@@ -157,7 +157,11 @@ def test_verify_agrees_with_a_readout(saved: Path) -> None:
     result = run("verify", saved)
     assert result.exit_code == 0
     assert "agrees" in result.stdout
-    assert json.loads(run("verify", saved, "--json").stdout) == {"agrees": True, "disagreements": []}
+    assert json.loads(run("verify", saved, "--json").stdout) == {
+        "agrees": True,
+        "words_compared": True,
+        "disagreements": [],
+    }
 
 
 def test_several_readouts_are_verified_at_once_and_the_one_that_was_edited_is_named(saved: Path) -> None:

@@ -23,7 +23,7 @@ from equipoise_service.readouts.verification import verify_readout
 Path = tuple[str | int, ...]
 
 # What no statistic determines: who asked for what, and when. The digest alone protects it.
-FREE = {("experiment",), ("revision",), ("generated_at",), ("watermark",)} | {
+FREE = {("experiment",), ("wording",), ("revision",), ("generated_at",), ("watermark",)} | {
     ("started_at",),
     ("ended_at",),
     ("traffic",),
