@@ -62,6 +62,25 @@ class LateExposures(Check):
     share: Number | None = Field(description="The one over the other; null without exposures.")
 
 
+class ExposureDay(BaseModel):
+    """The exposures of a whole day, in UTC."""
+
+    model_config = _CONFIG
+
+    day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day.")
+    exposures: int = Field(ge=0, description="Exposures of the revision that happened then.")
+    events: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Events of the unit type; null where nobody asked, as exposures did not fall."
+    )
+
+
+class MissingExposures(Check):
+    """Days on which there were few exposures while people went on."""
+
+    days: list[ExposureDay] = Field(description="The whole days, oldest first; 120 at most, the last ones.")
+    missing: list[str] = Field(description="Those of them with few exposures.")
+
+
 class Crossovers(Check):
     """Units that met several variants. They are left out of every arm."""
 
@@ -195,6 +214,9 @@ class Health(BaseModel):
     crossovers: Crossovers
     early_exposures: EarlyExposures | None = Field(None, description="Only where the start is known.")
     late_exposures: LateExposures | None = Field(None, description="Only for the event store.")
+    missing_exposures: MissingExposures | None = Field(
+        None, description="Only for the event store, after a whole day."
+    )
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
     dropped_items: DroppedItems | None = Field(description="Only for the event store.")
     pre_exposure_balance: Balance | None = Field(description="Only with a metric that has a pre-period.")

@@ -20,6 +20,7 @@ from equipoise_service.readouts.daily_ratio import daily_ratio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.missing import missing_exposures
 from equipoise_service.readouts.numerals import p_value, percent
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.sample_ratios import at_any_moment, at_the_end, by_segment
@@ -92,6 +93,7 @@ def check_health(
         crossovers=_crossovers(statistics.crossovers, sum(units.values()) + statistics.crossovers),
         early_exposures=early_exposures(statistics),
         late_exposures=late_exposures(arrivals),
+        missing_exposures=missing_exposures(arrivals, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
         pre_exposure_balance=_balance(compared),

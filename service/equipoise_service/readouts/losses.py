@@ -1,6 +1,6 @@
 """What senders say that they gave up, before it reached the service, and what arrived late."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +9,7 @@ import ibis
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import exposures_of
 from equipoise_service.events.stores.store import EventStore
+from equipoise_service.readouts.checks import ExposureDay
 
 LATE_AFTER = timedelta(days=1)
 """An exposure that arrives later than this after it happened misses the readouts of its day."""
@@ -21,10 +22,12 @@ class Arrivals:
     Attributes:
         exposures: How many there are.
         late: How many of them arrived more than `LATE_AFTER` after they happened.
+        days: How many there are of each day (UTC), in order; none where that is not known.
     """
 
     exposures: int
     late: int
+    days: Sequence[ExposureDay] = ()
 
 
 def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
@@ -37,9 +40,16 @@ def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
     with store.ibis() as backend:
         shown = exposures_of(backend.table("exposures"), request)
         late = shown.received_at > shown.time + ibis.interval(hours=LATE_AFTER // timedelta(hours=1))
-        asked = shown.agg(exposures=shown.count(), late=ibis.coalesce(ibis.ifelse(late, 1, 0).sum(), 0))
-        found = backend.to_pyarrow(asked).to_pylist()[0]
-    return Arrivals(int(found["exposures"]), int(found["late"]))
+        asked = shown.group_by(day=shown.time.date()).agg(
+            exposures=shown.count(), late=ibis.ifelse(late, 1, 0).sum()
+        )
+        found = backend.to_pyarrow(asked).to_pylist()
+    days = sorted((row["day"].isoformat()[:10], int(row["exposures"])) for row in found)
+    return Arrivals(
+        sum(exposures for _, exposures in days),
+        sum(int(row["late"]) for row in found),
+        [ExposureDay(day=day, exposures=exposures) for day, exposures in days],
+    )
 
 
 def dropped_between(

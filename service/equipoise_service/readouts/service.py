@@ -37,6 +37,7 @@ from equipoise_service.readouts.building import (
 )
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
+from equipoise_service.readouts.missing import with_events
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.repeating import Due
@@ -207,7 +208,7 @@ def analyse(
         locked=locked,
         deviations=deviations,
         dropped=dropped_between(store, principal.place, found.started_at, until),
-        arrivals=arrivals_of(store, request),
+        arrivals=with_events(store, request, arrivals_of(store, request)),
         repeat=None if again is None else again.repeat,
         concluded=concluded,
     )

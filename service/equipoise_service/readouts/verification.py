@@ -10,6 +10,7 @@ from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
+from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.distributions import distributions_in, expect_drawn
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals
@@ -193,11 +194,16 @@ def _provenance(readout: Readout) -> Provenance:
         locked=readout.locked,
         deviations=readout.deviations,
         dropped=None if dropped is None else dropped.reasons,
-        arrivals=None if late is None else Arrivals(late.exposures, late.late),
+        arrivals=None if late is None else Arrivals(late.exposures, late.late, _days(readout)),
         overlaps=overlaps_in(readout.health.interactions),
         concluded=concluded_in(readout.recommendation),
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
     )
+
+
+def _days(readout: Readout) -> list[ExposureDay]:
+    missing = readout.health.missing_exposures
+    return [] if missing is None else missing.days
 
 
 def _moment(text: str) -> datetime:

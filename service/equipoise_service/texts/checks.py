@@ -88,6 +88,19 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             "Wait with looks until exposures have arrived; where one arm sends later than the other, its "
             "units are missing from the results until then.",
         ),
+        "missing_exposures": CheckText(
+            "Missing exposures",
+            "Did exposures go on while people did?",
+            (
+                "a release of an application, or of one platform's, that does not log exposures",
+                "exposures of some days that are lost, or have yet to arrive from senders that were offline",
+                "the experiment was paused on these days, or had less traffic: then nothing is missing",
+                "events of these days that came from elsewhere, as by an import",
+            ),
+            "Find out what happened on these days, and whether the senders still have the exposures. Units "
+            "that were first exposed then are missing, or count from a later day on; where it hit all arms "
+            "alike, the comparison of the others is sound.",
+        ),
         "crossovers": CheckText(
             "Crossovers",
             "Did any unit meet several variants?",

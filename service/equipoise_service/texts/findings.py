@@ -33,6 +33,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "More than {share} of the exposures arrived over {hours} hours after they happened: "
             "readouts of those days lacked them."
         ),
+        "found.missing_exposures": (
+            "There were at most {share} of the exposures that the days before and their events lead one to "
+            "expect on {days}."
+        ),
         "found.crossovers": (
             "More than {share} of the units met several variants: something assigns or identifies "
             "units inconsistently."

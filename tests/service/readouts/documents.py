@@ -28,6 +28,8 @@ from equipoise_service.readouts.building import (
     mature_units,
     statistics_digest,
 )
+from equipoise_service.readouts.checks import ExposureDay
+from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_stats import Counts, Moments
@@ -99,6 +101,13 @@ def spread_readout(halvings: int = 2) -> dict[str, Any]:
     )
     metric = LOAD_TIME.model_copy(update={"winsorize": 0.99})
     return build_readout(plan(metric), found, PROVENANCE)
+
+
+def gap_readout() -> dict[str, Any]:
+    """A readout that lacks the exposures of one day, the sixth of ten from 2026-03-03 on."""
+    days = [ExposureDay(day=f"2026-03-{3 + i:02}", exposures=200 * (i != 5), events=900) for i in range(10)]
+    found = statistics(control={"converted": Counts(1_000, 100)}, treatment={"converted": Counts(1_000, 110)})
+    return build_readout(plan(CONVERTED), found, replace(PROVENANCE, arrivals=Arrivals(2_000, 0, days)))
 
 
 def moments(n: int, mean: float, variance: float) -> Moments:
