@@ -89,7 +89,7 @@ def test_what_does_not_fit_together_is_said(file: Path, tmp_path: Path) -> None:
     assert "--format parquet needs --output" in failure(file, "--format", "parquet")
     assert "--format svg needs --output" in failure(file, "--format", "svg")
     assert "--figure picks a figure" in failure(file, "--figure", "lifts")
-    assert "--revision is for an experiment's key" in failure(file, "--revision", "1")
+    assert "--revision and --after are for an experiment's key" in failure(file, "--revision", "1")
     assert "Name the figure, as --figure lifts" in failure(file, "--output", tmp_path / "x.svg")
     assert not (tmp_path / "x.svg").exists()
     broken = tmp_path / "broken.json"
