@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.funnels import funnel_ingredients
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.unit_values import unit_values
+from equipoise_service.analysis.unit_values import bare_values
 from equipoise_service.analysis.units import any_of, exposures_of, first_exposures, is_mature
 from equipoise_service.analysis.value_columns import Ingredient, ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
@@ -59,7 +59,7 @@ def base_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Ta
         request: What is measured.
     """
     columns = _kept_columns(request)
-    values = _marked(unit_values(units, events, request), "unit_of_values", columns)
+    values = _marked(bare_values(units, events, request), "unit_of_values", columns)
     joined = units.left_join(values, units.unit == values.unit_of_values)
     return joined.select(*units.columns, *columns, active=ibis.coalesce(joined.marked, 0))
 
@@ -186,7 +186,7 @@ def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
 
     Args:
         rows: Of a base, or as `without_values` gives them.
-        new: What `unit_values` gives for these units and the events.
+        new: What `bare_values` gives for these units and the events.
         request: What is measured; where it does not add up, only rows without values have events.
     """
     columns = {name: f"new_{name}" for name in _kept_columns(request)}

@@ -19,7 +19,7 @@ from equipoise_service.aggregates.waiting import exposed_from
 from equipoise_service.analysis.distributions import drawn
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
-from equipoise_service.analysis.unit_values import unit_values
+from equipoise_service.analysis.unit_values import bare_values
 from equipoise_service.events.stores.workspace import Workspace
 
 Table = Callable[[], ir.Table]
@@ -104,7 +104,7 @@ def changes(of: Known, matured: datetime | None) -> Changes:
     def now(halvings: int) -> ir.Table:
         rows = drawn(before(), halvings)
         events = _events(of, found(), touched(), awaited(), halvings)
-        return expression.added_to(rows, unit_values(rows, events, request), request)
+        return expression.added_to(rows, bare_values(rows, events, request), request)
 
     return Changes(hashes, were, before, now)
 

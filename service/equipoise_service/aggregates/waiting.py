@@ -18,6 +18,10 @@ from equipoise_service.events.stores.workspace import Workspace
 _MOST = 2
 # An exposure may be received so long after it happened.
 _LATE = timedelta(days=1)
+# One of so many units, those of the least hashes, is asked first. Where twice too many of its events would
+# wait, no more is asked: a base may be made again and again, and all units take as long as to keep events.
+_ONE_OF = 64
+_HASHES = 1 << 31
 
 
 def keep_waiting(
@@ -38,6 +42,9 @@ def keep_waiting(
     most = _MOST * _count(workspace, rows)
     events = expression.within_reach(expression.measured(events, request), request, exposed_from(base))
     others = expression.of_others(events, rows)
+    some = others.filter(others.unit_hash < _HASHES // _ONE_OF)
+    if _count(workspace, some) * _ONE_OF > 2 * most:
+        return
     # To find that they are too many takes no longer than to read so many.
     found = others.select("unit_hash", *expression.read_names(request)).limit(most + 1)
     few = workspace.keep("waiting", found)

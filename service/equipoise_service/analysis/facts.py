@@ -19,17 +19,17 @@ class Facts:
     """Events of units that met one variant, from the earliest that counts for anything.
 
     Attributes:
-        table: Columns unit, variant, first_time, segments, time, name, value, and what `read` says of them.
-        units: Columns unit, variant, first_time, and segments: the units that they may be of.
+        table: Columns unit, variant, first_time, segments, time, code, value, and what `read` says of them.
         begin: From how many hours after the first exposure on they are here.
         until: Up to when what has no window counts, exclusively; None without end.
+        codes: For the name of events the number that they have as `code`: compared once, then carried.
         read: For each set of filtered events, by `Ingredient.events`, the column that says which are of it.
     """
 
     table: ir.Table
-    units: ir.Table
     begin: int
     until: datetime | None
+    codes: dict[str, int]
     read: dict[tuple[str, ...], str]
 
     def counted(self, asked: Ingredient, table: ir.Table | None = None) -> ir.BooleanValue:
@@ -51,7 +51,7 @@ class Facts:
 
     def named(self, asked: Ingredient, table: ir.Table) -> ir.BooleanValue:
         """Whether an event is of those that something is made of, whenever it was."""
-        return table[self.read[asked.events]] if asked.filters else table.name == asked.name
+        return table[self.read[asked.events]] if asked.filters else table.code == self.codes[asked.name]
 
 
 def distinct_columns(name: str) -> list[str]:
@@ -69,28 +69,37 @@ def facts_of(units: ir.Table, events: ir.Table, request: StoreRequest, asked: Se
         asked: What is made of them, at least one.
     """
     begin = min(0, *(each.start for each in asked))
+    codes = {name: code for code, name in enumerate(sorted({each.name for each in asked}))}
     wanted = events.filter(
-        events.place == request.place,
-        events.unit_type == request.unit_type,
-        events.name.isin(sorted({each.name for each in asked})),
+        events.place == request.place, events.unit_type == request.unit_type, events.name.isin(list(codes))
     )
     # Properties are read before the join, which then carries a few bits instead of texts.
     filtered = {each.events: each for each in asked if each.filters}
     read = {events: f"fits{i}" for i, events in enumerate(filtered)}
-    columns: dict[str, ir.Value] = {
-        read[key]: fits(wanted, each.name, each.filters) for key, each in filtered.items()
-    }
+    numbers = ((wanted.name == name, ibis.literal(code, type="int16")) for name, code in codes.items())
+    columns: dict[str, ir.Value] = {"code": ibis.cases(*numbers, else_=ibis.literal(-1, type="int16"))}
+    columns |= {read[key]: fits(wanted, each.name, each.filters) for key, each in filtered.items()}
     for name in dict.fromkeys(each.distinct for each in asked if each.distinct is not None):
         given = read_property(wanted, name)
         columns |= dict(zip(distinct_columns(name), (given.text, given.number, given.truth), strict=True))
-    wanted = wanted.select("unit", "time", "name", "value", **columns)
+    wanted = wanted.select("unit", "time", "value", **columns)
     segments = segment_columns(request)
-    stayed = units.filter(units["first"] == units["last"])
-    stayed = stayed.select("unit", "first_time", *segments, variant=stayed["first"])
+    stayed = stayed_units(units, request)
     met = wanted.join(
         stayed, [wanted.unit == stayed.unit, wanted.time >= from_exposure(stayed, begin)]
-    ).select("unit", "variant", "first_time", *segments, "time", "name", "value", *columns)
-    return Facts(met, stayed, begin, request.until, read)
+    ).select("unit", "variant", "first_time", *segments, "time", "value", *columns)
+    return Facts(met, begin, request.until, codes, read)
+
+
+def stayed_units(units: ir.Table, request: StoreRequest) -> ir.Table:
+    """Columns unit, first_time, variant and the segments': the units that met one variant.
+
+    Args:
+        units: Columns unit, first, last, first_time, and the segments'.
+        request: Its segments.
+    """
+    stayed = units.filter(units["first"] == units["last"])
+    return stayed.select("unit", "first_time", *segment_columns(request), variant=stayed["first"])
 
 
 def segment_columns(request: StoreRequest) -> list[str]:

@@ -1,9 +1,12 @@
-"""Aggregating in two steps: first one row a unit and stretch of time, then one row a unit.
+"""Stretches of time about a unit's first exposure, which the ends of all spans cut it into.
+
+An event's name and stretch make a number, its *slot*, and what counts for a metric is one slot, or a few that
+follow each other: names and moments are compared once for all metrics.
 
 Metrics that differ in their delays and windows are made of the same events, and each of them adds an
-aggregate that every event goes through. Instead, the ends of all spans cut the time about a unit's first
-exposure into stretches. The first step aggregates the events of each stretch, once for all spans; the second
-one puts together the stretches of each span, from the few rows that a unit then has.
+aggregate that every event goes through. Where that pays, events are aggregated in two steps instead: the
+first one aggregates the events of each stretch, once for all spans, the second one puts together the
+stretches of each span, from the few rows that a unit then has.
 """
 
 from bisect import bisect_right
@@ -41,8 +44,7 @@ def aggregate_by_stretches(facts: Facts, asked: Mapping[str, Ingredient]) -> ir.
     """
     kinds = {each.of_any_span: each for each in asked.values()}
     columns = {kind: f"a{i}" for i, kind in enumerate(kinds)}
-    spans = [end for each in asked.values() for end in (each.start, each.end)]
-    ends = sorted({end for end in spans if end is not None and end > facts.begin})
+    ends = _ends(facts, asked)
     stretches = _stretches(facts, ends)
     table = facts.table.mutate(**stretches)
     parts = table.group_by(["unit", *stretches]).agg(
@@ -56,6 +58,37 @@ def aggregate_by_stretches(facts: Facts, asked: Mapping[str, Ingredient]) -> ir.
     )
 
 
+def with_slots(facts: Facts, asked: Mapping[str, Ingredient]) -> tuple[ir.Table, dict[str, ir.BooleanValue]]:
+    """Numbers the events by their slots.
+
+    Args:
+        facts: The events.
+        asked: What is made of them, by a name.
+
+    Returns:
+        The events with their slots, and for each name which of them count.
+    """
+    ends = _ends(facts, asked)
+    table = facts.table.mutate(**_stretches(facts, ends))
+    table = table.mutate(slot=(table.code * (len(ends) + 1) + table.passed).cast("int32"))
+    return table, {name: _counted(facts, table, each, ends) for name, each in asked.items()}
+
+
+def _counted(facts: Facts, table: ir.Table, asked: Ingredient, ends: list[int]) -> ir.BooleanValue:
+    if asked.filters:
+        return facts.named(asked, table) & _within(table, asked, ends)
+    first = facts.codes[asked.name] * (len(ends) + 1)
+    low, high = (first + stretch for stretch in _span(asked, ends))
+    counted = table.slot == low if low == high else table.slot.between(low, high)
+    return counted & ~table.late if _is_open(asked, table) else counted
+
+
+def _ends(facts: Facts, asked: Mapping[str, Ingredient]) -> list[int]:
+    """The ends of all spans, in hours from the first exposure; before the first one nothing more is cut."""
+    spans = [end for each in asked.values() for end in (each.start, each.end)]
+    return sorted({end for end in spans if end is not None and end > facts.begin})
+
+
 def _stretches(facts: Facts, ends: list[int]) -> dict[str, ir.Value]:
     """For each event how many ends it is not before, and whether it is too late for what has no window."""
     time = facts.table.time
@@ -64,17 +97,25 @@ def _stretches(facts: Facts, ends: list[int]) -> dict[str, ir.Value]:
         (time >= from_exposure(facts.table, end), ibis.literal(number, type="int16"))
         for number, end in enumerate(ends, 1)
     ]
-    passed = {"passed": ibis.cases(*reversed(cases), else_=ibis.literal(0, type="int16"))}
+    none = ibis.literal(0, type="int16")
+    passed = {"passed": ibis.cases(*reversed(cases), else_=none) if cases else none}
     return passed if facts.until is None else passed | {"late": time >= naive(facts.until)}
 
 
-def _within(parts: ir.Table, asked: Ingredient, ends: list[int]) -> ir.BooleanValue:
-    within = parts.passed >= bisect_right(ends, asked.start)
-    if asked.end is not None:
-        within &= parts.passed < bisect_right(ends, asked.end)
-    elif "late" in parts.columns:
-        within &= ~parts.late
-    return within
+def _span(asked: Ingredient, ends: list[int]) -> tuple[int, int]:
+    """The first and the last stretch of a span."""
+    last = len(ends) if asked.end is None else bisect_right(ends, asked.end) - 1
+    return bisect_right(ends, asked.start), last
+
+
+def _within(rows: ir.Table, asked: Ingredient, ends: list[int]) -> ir.BooleanValue:
+    within = rows.passed.between(*_span(asked, ends))
+    return within & ~rows.late if _is_open(asked, rows) else within
+
+
+def _is_open(asked: Ingredient, rows: ir.Table) -> bool:
+    """Whether what is late does not count."""
+    return asked.end is None and "late" in rows.columns
 
 
 def _together(parts: ir.Value, asked: Ingredient) -> ir.Scalar:

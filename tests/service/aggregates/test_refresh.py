@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.service.events.contract import append, batch
 
-from equipoise_service.aggregates import refreshing, service
+from equipoise_service.aggregates import refreshing, service, waiting
 from equipoise_service.aggregates.bases import newest
 from equipoise_service.aggregates.names import digest_of
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
 from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.metrics.conditions import Condition, Operator
 from equipoise_service.metrics.measures import Measure
@@ -279,4 +280,29 @@ def test_many_events_do_not_wait(tmp_path: Path) -> None:
         analyse(store, SPENT, KEEPING["always folded"])
         assert not waits()
         send(store, [met(4, "control"), met(5, "treatment")], [])
+        assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
+
+
+@pytest.mark.parametrize(("more", "asked"), [(0, True), (1, False)])
+def test_a_few_units_tell_that_far_too_many_events_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, asked: bool
+) -> None:
+    """A base is made again and again: not to find each time how many events of all units would wait."""
+    kept: list[str] = []
+
+    def keep(self: DuckdbWorkspace, name: str, *args: Any, **kwargs: Any) -> Any:
+        kept.append(name)
+        return keeping(self, name, *args, **kwargs)
+
+    keeping = DuckdbWorkspace.keep
+    monkeypatch.setattr(DuckdbWorkspace, "keep", keep)
+    # Of six units there may be none with the least hashes.
+    monkeypatch.setattr(waiting, "_ONE_OF", 1)
+    with opened(tmp_path) as store:
+        # Two events for each of the three units of the base may wait, and twice as many are asked about.
+        happened = [spent(3 + number % 3, 3.0, 30 + number) for number in range(12 + more)]
+        send(store, [met(i, variant_of(i)) for i in range(3)], happened)
+        analyse(store, SPENT, KEEPING["never folded"])
+        assert ("waiting" in kept) is asked
+        send(store, [met(4, "control")], [spent(0, 2.0)])
         assert_same(analyse(store, SPENT, KEEPING["never folded"]), full(store, SPENT))
