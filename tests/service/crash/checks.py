@@ -75,8 +75,8 @@ def compared(request: Request, kind: int) -> dict[str, Any]:
     if "clickhouse" in request.app.state.settings.event_store_url:
         time.sleep(CLICKHOUSE_SETTLES_SECONDS)
     refreshed = analyse(store, asked, _KEEPING)
-    with store.ibis() as backend:
-        full = analyse_store(backend, asked)
+    with store.workspace() as workspace:
+        full = analyse_store(workspace.backend, asked, keep=workspace.keep)
     return {"differences": differences(refreshed, full), "arms": _arms(full)}
 
 
