@@ -1,35 +1,19 @@
 """What every event store has to do, whatever its engine; each engine's tests run these functions."""
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
-
-import pyarrow as pa
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from tests.service.crash.checks import differences
+from uuid import UUID, uuid4
 
 from equipoise.identifiers import uuid7
-from equipoise_service.aggregates.service import Keeping, analyse
-from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.sources import first_exposures
-from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.batches import CONFLICT, Batch, Receipt, Rejected
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.events.tail import Shown, look
-from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Aggregation, MetricType
 
 # Opens the store of this test; again after it was closed, it is the same store.
 Open = Callable[[], AbstractContextManager[EventStore]]
@@ -216,118 +200,6 @@ def test_the_greatest_total_dropped_stays(open_store: Open) -> None:
     assert found["full"]["client"] == client
 
 
-@dataclass
-class Model:
-    """What a store should hold: the rows of each item by its kind, place and id; and the counters."""
-
-    items: dict[tuple[str, str, str], set[tuple[Any, ...]]] = field(default_factory=dict)
-    intake: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-
-    def add(self, kind: str, place: str, id: str, content: set[tuple[Any, ...]]) -> int:
-        """Add an item: 0 when it is new, 1 for a duplicate, 2 for a conflict."""
-        stored = self.items.setdefault((kind, place, id), content)
-        verdict = 0 if stored is content else 1 if stored == content else 2
-        self.intake.setdefault((place, kind), [0, 0, 0])[verdict] += 1
-        return verdict
-
-
-# An item by a number, so that the same comes again and again, with one of some contents.
-EXPOSURES = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["a", "a", "b"])), max_size=6)
-EVENTS = st.lists(
-    st.tuples(
-        st.integers(0, 9), st.sampled_from([None, 1.0]), st.sampled_from([("user",), ("user", "device")])
-    ),
-    max_size=6,
-)
-BATCHES = st.tuples(EXPOSURES, EVENTS, st.sampled_from(["a", "b"]))
-ROUNDS = st.lists(st.lists(BATCHES, min_size=1, max_size=4), min_size=1, max_size=4)
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rounds=ROUNDS, seed=st.integers(0, 2**64))
-def test_any_mix_is_stored_once(open_store: Open, rounds: list[Any], seed: int) -> None:
-    _check_mix(open_store, rounds, seed)
-
-
-@pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rounds=ROUNDS, seed=st.integers(0, 2**64))
-def test_many_mixes_are_stored_once(open_store: Open, rounds: list[Any], seed: int) -> None:
-    _check_mix(open_store, rounds, seed)
-
-
-def _check_mix(open_store: Open, rounds: list[Any], seed: int) -> None:
-    """Against a model. Every round is the life of a store; each example has places of its own."""
-    ids = [str(uuid5(NAMESPACE_OID, f"{seed} {number}")) for number in range(5)]
-    ids += [str(UUID(int=UUID(uuid7()).int - (number << 110))) for number in range(5)]
-    model, example = Model(), uuid7()
-    for sent in rounds:
-        batches = [_made(each, ids, example) for each in sent]
-        with open_store() as store:
-            for made, receipt in zip(batches, append(store, *batches), strict=True):
-                assert receipt == _expected(model, made)
-            for place in (f"{example}/a", f"{example}/b"):
-                _assert_holds(store, model, place)
-
-
-def _made(drawn: tuple[list[Any], list[Any], str], ids: list[str], example: str) -> Batch:
-    exposures, events, place = drawn
-    exposed = [exposure(ids[number], unit) for number, unit in exposures]
-    happened: list[EventIn] = []
-    heads: list[int] = []
-    for number, value, unit_types in events:
-        head = len(happened)
-        for unit_type in unit_types:
-            heads.append(head)
-            happened.append(event(ids[number], unit_type=unit_type, value=value))
-    return batch(exposed, happened, f"{example}/{place}", event_heads=heads)
-
-
-def _expected(model: Model, made: Batch) -> Receipt:
-    exposures = [
-        model.add(
-            "exposure",
-            made.place,
-            each.id,
-            {(each.unit_type, each.unit, each.experiment, each.variant, each.revision)},
-        )
-        for each in made.exposures
-    ]
-    items: dict[int, set[tuple[Any, ...]]] = {}
-    for head, each in zip(made.event_heads, made.events, strict=True):
-        items.setdefault(head, set()).add((each.unit_type, each.unit, each.name, each.value, None))
-    verdicts = {
-        head: model.add("event", made.place, made.events[head].id, rows) for head, rows in items.items()
-    }
-    events = [verdicts[head] for head in made.event_heads]
-
-    def of(verdict: int, found: list[int]) -> frozenset[int]:
-        return frozenset(position for position, each in enumerate(found) if each == verdict)
-
-    return Receipt(of(1, exposures), of(1, events), of(2, exposures), of(2, events))
-
-
-def _assert_holds(store: EventStore, model: Model, place: str) -> None:
-    contents = {
-        "exposure": ("unit_type", "unit", "experiment", "variant", "revision"),
-        "event": ("unit_type", "unit", "name", "value", "properties"),
-    }
-    found = [
-        ((kind, place, row["id"]), tuple(row[name] for name in names))
-        for kind, names in contents.items()
-        for row in rows(store, f"{kind}s", place)
-    ]
-    expected = [(key, row) for key, item in model.items.items() if key[1] == place for row in item]
-    assert sorted(found, key=repr) == sorted(expected, key=repr)
-    counted = {
-        row["kind"]: [row["accepted"], row["duplicate"], row["refused"]]
-        for row in rows(store, "intake", place)
-    }
-    assert counted == {kind: counts for (at, kind), counts in model.intake.items() if at == place}
-    listed = len(rows(store, "rejected", place))
-    assert listed == sum(counts[2] for (at, _), counts in model.intake.items() if at == place)
-
-
 def test_received_at_grows_with_every_commit(open_store: Open) -> None:
     for _ in range(2):
         with open_store() as store:
@@ -384,105 +256,3 @@ def test_rows_have_the_hash_of_their_unit(open_store: Open) -> None:
         unit: int.from_bytes(md5(unit.encode(), usedforsecurity=False).digest()[:4], "big") >> 1
         for unit in [*units, "x"]
     }
-
-
-def test_a_workspace_keeps_what_lasts(open_store: Open) -> None:
-    with open_store() as store:
-        append(store, batch([exposure(str(uuid4()), f"u{i}") for i in range(5)]))
-        with store.workspace() as workspace:
-            exposures = workspace.backend.table("exposures").select("unit", "unit_hash")
-            workspace.keep("passing", exposures.filter(exposures.unit != "u0"))
-            named = workspace.bring("named", pa.table({"unit": ["u1", "u2"]}))
-            kept = workspace.keep("lasting_1", exposures.semi_join(named, "unit"), lasting=True)
-            assert sorted(workspace.backend.to_pyarrow(kept)["unit"].to_pylist()) == ["u1", "u2"]
-            # Commits go on meanwhile, and are not seen.
-            append(store, batch([exposure(str(uuid4()), "late")]))
-        with store.workspace() as workspace:
-            assert workspace.kept("lasting") == ["lasting_1"]
-            workspace.keep("passing", workspace.backend.table("lasting_1"))
-        assert len(rows(store, "lasting_1")) == 2
-    with open_store() as store:
-        with store.workspace() as workspace:
-            workspace.forget("lasting_1")
-        with store.workspace() as workspace:
-            assert workspace.kept("lasting") == []
-
-
-def test_a_workspace_that_fails_keeps_nothing(open_store: Open) -> None:
-    with open_store() as store:
-        append(store, batch([exposure(str(uuid4()))]))
-        with pytest.raises(RuntimeError, match="in the middle"):
-            _keep_and_fail(store)
-        with store.workspace() as workspace:
-            assert workspace.kept("lasting") == []
-
-
-def _keep_and_fail(store: EventStore) -> None:
-    with store.workspace() as workspace:
-        workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
-        raise RuntimeError("in the middle")
-
-
-def test_an_empty_store_can_be_asked(open_store: Open) -> None:
-    with open_store() as store:
-        assert look(store, "default/a", Shown(), datetime(2026, 1, 1)).items == []
-        assert analyse(store, _request()).watermark is None
-
-
-def test_units_are_left_out_by_their_id(open_store: Open) -> None:
-    with open_store() as store:
-        named = [exposure(str(uuid4()), unit) for unit in ("u1", "u2", "it's", "\\")]
-        append(store, batch(named))
-        found = analyse(store, _request(left_out=("u2", "it's", "\\", "nobody")))
-        assert (found.arms["treatment"].units, found.overridden) == (1, 3)
-        _, overridden = first_exposures(store, _request(left_out=("u2",)), 10)
-        assert overridden == 1
-
-
-def test_many_may_refresh_at_once(open_store: Open) -> None:
-    bought = Measure("bought", MetricType.PROPORTION, "purchase")
-    asked = _request(measures=(bought,))
-    with open_store() as store, ThreadPoolExecutor(3) as pool:
-        for number in range(1, 4):
-            append(store, batch([exposure(str(uuid4()), f"u{number}")]))
-            together = pool.map(lambda _: analyse(store, asked, Keeping(0, 0.0)), range(3))
-            assert [each.arms["treatment"].units for each in together] == [number] * 3
-
-
-def test_a_refresh_gives_the_numbers_of_a_full_analysis(
-    open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of units that are known, that are new, with events that waited or not, and of a crossover."""
-    # ClickHouse lets a minute pass before it counts a fact.
-    workspace = "equipoise_service.events.stores.clickhouse.workspace.SETTLES_AFTER"
-    if find_spec("clickhouse_connect"):
-        monkeypatch.setattr(workspace, timedelta(0))
-    now = datetime.now(UTC)
-    spent = Measure("spent", MetricType.MEAN, "purchase", pre_period_days=2)
-    largest = Measure("largest", MetricType.MEAN, "purchase", Aggregation.MAXIMUM, pre_period_days=1)
-    asked = _request(measures=(spent, largest), as_of=now + timedelta(days=1))
-
-    def shown(unit: int, hours: float, variant: str = "") -> ExposureIn:
-        found = exposure(str(uuid4()), f"u{unit}", variant=variant or ("control", "treatment")[unit % 2])
-        found.time = now - timedelta(hours=hours)
-        return found
-
-    def bought(unit: int, hours: float, value: float) -> EventIn:
-        return event(str(uuid4()), f"u{unit}", time=now - timedelta(hours=hours), value=value)
-
-    with open_store() as store:
-        events = [bought(unit, hours, unit + hours) for unit in range(14) for hours in (1.5, 40, 100)]
-        append(store, batch([shown(unit, 20) for unit in range(10)], events))
-        for exposures, more in (
-            ([], []),
-            ([shown(10, 1), shown(11, 2)], [bought(11, 0.5, 3), bought(11, 30, 4), bought(3, 1, 5)]),
-            ([shown(12, 60), shown(0, 1, "treatment"), shown(1, 30)], [bought(12, 70, 6), bought(0, 1, 7)]),
-        ):
-            append(store, batch(exposures, more))
-            found = analyse(store, asked, Keeping(0, math.inf))
-            with store.ibis() as backend:
-                assert differences(found, analyse_store(backend, asked)) == []
-
-
-def _request(**changes: Any) -> StoreRequest:
-    return replace(StoreRequest("default/a", "page", 2, "user", (), TIME), **changes)

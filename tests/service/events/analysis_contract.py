@@ -1,0 +1,127 @@
+"""What every event store has to do for analyses: workspaces, and refreshes as good as full analyses."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pytest
+from tests.service.crash.checks import differences
+from tests.service.events.contract import TIME, Open, append, batch, event, exposure, rows
+
+from equipoise_service.aggregates.service import Keeping, analyse
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import first_exposures
+from equipoise_service.analysis.store import analyse_store
+from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.events.tail import Shown, look
+from equipoise_service.metrics.measures import Measure
+from equipoise_service.metrics.schemas import Aggregation, MetricType
+
+
+def test_a_workspace_keeps_what_lasts(open_store: Open) -> None:
+    with open_store() as store:
+        append(store, batch([exposure(str(uuid4()), f"u{i}") for i in range(5)]))
+        with store.workspace() as workspace:
+            exposures = workspace.backend.table("exposures").select("unit", "unit_hash")
+            workspace.keep("passing", exposures.filter(exposures.unit != "u0"))
+            named = workspace.bring("named", pa.table({"unit": ["u1", "u2"]}))
+            kept = workspace.keep("lasting_1", exposures.semi_join(named, "unit"), lasting=True)
+            assert sorted(workspace.backend.to_pyarrow(kept)["unit"].to_pylist()) == ["u1", "u2"]
+            # Commits go on meanwhile, and are not seen.
+            append(store, batch([exposure(str(uuid4()), "late")]))
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == ["lasting_1"]
+            workspace.keep("passing", workspace.backend.table("lasting_1"))
+        assert len(rows(store, "lasting_1")) == 2
+    with open_store() as store:
+        with store.workspace() as workspace:
+            workspace.forget("lasting_1")
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == []
+
+
+def test_a_workspace_that_fails_keeps_nothing(open_store: Open) -> None:
+    with open_store() as store:
+        append(store, batch([exposure(str(uuid4()))]))
+        with pytest.raises(RuntimeError, match="in the middle"):
+            _keep_and_fail(store)
+        with store.workspace() as workspace:
+            assert workspace.kept("lasting") == []
+
+
+def _keep_and_fail(store: EventStore) -> None:
+    with store.workspace() as workspace:
+        workspace.keep("lasting_2", workspace.backend.table("exposures").select("unit"), lasting=True)
+        raise RuntimeError("in the middle")
+
+
+def test_an_empty_store_can_be_asked(open_store: Open) -> None:
+    with open_store() as store:
+        assert look(store, "default/a", Shown(), datetime(2026, 1, 1)).items == []
+        assert analyse(store, _request()).watermark is None
+
+
+def test_units_are_left_out_by_their_id(open_store: Open) -> None:
+    with open_store() as store:
+        named = [exposure(str(uuid4()), unit) for unit in ("u1", "u2", "it's", "\\")]
+        append(store, batch(named))
+        found = analyse(store, _request(left_out=("u2", "it's", "\\", "nobody")))
+        assert (found.arms["treatment"].units, found.overridden) == (1, 3)
+        _, overridden = first_exposures(store, _request(left_out=("u2",)), 10)
+        assert overridden == 1
+
+
+def test_many_may_refresh_at_once(open_store: Open) -> None:
+    bought = Measure("bought", MetricType.PROPORTION, "purchase")
+    asked = _request(measures=(bought,))
+    with open_store() as store, ThreadPoolExecutor(3) as pool:
+        for number in range(1, 4):
+            append(store, batch([exposure(str(uuid4()), f"u{number}")]))
+            together = pool.map(lambda _: analyse(store, asked, Keeping(0, 0.0)), range(3))
+            assert [each.arms["treatment"].units for each in together] == [number] * 3
+
+
+def test_a_refresh_gives_the_numbers_of_a_full_analysis(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of units that are known, that are new, with events that waited or not, and of a crossover."""
+    # ClickHouse lets a minute pass before it counts a fact.
+    settles = "equipoise_service.events.stores.clickhouse.workspace.SETTLES_AFTER"
+    if find_spec("clickhouse_connect"):
+        monkeypatch.setattr(settles, timedelta(0))
+    now = datetime.now(UTC)
+    spent = Measure("spent", MetricType.MEAN, "purchase", pre_period_days=2)
+    largest = Measure("largest", MetricType.MEAN, "purchase", Aggregation.MAXIMUM, pre_period_days=1)
+    asked = _request(measures=(spent, largest), as_of=now + timedelta(days=1))
+
+    def shown(unit: int, hours: float, variant: str = "") -> ExposureIn:
+        found = exposure(str(uuid4()), f"u{unit}", variant=variant or ("control", "treatment")[unit % 2])
+        found.time = now - timedelta(hours=hours)
+        return found
+
+    def bought(unit: int, hours: float, value: float) -> EventIn:
+        return event(str(uuid4()), f"u{unit}", time=now - timedelta(hours=hours), value=value)
+
+    with open_store() as store:
+        events = [bought(unit, hours, unit + hours) for unit in range(14) for hours in (1.5, 40, 100)]
+        append(store, batch([shown(unit, 20) for unit in range(10)], events))
+        for exposures, more in (
+            ([], []),
+            ([shown(10, 1), shown(11, 2)], [bought(11, 0.5, 3), bought(11, 30, 4), bought(3, 1, 5)]),
+            ([shown(12, 60), shown(0, 1, "treatment"), shown(1, 30)], [bought(12, 70, 6), bought(0, 1, 7)]),
+        ):
+            append(store, batch(exposures, more))
+            found = analyse(store, asked, Keeping(0, math.inf))
+            with store.workspace() as workspace:
+                full = analyse_store(workspace.backend, asked, keep=workspace.keep)
+            assert differences(found, full) == []
+
+
+def _request(**changes: Any) -> StoreRequest:
+    return replace(StoreRequest("default/a", "page", 2, "user", (), TIME), **changes)
