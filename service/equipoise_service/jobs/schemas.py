@@ -55,6 +55,8 @@ class JobOut(BaseModel):
 
 def job_out(job: Job) -> JobOut:
     """A job's representation."""
+    experiment = f"/v1/experiments/{job.experiment}"
+    made = f"{experiment}/readout?revision={job.revision}"
     return JobOut(
         id=job.public_id,
         kind=Kind(job.kind),
@@ -69,5 +71,5 @@ def job_out(job: Job) -> JobOut:
         started_at=job.started_at,
         ended_at=job.ended_at,
         error=job.error,
-        readout=f"/v1/experiments/{job.experiment}/readout?revision={job.revision}",
+        readout=f"{experiment}/repeats" if job.kind == Kind.REPEAT else made,
     )

@@ -64,7 +64,7 @@ class LayerOut(BaseModel):
     environment: str
     free: int = Field(description="Slots that nobody holds, of 10,000.")
     holders: list[HolderOut] = Field(
-        description="Running and paused experiments, in the order of their start."
+        description="Experiments that run, are paused or hold units back, in the order of their start."
     )
     created_at: datetime
     updated_at: datetime

@@ -20,6 +20,7 @@ from tests.service.readouts.documents import (
     segmented_readout,
     statistics,
 )
+from tests.service.readouts.repeated import numbers, repeated_readout
 
 from equipoise_service.exports.making import Export, export
 from equipoise_service.exports.report.report import html_of
@@ -72,6 +73,7 @@ DOCUMENTS = {
     "hostile": hostile(),
     "broken": converted((1_000, 10_000), (1_150, 11_000)),
     "empty": build_readout(plan(CONVERTED), statistics(), PROVENANCE),
+    "repeated": repeated_readout(then=numbers(0.3, 0.2, 0.4)),
 }
 
 
@@ -119,6 +121,21 @@ def test_it_says_what_to_do_first_then_whether_to_believe_it_then_what_happened(
         assert number in words
     assert TEXTS["report.recomputed"] in words
     assert f"country {document['segments'][0]['text']}" in words
+
+
+def test_a_repeat_says_what_became_of_the_effects_before_all_else() -> None:
+    words = Page(html_of(DOCUMENTS["repeated"])).words
+    told = (
+        "Nothing is recommended",
+        "has faded",
+        "Since the ship",
+        "+20.0 to +40.0",
+        "−20.0 pp",
+        TEXTS["report.health"],
+    )
+    places = [words.index(each) for each in told]
+    assert places == sorted(places)
+    assert "Since the ship" not in Page(html_of(DOCUMENTS["measured"])).words
 
 
 def test_over_time_needs_the_readouts_from_before() -> None:

@@ -19,6 +19,7 @@ from equipoise_service.database import Database
 from equipoise_service.experiments.models import Revision
 from equipoise_service.jobs.models import Job
 from equipoise_service.readouts.models import RepeatedReadout
+from equipoise_service.readouts.repeating import claim
 from equipoise_service.readouts.scheduling import Scheduler
 from equipoise_service.readouts.verification import verify_readout
 
@@ -180,12 +181,12 @@ def test_each_is_made_once_however_many_look_and_never_changes(client: TestClien
     missing = client.get(f"{PATH}/repeats/90")
     assert missing.status_code == 404
     assert second["due_at"][:10] in missing.json()["detail"]
-    assert repeat_jobs(client) == [(2, "schedule")]
+    assert jobs(client, revision=2) == [("repeat", "schedule")]
     # What comes later changes it no more, and the ninety days are counted by themselves.
     send(client, UNITS[600:1200], TRUTHS["turned"], NOW - 2 * DAY)
     for scheduler in schedulers:
         scheduler.tick()
-    assert len(repeat_jobs(client)) == 1
+    assert len(jobs(client, revision=2)) == 1
     pass_days_of_the_second(client)
     again, last = made(client, 30, 90)
     assert again == first
@@ -194,12 +195,27 @@ def test_each_is_made_once_however_many_look_and_never_changes(client: TestClien
     assert last["digest"] != first["digest"]
 
 
-def repeat_jobs(client: TestClient) -> list[tuple[int, str]]:
+def jobs(client: TestClient, revision: int) -> list[tuple[str, str]]:
     with Session(database(client).engine) as session:
-        return [
-            (each.revision, each.requested_by)
-            for each in session.exec(select(Job).where(Job.kind == "repeat")).all()
-        ]
+        found = session.exec(select(Job).where(Job.revision == revision)).all()
+        return [(each.kind, each.requested_by) for each in found]
+
+
+def test_of_those_who_claim_a_repeat_at_once_one_has_it(client: TestClient) -> None:
+    hold_back(client)
+    with Session(database(client).engine) as session:
+        due = session.exec(select(RepeatedReadout).where(RepeatedReadout.days == 30)).one()
+        revision_id, next_at = due.revision_id, due.next_at
+    assert next_at is not None
+
+    def claimed(minutes: int) -> bool:
+        with Session(database(client).engine) as session:
+            found = claim(session, revision_id, 30, next_at, next_at + timedelta(minutes=minutes))
+            session.commit()
+            return found
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claimed, range(1, 9))) == 1
 
 
 def pass_days_of_the_second(client: TestClient) -> None:
@@ -234,6 +250,7 @@ def test_without_a_holdback_nothing_is_repeated(client: TestClient) -> None:
 
 def test_what_ends_before_is_not_repeated(client: TestClient) -> None:
     hold_back(client)
+    send(client, UNITS[:100], WON, NOW)
     assert len(client.get(f"{PATH}/repeats").json()) == 2
     assert client.post(f"{PATH}/end-holdback").status_code == 200
     pass_days(client, 0)
@@ -243,7 +260,7 @@ def test_what_ends_before_is_not_repeated(client: TestClient) -> None:
         session.connection().execute(update(RepeatedReadout).values(next_at=NOW - DAY))
         session.commit()
     Scheduler(database(client), store, timedelta(hours=1)).tick()
-    assert repeat_jobs(client) == []
+    assert jobs(client, revision=2) == []
 
 
 def test_of_too_few_nothing_can_be_told(client: TestClient) -> None:

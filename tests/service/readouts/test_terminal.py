@@ -17,6 +17,7 @@ from tests.service.readouts.documents import (
     rich_readout,
     statistics,
 )
+from tests.service.readouts.repeated import numbers, repeated_readout
 
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.terminal import draw
@@ -43,6 +44,20 @@ def test_the_numbers_are_there_and_fit(width: int) -> None:
         "1,895 units (0.65 %)",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_became_of_the_effects_stands_before_the_results(width: int) -> None:
+    text = drawn(repeated_readout(then=numbers(0.3, 0.2, 0.4)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.index("Since the ship") < text.index("converted  proportion")
+    for part in ("+30.0 %", "+20.0 to +40.0", "+10.0 %", "−20.0 pp", "has faded", "30 days since the ship"):
+        assert part in text
+    assert "Since the ship" not in drawn(rich_readout(), width)
+
+
+def test_a_repeat_without_intervals_is_drawn() -> None:
+    assert "cannot be told" in drawn(repeated_readout(), 120)
 
 
 def test_the_summary_comes_first() -> None:
