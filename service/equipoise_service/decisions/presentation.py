@@ -14,6 +14,7 @@ from equipoise_service.experiments import service as experiment_service
 from equipoise_service.experiments.models import Revision
 from equipoise_service.plans import repository as plans
 from equipoise_service.plans.looks import Look
+from equipoise_service.readouts.repeating import made_on
 from equipoise_stats import DecisionOutcome
 
 
@@ -104,6 +105,15 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
     decisions = repository.decisions(session, revision_id)
     for decision in decisions:
         yield from _of_decision(decision, number)
+    for days, at, digest in made_on(session, revision_id):
+        yield HistoryEntry(
+            at=at,
+            kind="repeated",
+            revision=number,
+            by=None,
+            text=f"the readout is repeated {days} days after the ship",
+            digest=digest,
+        )
     if revision.ended_at is not None:
         ends = "the revision ends" if _ended_by(decisions) else "the revision ends without a decision"
         yield HistoryEntry(

@@ -173,12 +173,13 @@ class HistoryEntry(BaseModel):
 
     at: datetime
     kind: str = Field(
-        description="`predicted`, `started`, `deviated`, `looked`, `decided`, `confirmed`, `withdrawn` or "
-        "`ended`."
+        description="`predicted`, `started`, `deviated`, `looked`, `decided`, `confirmed`, `withdrawn`, "
+        "`repeated` or `ended`."
     )
     revision: int
     by: str | None = Field(description="Id of the API key; null where it is not on record.")
     text: str = Field(description="What happened, in words.")
     digest: str | None = Field(
-        description="Of the locked or changed plan, of a look's statistics, or of the readout decided on."
+        description="Of the locked or changed plan, of a look's statistics, of the readout decided on, or of "
+        "the repeated one."
     )

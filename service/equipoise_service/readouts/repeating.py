@@ -99,6 +99,16 @@ def store_repeat(
     session.add(made)
 
 
+def made_on(session: Session, revision_id: int) -> Sequence[tuple[int, datetime, str]]:
+    """The repeats that were made on a holdback: after how many days, when, and the digest of each."""
+    found = session.exec(
+        select(RepeatedReadout.days, RepeatedReadout.generated_at, RepeatedReadout.digest)
+        .where(RepeatedReadout.revision_id == revision_id)
+        .order_by(col(RepeatedReadout.days))
+    )
+    return [(days, at, digest) for days, at, digest in found if at is not None and digest is not None]
+
+
 def repeats_of(session: Session, principal: Principal, key: str) -> list[RepeatOut]:
     """The repeats of what was shipped in the principal's environment: made, and to come.
 

@@ -166,6 +166,9 @@ def test_what_became_of_the_effect_is_said_after_thirty_and_after_ninety_days(
         assert said in found["summary"]
         assert "margin of 50.00 %" in found["summary"]
     assert client.get(f"{PATH}/readout").json()["revision"] == 1
+    history = client.get(f"{PATH}/history").json()
+    told = [each["digest"] for each in history if each["kind"] == "repeated"]
+    assert told == [each["digest"] for each in listed]
 
 
 def test_each_is_made_once_however_many_look_and_never_changes(client: TestClient) -> None:
