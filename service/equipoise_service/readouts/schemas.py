@@ -216,7 +216,10 @@ class Progress(BaseModel):
     look: int | None = Field(description="Number of the look that this readout is; null where it is none.")
     valid: bool = Field(description="Whether the plan's inference may be concluded from at this moment.")
     reason: str | None = Field(description="Why not; null where it may.")
-    complete: bool = Field(description="Whether the planned end is reached.")
+    complete: bool = Field(
+        description="Whether the planned end is reached: of a group-sequential plan, whether this is its "
+        "last look."
+    )
 
 
 class Locked(BaseModel):
