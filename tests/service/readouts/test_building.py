@@ -71,6 +71,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "repeat",
         "recommendation",
         "summary",
+        "wording",
         "digest",
     ]
     assert Readout.model_validate(readout).model_dump(mode="json", by_alias=True) == readout
