@@ -50,6 +50,7 @@ class Provenance:
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
         concluded: What the last look concluded, where no look is to come; None where one is.
+        holdback: Basis points of the units that are held back, of a holdback's revision.
         repeat: What it repeats after a ship, if it does.
     """
 
@@ -65,6 +66,7 @@ class Provenance:
     arrivals: Arrivals | None = None
     overlaps: Overlaps | None = None
     concluded: Concluded | None = None
+    holdback: int | None = None
     repeat: RepeatOf | None = None
 
 
@@ -117,6 +119,8 @@ def build_readout(
         failed = CheckStatus.FAILED in quality_of(health).values()
         repeat = repeat_of(plan, provenance.repeat, metrics, failed=failed)
         recommendation = nothing_recommended("outcome.repeat", variant=repeat.decided.variant)
+    elif provenance.holdback is not None:
+        recommendation = nothing_recommended("outcome.holdback", control=plan.control)
     plan_document = plan.document
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -141,6 +145,7 @@ def build_readout(
         "metrics": [metric.model_dump(mode="json") for metric in metrics],
         "segments": [each.model_dump(mode="json") for each in segments],
         "by_day": None if days is None else days.model_dump(mode="json"),
+        "holdback": provenance.holdback,
         "repeat": None if repeat is None else repeat.model_dump(mode="json"),
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(

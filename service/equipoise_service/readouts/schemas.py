@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from equipoise import BUCKETS
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
@@ -311,6 +312,9 @@ class Readout(BaseModel):
     metrics: list[MetricResult]
     segments: list[SegmentResult] = Field(description="The segments of the plan.")
     by_day: ByDay | None = Field(None, description="The same for every past day; null where none is known.")
+    holdback: Annotated[int, Field(ge=1, le=BUCKETS)] | None = Field(
+        None, description="Basis points of the units that are held back, of a holdback; null in every other."
+    )
     repeat: Repeat | None = Field(
         None, description="Of a readout that is repeated after a ship: what became of the effects."
     )

@@ -209,6 +209,7 @@ def analyse(
         deviations=deviations,
         dropped=dropped_between(store, principal.place, found.started_at, until),
         arrivals=with_events(store, request, arrivals_of(store, request)),
+        holdback=found.holdback,
         repeat=None if again is None else again.repeat,
         concluded=concluded,
     )

@@ -197,6 +197,7 @@ def _provenance(readout: Readout) -> Provenance:
         arrivals=None if late is None else Arrivals(late.exposures, late.late, _days(readout)),
         overlaps=overlaps_in(readout.health.interactions),
         concluded=concluded_in(readout.recommendation),
+        holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
     )
 

@@ -8,6 +8,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "outcome.repeat": (
             "Nothing is recommended: {variant} was shipped, and this asks whether it still does what it did."
         ),
+        "outcome.holdback": (
+            "Nothing is recommended: the decision was made, and some units are held back with {control} to "
+            "see what comes of it."
+        ),
         "repeat.head": (
             "{days} days after {variant} was shipped, all who got it are compared with those who were held "
             "back."

@@ -13,6 +13,7 @@ from tests.service.shipping import ship
 from equipoise import evaluate
 from equipoise.assignment import Assignment
 from equipoise.configuration import load
+from equipoise_service.readouts.verification import verify_readout
 
 PATH = "/v1/experiments/new-landing-page"
 KEY = "new-landing-page"
@@ -130,6 +131,10 @@ def test_the_plan_of_a_holdback_asks_the_same_and_adjusts_for_nothing(client: Te
         ("treatment", 9500, False),
     ]
     assert found["locked"]["digest"] == found["plan_digest"]
+    assert (found["holdback"], found["recommendation"]["outcome"]) == (500, None)
+    assert "held back with control" in found["recommendation"]["text"]
+    assert verify_readout(found) == []
+    assert client.get(f"{PATH}/readout").json()["holdback"] is None
 
 
 @pytest.mark.parametrize("move", ["end-holdback", "archive"])

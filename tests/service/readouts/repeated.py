@@ -65,6 +65,7 @@ def repeated_readout(
         revision=2,
         started_at=START,
         generated_at=START + timedelta(days=DAYS, minutes=1),
+        holdback=5000,
         repeat=RepeatOf(DAYS, decided),
     )
     return build_readout(repeated(watched, DAYS), found, provenance)

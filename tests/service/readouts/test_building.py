@@ -68,6 +68,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "metrics",
         "segments",
         "by_day",
+        "holdback",
         "repeat",
         "recommendation",
         "summary",
