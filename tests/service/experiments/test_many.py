@@ -11,7 +11,6 @@ from sqlalchemy import event
 
 from equipoise_service.settings import Settings
 
-
 # Requests inherit it from the test; the worker and the scheduler, which ask on their own account, do not.
 IS_COUNTED = ContextVar("is_counted", default=False)
 
