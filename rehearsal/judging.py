@@ -1,7 +1,7 @@
 """Whether what a readout says is right: its summary against its numbers, its counts against the truth.
 
-The rules were written before the first run, and are listed in the documentation; trials
-changed in them only how wide intervals are written.
+The rules were written before the first run, and are listed in the documentation; since then they changed
+where what is said changed: how wide intervals are written, and that the last look's conclusion stands.
 """
 
 from typing import Any
@@ -15,7 +15,8 @@ RULES = (
     "Where a check failed it tells no effect: nothing “raises”, “lowers” or is “better” or “worse”.",
     "Otherwise it says of conversion what the readout's numbers say: which way, that this is better or "
     "worse, or that the arms do not differ detectably; and names both shares and both ends of the interval.",
-    "It says “Ship” only where conversion is said to be better, and nothing is said to be worse.",
+    "It says “Ship” only where conversion is said to be better, and nothing is said to be worse; in data "
+    "newer than the last look, only where it names the look that found it, whose result stands.",
     "Not to ship because of the guardrail names it, as worse or as not within its margin of 5.00 %; what is "
     "shown to be worse is never under “No detectable difference”.",
     "A broken ratio names the units of both arms and their planned share; many crossovers how many units "
@@ -68,7 +69,7 @@ _EFFECTS = ("raises", "lowers", "which is better", "which is worse", "Better:", 
 
 def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[str]:
     faults = []
-    outcome = readout["recommendation"]["outcome"]
+    outcome, stands = readout["recommendation"]["outcome"], readout["recommendation"]["stands"]
     harmed = {
         found["metric"]
         for each in readout["recommendation"]["treatments"]
@@ -77,7 +78,7 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
     }
     found = _comparison(readout, SUCCESS)
     if found["detected"] is None:
-        wanted = "It is too early to conclude about converted"
+        wanted = "By now treatment stands at " if stands else "It is too early to conclude about converted"
     elif found["detected"]:
         up = found["difference"]["estimate"] > 0
         wanted = "treatment raises converted by" if up else "treatment lowers converted by"
@@ -93,10 +94,11 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
         wanted = "There is too little data for any bound on the effect of treatment on converted"
     if found["difference"]["estimate"] is not None and wanted not in text:
         faults.append(f"“{wanted}” is missing")
-    if found["detected"] is not None and found["difference"]["interval"] is not None:
+    if found["difference"]["interval"] is not None and (found["detected"] is not None or stands):
         faults += _of_numbers(found, text)
+    better = f"look {stands['look']}, which stands" if stands else "which is better"
     if text.startswith("Ship") and not (
-        outcome == "ship" and "which is better" in text and "worse" not in text and "Worse" not in text
+        outcome == "ship" and better in text and "worse" not in text and "Worse" not in text
     ):
         faults.append("“Ship” beside what does not allow it")
     if GUARDRAIL in harmed and f"{GUARDRAIL} is shown to be worse" not in text:
@@ -111,8 +113,8 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
         f"{metric} is worse and not detectably different at once" for metric in harmed if metric in alike
     ]
     if first_day and (told := _comparison(readout, FIRST_DAY))["detected"]:
-        better = told["difference"]["estimate"] > 0
-        if f"{'Better' if better else 'Worse'}: " not in text or FIRST_DAY not in text:
+        word = "Better" if told["difference"]["estimate"] > 0 else "Worse"
+        if f"{word}: " not in text or FIRST_DAY not in text:
             faults.append("the effect on the first day is not told")
     immature = sum(side["immature"] for side in found["statistics"].values())
     if immature and not any(
@@ -127,7 +129,7 @@ def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
     sides = [found["statistics"][side] for side in ("variant", "baseline")]
     shares = [100 * side["successes"] / side["n"] for side in sides]
     faults = []
-    if f"({shares[0]:.2f} % against {shares[1]:.2f} %" not in text:
+    if f"{shares[0]:.2f} % against {shares[1]:.2f} %" not in text:
         faults.append("the shares of both arms are missing")
     bounds = found["lift"]["interval"] or found["difference"]["interval"]
     for bound in bounds:
