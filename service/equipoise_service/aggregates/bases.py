@@ -1,11 +1,13 @@
 """What happens to bases: they are found, kept and forgotten."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates.names import PREFIX, Base, read_bases
-from equipoise_service.aggregates.sums import arm_sums, have_sums, to_be_kept
+from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.sums import arm_sums, have_sums, maturing_at, to_be_kept
 from equipoise_service.aggregates.waiting import keep_waiting
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.events.stores.workspace import Workspace
@@ -20,24 +22,35 @@ def newest(workspace: Workspace, digest: str) -> Base | None:
 
 
 def keep(
-    workspace: Workspace, base: Base, rows: ir.Table, events: ir.Table, request: StoreRequest
-) -> ir.Table:
+    before: Statements,
+    made: Statements,
+    base: Base,
+    rows: Callable[[], ir.Table],
+    events: ir.Table,
+    request: StoreRequest,
+) -> Callable[[], ir.Table]:
     """Keep rows as a base, and forget the bases that it replaces and those that nobody looks at.
 
     Args:
-        workspace: Where.
+        before: Runs what makes the rows.
+        made: Runs what reads the base.
         base: Its name.
-        rows: The row of each unit.
+        rows: Makes the query for the row of each unit.
         events: Those that were received up to the base's moment.
         request: What is measured, and when it is analysed.
 
     Returns:
-        The table; beside it are kept the sums where there are any, and the events that may be needed next.
+        Finds the table. Beside it are kept the sums where there are any, and events that may be needed next.
     """
-    kept = workspace.keep(base.name, rows, lasting=True)
+    workspace = before.workspace
+    kept = before.keep_lasting(base.name, "rows_of_base", rows)
     if have_sums(request):
-        workspace.keep(base.sums, to_be_kept(arm_sums(kept, kept, request), request), lasting=True)
-    keep_waiting(workspace, base, kept, events, request)
+
+        def sums() -> ir.Table:
+            return to_be_kept(arm_sums(kept(), kept(), request), request)
+
+        made.keep_lasting(base.sums, "made_sums", sums, maturing_at(request))
+    keep_waiting(made, base, kept, events, request)
     for other in read_bases(workspace.kept(PREFIX)):
         if other.name == base.name:
             continue

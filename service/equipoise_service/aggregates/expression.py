@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.aggregates.names import Base
 from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.funnels import funnel_ingredients
 from equipoise_service.analysis.requests import StoreRequest
@@ -144,10 +145,14 @@ def measured(events: ir.Table, request: StoreRequest) -> ir.Table:
     return _named(events, request, sorted({each.name for each in _made(request)}))
 
 
-def within_reach(events: ir.Table, request: StoreRequest, earliest: datetime) -> ir.Table:
-    """The events that can count for units that were first exposed at a moment or later."""
-    begin = min(0, *(each.start for each in _made(request)))
-    return events.filter(events.time >= earliest + timedelta(hours=begin))
+def reach(request: StoreRequest, earliest: datetime) -> datetime:
+    """The moment from which on events can count for units that were first exposed at another or later."""
+    return earliest + timedelta(hours=min(0, *(each.start for each in _made(request))))
+
+
+def moments(request: StoreRequest, base: Base) -> list[datetime]:
+    """What a base brings into the queries about it, beside its tables' names."""
+    return [base.until, base.waits_from, reach(request, base.waits_from)]
 
 
 def of_touched(rows: ir.Table, touched: ir.Table) -> ir.Table:

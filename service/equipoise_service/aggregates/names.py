@@ -18,6 +18,8 @@ _FORM = 5
 _DELETIONS = 6
 _DIGITS = 20
 _EPOCH = datetime(1970, 1, 1)
+# An exposure may be received so long after it happened.
+_LATE = timedelta(days=1)
 _NAME = re.compile(rf"{PREFIX}(?P<digest>[0-9a-f]{{{_DIGITS}}})_(?P<microseconds>[0-9]{{16}})_[0-9a-f]{{8}}")
 
 
@@ -41,6 +43,11 @@ class Base:
     def deletions(self) -> int:
         """How often facts had been deleted before it was made."""
         return int(self.digest[:_DELETIONS], 16)
+
+    @property
+    def waits_from(self) -> datetime:
+        """For units that were first exposed at this moment or later, all events that count wait."""
+        return self.until - _LATE
 
     @property
     def sums(self) -> str:

@@ -15,12 +15,10 @@ from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements
-from equipoise_service.aggregates.waiting import exposed_from
 from equipoise_service.analysis.distributions import drawn
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import bare_values
-from equipoise_service.events.stores.workspace import Workspace
 
 Table = Callable[[], ir.Table]
 """Finds a table: most are not looked at when the statements that read them are remembered."""
@@ -70,10 +68,12 @@ class Changes:
     now: Callable[[int], ir.Table]
 
 
-def all_rows(workspace: Workspace, facts: Facts, request: StoreRequest) -> ir.Table:
+def all_rows(statements: Statements, facts: Facts, request: StoreRequest) -> Table:
     """The row of each unit, from all facts."""
-    units = labelled(expression.exposed(facts.exposures, request), facts.events, request)
-    return expression.base_rows(workspace.keep("units", units), facts.events, request)
+    units = statements.keep(
+        "units", lambda: labelled(expression.exposed(facts.exposures, request), facts.events, request)
+    )
+    return lambda: expression.base_rows(units(), facts.events, request)
 
 
 def changes(of: Known, matured: datetime | None) -> Changes:
@@ -93,7 +93,7 @@ def changes(of: Known, matured: datetime | None) -> Changes:
     hashes = keep("changed", lambda: _changed(of, touched(), matured), *moments)
     were = keep("were", lambda: expression.with_hashes(of.rows(), hashes()))
     units = keep("touched_units", lambda: _units(of, touched()))
-    begin = _begin(of.statements.rows("earliest", lambda: _earliest(_measured(units()))))
+    begin = _begin(of.statements.rows("earliest", lambda: _earliest(_measured(units()))), request)
     found = keep("found", lambda: _found(of, _measured(units()), begin), begin)
 
     def before() -> ir.Table:
@@ -109,15 +109,15 @@ def changes(of: Known, matured: datetime | None) -> Changes:
     return Changes(hashes, were, before, now)
 
 
-def refreshed(of: Known, changed: Changes) -> ir.Table:
+def refreshed(of: Known, changed: Changes) -> Table:
     """The row of each unit."""
     now = of.statements.keep("now", lambda: changed.now(0))
-    return expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
+    return lambda: expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 
 def _awaited(of: Known, shown: ir.Table, known: ir.Table) -> ir.Table:
     """The units whose events waited for them."""
-    return expression.unknown_units(shown, known, exposed_from(of.base)) if of.base.waits else shown.limit(0)
+    return expression.unknown_units(shown, known, of.base.waits_from) if of.base.waits else shown.limit(0)
 
 
 def _touched(of: Known, shown: ir.Table, known: ir.Table, awaited: ir.Table) -> ir.Table:
@@ -157,16 +157,19 @@ def _earliest(units: ir.Table) -> ir.Table:
     return units.order_by("first_time").limit(1).select("first_time")
 
 
-def _begin(earliest: Sequence[Mapping[str, datetime]]) -> datetime | None:
-    """Whole days: as seldom as they change, so seldom is the statement another one."""
-    return datetime.combine(earliest[0]["first_time"], time.min) if earliest else None
+def _begin(earliest: Sequence[Mapping[str, datetime]], request: StoreRequest) -> datetime | None:
+    """When the first event can be that counts; None where there are no units."""
+    if not earliest:
+        return None
+    # Whole days: as seldom as they change, so seldom is the statement another one.
+    return expression.reach(request, datetime.combine(earliest[0]["first_time"], time.min))
 
 
 def _found(of: Known, units: ir.Table, begin: datetime | None) -> ir.Table:
     """All events that can count for some units."""
     events = expression.measured(of.facts.events, of.request)
     # A moment that the engine reads in the query lets it skip what lies before.
-    events = events.limit(0) if begin is None else expression.within_reach(events, of.request, begin)
+    events = events.limit(0) if begin is None else events.filter(events.time >= begin)
     return expression.read_columns(expression.of_touched(events, units), of.request)
 
 

@@ -10,9 +10,9 @@ from equipoise_service.aggregates import bases, expression
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
-from equipoise_service.aggregates.refreshing import Changes, Known, all_rows, changes, refreshed
+from equipoise_service.aggregates.refreshing import Changes, Known, Table, all_rows, changes, refreshed
 from equipoise_service.aggregates.statements import Statements
-from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, with_changes
+from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, maturing_at, with_changes
 from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.expression import newest_receipt
 from equipoise_service.analysis.requests import StoreRequest
@@ -85,7 +85,7 @@ def _statistics(look: _Look, settled: Facts, digest: str) -> Statistics | None:
     """The statistics; None where a base is not worth its keeping."""
     request = look.request
     base = bases.newest(look.workspace, digest)
-    statements = Statements(look.workspace, digest if base is None else base.name)
+    statements = Statements(look.workspace, digest, request, base)
     new = settled if base is None else settled.since(base.until)
     found = statements.rows("newest", lambda: newest_receipt(new.exposures, new.events, request.place))
     newest: datetime | None = found[0]["watermark"]
@@ -94,34 +94,38 @@ def _statistics(look: _Look, settled: Facts, digest: str) -> Statistics | None:
     exposures = statements.count("exposures", lambda: exposures_of(look.facts.exposures, request))
     if newest is None or exposures < look.keeping.smallest:
         return None
-    rows = all_rows(look.workspace, look.facts, request)
-    return replace(_anew(look, rows, new_base(digest, newest)), watermark=newest)
+    rows = all_rows(statements, look.facts, request)
+    return replace(_anew(look, statements, rows, new_base(digest, newest)), watermark=newest)
 
 
-def _anew(look: _Look, rows: ir.Table, base: Base) -> Statistics:
+def _anew(look: _Look, before: Statements, rows: Table, base: Base) -> Statistics:
     """The statistics of rows, which are kept as a base."""
-    kept = bases.keep(look.workspace, base, rows, look.facts.events, look.request)
-    if not have_sums(look.request):
-        return _of_rows(look, kept)
-    statements = Statements(look.workspace, base.name)
+    request = look.request
+    statements = Statements(look.workspace, base.digest, request, base)
+    kept = bases.keep(before, statements, base, rows, look.facts.events, request)
+    if not have_sums(request):
+        return _of_rows(look, kept())
     found = _of_sums(statements.rows("sums", lambda: _sums(look, base)), look)
-    if not have_counts(look.request):
+    if not have_counts(request):
         return found
     halvings = halvings_of_arms(found.arms)
-    look.workspace.keep(base.counts, unit_counts(kept, kept, look.request, halvings), lasting=True)
+
+    def counts() -> ir.Table:
+        return unit_counts(kept(), kept(), request, halvings)
+
+    statements.keep_lasting(base.counts, "made_counts", counts, halvings, maturing_at(request))
     return _with_distributions(found, _kept_counts(look, base, statements), look)
 
 
 def _again(look: _Look, base: Base, newest: datetime | None, statements: Statements) -> Statistics:
     """The statistics from a base and what is new; `newest` is when the newest of this was received."""
-    request = look.request
+    request, digest = look.request, base.digest
     table = look.workspace.table
     known = Known(
         statements, look.facts, base, lambda: table(base.name), lambda: table(base.waiting), request
     )
     sums = statements.rows("sums", lambda: _sums(look, base)) if have_sums(request) else []
-    maturing = any(measure.matures_after for measure in request.measures)
-    matured = analysed_at(sums) if sums and maturing else None
+    matured = analysed_at(sums) if sums and maturing_at(request) else None
     if newest is None and matured in (None, request.as_of):
         if not sums:
             return _of_rows(look, known.rows())
@@ -130,22 +134,21 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
     if statements.count("before", changed.before) > look.keeping.fold_at * statements.count(
         "kept", known.rows
     ):
-        return _anew(look, refreshed(known, changed), new_base(base.digest, newest or base.until))
+        return _anew(look, statements, refreshed(known, changed), new_base(digest, newest or base.until))
     added = _added_up(look, known, changed, sums) if sums else None
     if added is None:
-        return _of_rows(look, refreshed(known, changed))
+        return _of_rows(look, refreshed(known, changed)())
     found = _of_sums(added, look)
     halvings = halvings_of_arms(_of_sums(sums, look).arms)
     if halvings_of_arms(found.arms) != halvings:
         # Other units are drawn from now on, and only of those are the counts kept.
-        return _anew(look, refreshed(known, changed), new_base(base.digest, newest or base.until))
+        return _anew(look, statements, refreshed(known, changed), new_base(digest, newest or base.until))
     return _with_distributions(found, _changed_counts(look, known, changed, sums, halvings), look)
 
 
 def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) -> list[Row] | None:
     """The sums of all units from the kept ones; None where that is not exact enough."""
     then, request = replace(look.request, as_of=analysed_at(sums)), look.request
-    moment = request.as_of if any(measure.matures_after for measure in request.measures) else None
 
     def were() -> ir.Table:
         return arm_sums(changed.were(), changed.were(), then, _sums(look, known.base))
@@ -154,7 +157,8 @@ def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) 
         return arm_sums(changed.before(), changed.now(0), request, _sums(look, known.base))
 
     rows = known.statements.rows
-    return with_changes(sums, rows("sums_were", were), rows("sums_now", now, moment), request)
+    found = rows("sums_were", were, maturing_at(then)), rows("sums_now", now, maturing_at(request))
+    return with_changes(sums, *found, request)
 
 
 def _changed_counts(
@@ -164,7 +168,6 @@ def _changed_counts(
     if not have_counts(look.request):
         return []
     then, request = replace(look.request, as_of=analysed_at(sums)), look.request
-    moment = request.as_of if any(measure.matures_after for measure in request.measures) else None
 
     def were() -> ir.Table:
         return unit_counts(changed.were(), changed.were(), then, halvings)
@@ -174,7 +177,8 @@ def _changed_counts(
 
     rows = known.statements.rows
     kept = _kept_counts(look, known.base, known.statements)
-    return changed_counts(kept, rows("counts_were", were), rows("counts_now", now, moment))
+    before = rows("counts_were", were, halvings, maturing_at(then))
+    return changed_counts(kept, before, rows("counts_now", now, halvings, maturing_at(request)))
 
 
 def _kept_counts(look: _Look, base: Base, statements: Statements) -> Sequence[Row]:

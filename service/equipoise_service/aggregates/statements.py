@@ -1,34 +1,50 @@
 """The statements of refreshes, remembered: to make one from Ibis can take longer than to run it."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.aggregates import expression
+from equipoise_service.aggregates.names import Base
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.units import CLOCKS, naive
 from equipoise_service.events.stores.workspace import Workspace
 
 # Of about a hundred requests; a statement is a few kilobytes.
 _MOST = 1000
+# No text of ours or of anybody else's has it in it: engines refuse it.
+_GAP = "\0{}\0"
 
-_Key = tuple[str, str, str, tuple[object, ...]]
+_Key = tuple[object, ...]
 _remembered: OrderedDict[_Key, str] = OrderedDict()
 _lock = Lock()
 
 
 class Statements:
-    """What is run in a workspace for one base; queries are made only where their statement is not known.
+    """What is run in a workspace for a request and one of its bases.
+
+    Queries are made only where their statement is not known. Statements of an earlier base of the request
+    are: where its name and its moments stood are gaps, for those of this one.
 
     Args:
         workspace: Where they run.
-        of: What, beside their name and what they vary with, the statements depend on.
+        digest: Of the request, see `digest_of`.
+        request: It.
+        base: The base; None where there is none.
     """
 
-    def __init__(self, workspace: Workspace, of: str) -> None:
-        self._workspace = workspace
-        self._of = of
+    def __init__(self, workspace: Workspace, digest: str, request: StoreRequest, base: Base | None) -> None:
+        self.workspace = workspace
+        moments = [] if base is None else [*expression.moments(request, base), naive(request.as_of)]
+        is_forgetful = workspace.settled is not None
+        self._gaps = [] if base is None or is_forgetful else [base.name, *map(self._said, moments)]
+        self._moments = [*moments, *_fixed(request)]
+        self._of = (workspace.backend.name, digest, base is not None and base.waits)
 
     def keep(self, name: str, query: Callable[[], ir.Table], *varying: object) -> Callable[[], ir.Table]:
         """Make a passing table of what a query gives.
@@ -36,36 +52,74 @@ class Statements:
         Args:
             name: The table's.
             query: Makes the query.
-            varying: What in the query is not the same each time.
+            varying: What in the query is not the same each time, beside the base and `as_of` as it is.
 
         Returns:
             Finds the table.
         """
-        self._workspace.make(name, self._statement(name, query, varying))
-        return lambda: self._workspace.table(name)
+        self.workspace.make(name, self._statement(name, query, varying))
+        return lambda: self.workspace.table(name)
+
+    def keep_lasting(
+        self, table: str, name: str, query: Callable[[], ir.Table], *varying: object
+    ) -> Callable[[], ir.Table]:
+        """Make a lasting table of what a query gives; its own name is beside that of the statement."""
+        self.workspace.make(table, self._statement(name, query, varying), lasting=True)
+        return lambda: self.workspace.table(table)
 
     def rows(self, name: str, query: Callable[[], ir.Table], *varying: object) -> list[dict[str, Any]]:
         """What a query gives; its arguments are those of `keep`."""
-        return self._workspace.rows(self._statement(name, query, varying))
+        return self.workspace.rows(self._statement(name, query, varying))
 
     def count(self, name: str, query: Callable[[], ir.Table]) -> int:
         """How many rows a query gives."""
         return int(self.rows(f"{name}_count", lambda: query().agg(found=ibis._.count()))[0]["found"])
 
     def _statement(self, name: str, query: Callable[[], ir.Table], varying: tuple[object, ...]) -> str:
-        backend = self._workspace.backend
-        if self._workspace.settled is not None:
+        backend = self.workspace.backend
+        if self.workspace.settled is not None:
             # What is settled is another moment each time, and passing tables have other names.
             return str(backend.compile(query()))
-        key = (backend.name, self._of, name, varying)
+        # Moments that happen to be the same have one text: a statement in which they are is another one.
+        alike = _alike([*self._moments, *(each for each in varying if isinstance(each, datetime))])
+        key = (self._of, alike, name, varying)
         with _lock:
             found = _remembered.get(key)
             if found is not None:
                 _remembered.move_to_end(key)
-                return found
+        if found is not None:
+            return self._filled(found)
         statement = str(backend.compile(query()))
         with _lock:
-            _remembered[key] = statement
+            _remembered[key] = self._with_gaps(statement)
             while len(_remembered) > _MOST:
                 _remembered.popitem(last=False)
         return statement
+
+    def _with_gaps(self, statement: str) -> str:
+        for number, text in enumerate(self._gaps):
+            statement = statement.replace(text, _GAP.format(number))
+        return statement
+
+    def _filled(self, statement: str) -> str:
+        for number, text in enumerate(self._gaps):
+            statement = statement.replace(_GAP.format(number), text)
+        return statement
+
+    def _said(self, moment: datetime) -> str:
+        """A moment as it stands in statements."""
+        said = str(self.workspace.backend.compile(ibis.literal(moment).name("moment")))
+        return said.removeprefix("SELECT ").removesuffix(' AS "moment"')
+
+
+def _fixed(request: StoreRequest) -> list[datetime]:
+    """The moments in the queries of a request that are always the same."""
+    since, until = request.since, request.until
+    found = [] if since is None else [naive(since), naive(since) - CLOCKS]
+    return found if until is None else [*found, naive(until)]
+
+
+def _alike(moments: Sequence[datetime]) -> tuple[int, ...]:
+    """For each moment, of UTC where it has no zone, the place of the first that is the same."""
+    stored = [each if each.tzinfo is None else naive(each) for each in moments]
+    return tuple(stored.index(each) for each in stored)

@@ -17,6 +17,7 @@ from equipoise_service.aggregates.expression import units_of, values_of
 from equipoise_service.analysis.arms import reduce_to_arms
 from equipoise_service.analysis.days import over_days
 from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.units import naive
 from equipoise_service.analysis.value_columns import value_column
 
 Row = Mapping[str, Any]
@@ -46,9 +47,14 @@ def arm_sums(
     return reduce_to_arms(units_of(units, request), values_of(rows, request), request, centres)
 
 
+def maturing_at(request: StoreRequest) -> datetime | None:
+    """The moment of the analysis where sums depend on it, because units mature; else None."""
+    return request.as_of if any(measure.matures_after for measure in request.measures) else None
+
+
 def to_be_kept(sums: ir.Table, request: StoreRequest) -> ir.Table:
     """Sums with the column `as_of`: when they were analysed."""
-    return sums.mutate(as_of=ibis.literal(request.as_of.astimezone(UTC).replace(tzinfo=None)))
+    return sums.mutate(as_of=ibis.literal(naive(request.as_of)))
 
 
 def analysed_at(sums: Iterable[Row]) -> datetime:

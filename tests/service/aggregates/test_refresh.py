@@ -1,6 +1,7 @@
 """A refresh gives the numbers of a full analysis, whatever comes, in whatever order."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
@@ -10,12 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
+import ibis.expr.types as ir
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from ibis.backends.duckdb import Backend
 from tests.service.events.contract import append, batch
 
-from equipoise_service.aggregates import refreshing, service, waiting
+from equipoise_service.aggregates import refreshing, service, statements, waiting
 from equipoise_service.aggregates.bases import newest
 from equipoise_service.aggregates.names import digest_of
 from equipoise_service.aggregates.service import Keeping, analyse
@@ -244,6 +247,8 @@ def test_events_wait_for_their_units(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     find = refreshing._found
     monkeypatch.setattr(refreshing, "_found", found)
+    # Statements of other tests are not made again.
+    monkeypatch.setattr(statements, "_remembered", OrderedDict())
     with opened(tmp_path) as store:
         happened = [spent(unit, 3.0 + unit, hour) for unit in range(6) for hour in (20, 30, 58)]
         send(store, [met(i, variant_of(i)) for i in range(4)], happened)
@@ -258,7 +263,38 @@ def test_events_wait_for_their_units(tmp_path: Path, monkeypatch: pytest.MonkeyP
         # An exposure that happened long before what waits.
         send(store, [met(6, "control", 10)], [spent(6, 9.0, 5)])
         assert_same(analyse(store, request, KEEPING["never folded"]), full(store, request))
-        assert looked_for[1:] == [datetime.combine((START + timedelta(hours=10)).date(), time.min)]
+        day = datetime.combine((START + timedelta(hours=10)).date(), time.min)
+        # As long as its pre-period is.
+        assert looked_for[1:] == [day - timedelta(days=2)]
+
+
+def test_statements_are_those_of_an_earlier_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base made again and again is read with its own name and moments, and nothing is made from Ibis."""
+    compiled: list[object] = []
+
+    def compiling(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        compiled.append(query)
+        return compile_(self, query, *args, **kwargs)
+
+    compile_ = Backend.compile
+    request = replace(SPENT, as_of=START + timedelta(hours=70), measures=SPENT.measures[:1], left_out=())
+    assert not any(measure.matures_after for measure in request.measures)
+    with opened(tmp_path) as store:
+        happened = [spent(unit, 3.0 + unit, hour) for unit in range(8) for hour in (20, 30, 58)]
+        send(store, [met(i, variant_of(i)) for i in range(4)], happened)
+        analyse(store, request, KEEPING["always folded"])
+        made: list[int] = []
+        for step in range(1, 7):
+            shown = [met(3 + step, variant_of(step)), met(10, "control", 57 - step)]
+            send(store, shown, [spent(step % 3, 2.0 * step, 59), spent(step + 1, 1.0, 29)])
+            now = replace(request, as_of=request.as_of + timedelta(minutes=step))
+            monkeypatch.setattr(Backend, "compile", compiling)
+            found = analyse(store, now, KEEPING["always folded" if step % 2 else "never folded"])
+            monkeypatch.undo()
+            made.append(sum(not isinstance(query, ir.Scalar) for query in compiled))
+            compiled.clear()
+            assert_same(found, full(store, now))
+    assert made[-2:] == [0, 0]
 
 
 def test_many_events_do_not_wait(tmp_path: Path) -> None:
@@ -290,14 +326,15 @@ def test_a_few_units_tell_that_far_too_many_events_wait(
     """A base is made again and again: not to find each time how many events of all units would wait."""
     kept: list[str] = []
 
-    def keep(self: DuckdbWorkspace, name: str, *args: Any, **kwargs: Any) -> Any:
+    def make(self: DuckdbWorkspace, name: str, *args: Any, **kwargs: Any) -> Any:
         kept.append(name)
-        return keeping(self, name, *args, **kwargs)
+        return making(self, name, *args, **kwargs)
 
-    keeping = DuckdbWorkspace.keep
-    monkeypatch.setattr(DuckdbWorkspace, "keep", keep)
+    making = DuckdbWorkspace.make
+    monkeypatch.setattr(DuckdbWorkspace, "make", make)
     # Of six units there may be none with the least hashes.
     monkeypatch.setattr(waiting, "_ONE_OF", 1)
+    monkeypatch.setattr(statements, "_remembered", OrderedDict())
     with opened(tmp_path) as store:
         # Two events for each of the three units of the base may wait, and twice as many are asked about.
         happened = [spent(3 + number % 3, 3.0, 30 + number) for number in range(12 + more)]
