@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
+import duckdb
+
 _COUNT_ROWS = (
     "SET enable_progress_bar_print = false; SET enable_progress_bar = true; SET progress_bar_time = 0"
 )
@@ -44,8 +46,9 @@ class Interruption:
         """
         for backend in tuple(self._backends):
             # A connection that was closed meanwhile runs nothing.
-            with suppress(Exception):
-                if backend.name == "duckdb" and (percent := backend.con.query_progress()) >= 0:
+            with suppress(duckdb.Error):
+                percent: float = backend.con.query_progress() if backend.name == "duckdb" else -1.0
+                if percent >= 0:
                     return min(1.0, percent / 100)
         return None
 

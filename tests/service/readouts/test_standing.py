@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan, statistics
 
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import next_look
 from equipoise_service.plans.schemas import Horizon, Method
@@ -24,9 +24,10 @@ STARTED = replace(PROVENANCE, started_at=START)
 
 def converted(units: int, *successes: int) -> Statistics:
     """So many units in each arm, and of them those that converted."""
-    return statistics(
-        **{arm: {"converted": Counts(units, hits)} for arm, hits in zip(ARMS, successes, strict=True)}
-    )
+    arms: dict[str, dict[str, ArmValues]] = {
+        arm: {"converted": Counts(units, hits)} for arm, hits in zip(ARMS, successes, strict=True)
+    }
+    return statistics(0, **arms)
 
 
 def after(look: Statistics, newer: Statistics, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
