@@ -127,9 +127,9 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
 def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
     """The shares and the interval stand in the sentence as they are in the readout."""
     sides = [found["statistics"][side] for side in ("variant", "baseline")]
-    shares = [100 * side["successes"] / side["n"] for side in sides]
+    one, other = (_rounded(100 * side["successes"] / side["n"]) for side in sides)
     faults = []
-    if f"{shares[0]:.2f} % against {shares[1]:.2f} %" not in text:
+    if not any(f"{mine} % against {theirs} %" in text for mine in one for theirs in other):
         faults.append("the shares of both arms are missing")
     bounds = found["lift"]["interval"] or found["difference"]["interval"]
     for bound in bounds:
@@ -142,6 +142,11 @@ def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
         if not any(one in text for one in shown):
             faults.append(f"the end {bound:.4g} of the interval is missing")
     return faults
+
+
+def _rounded(share: float) -> set[str]:
+    """A share in per cent as it may be written: of 31.125 there are two."""
+    return {f"{share + shift:.2f}" for shift in (-1e-9, 1e-9)}
 
 
 def _comparison(readout: dict[str, Any], metric: str) -> dict[str, Any]:
