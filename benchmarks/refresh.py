@@ -67,8 +67,9 @@ def _refresh(store: EventStore, clock: Callable[[], float]) -> float:
 
 def _everything(store: EventStore, clock: Callable[[], float]) -> float:
     asked, begin = _now(), clock()
-    with store.ibis() as backend:
-        analyse_store(backend, asked)
+    # As the service does where it keeps no base: with distributions, which a refresh has too.
+    with store.workspace() as workspace:
+        analyse_store(workspace.backend, asked, keep=workspace.keep)
     return clock() - begin
 
 
