@@ -12,7 +12,7 @@ from benchmarks.peers.scene import ARMS, COUNTRIES, FLAG, HERE, OFF, Peer
 UNLOGGED = f"{FLAG}-unlogged"
 
 
-class _NoLogger(eppo_client.AssignmentLogger):  # type: ignore[misc]
+class _NoLogger(eppo_client.AssignmentLogger):  # type: ignore[misc] # it has no types
     def log_assignment(self, event: Any) -> None:
         """Log nothing."""
 

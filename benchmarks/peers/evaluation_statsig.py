@@ -12,7 +12,7 @@ from benchmarks.peers.scene import ARMS, COUNTRIES, FLAG, HERE, OFF, Peer
 TIME = 1_700_000_000_000
 
 
-class _Specs(DataStore):  # type: ignore[misc]
+class _Specs(DataStore):  # type: ignore[misc] # it has no types
     def get(self, key: str) -> Any:  # noqa: ARG002 - one document, whatever is asked for
         """Return the configuration."""
         return DataStoreResponse(result=json.dumps(_document()), time=TIME)

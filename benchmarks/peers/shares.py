@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd  # type: ignore[import-untyped] # it has no types
 from scipy import stats
 from spotify_confidence import ZTest
 from statsmodels.stats.proportion import (

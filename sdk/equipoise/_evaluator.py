@@ -48,7 +48,7 @@ class Evaluator:
         try:
             view = self._snapshot.view
             if view.special and flag in view.special:  # type: ignore[union-attr] # None: caught below
-                return self._place(view, flag, unit, attributes)  # type: ignore[arg-type]
+                return self._place(view, flag, unit, attributes)  # type: ignore[arg-type] # as above
             return view.plans[flag](unit, attributes)  # type: ignore[union-attr]
         except Exception:
             return self._answer(flag, unit, default, attributes)
