@@ -128,6 +128,7 @@ from equipoise_stats.multiplicity.dunnett import dunnett, dunnett_critical, dunn
 from equipoise_stats.multiplicity.pooled import pooled_differences
 from equipoise_stats.multiplicity.preferential import preferential_weights
 from equipoise_stats.multiplicity.simultaneous import Simultaneous, simultaneous
+from equipoise_stats.notices import NOTICE_MESSAGES
 from equipoise_stats.power.designs import (
     Design,
     confidence_sequence_design,
@@ -187,6 +188,7 @@ from equipoise_stats.simulation.simulate import Simulation, simulate
 from equipoise_stats.wald import ChiSquareTest, independence
 
 __all__ = [
+    "NOTICE_MESSAGES",
     "AllocationEpoch",
     "AllocationPeriod",
     "Alternative",

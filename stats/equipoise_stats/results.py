@@ -58,11 +58,21 @@ class Notice(Serialisable):
 
     Attributes:
         code: Stable identifier, in snake case.
-        message: A sentence for a person.
+        message: A sentence for who calls this package.
+        details: The names and values of what the message names, for sentences of others.
     """
 
     code: str
     message: str
+    details: tuple[tuple[str, str | float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The notice as JSON types, its details as an object."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "details": to_json(dict(self.details), "details"),
+        }
 
 
 def to_json(value: object, where: str = "value") -> Any:

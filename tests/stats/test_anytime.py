@@ -316,7 +316,7 @@ def test_doubts_about_normality_are_told() -> None:
         assert "98.9 degrees" in inference(skewed).warnings[0].message
         assert "-0.0601" in inference(skewed).warnings[1].message
         assert inference(calm).warnings == ()
-        known = skewed.with_warning("skewness", "Known.")
+        known = skewed.with_warning(Notice("skewness", "Known."))
         assert [notice.message for notice in inference(known).warnings if notice.code == "skewness"] == [
             "Known."
         ]

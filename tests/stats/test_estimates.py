@@ -146,7 +146,7 @@ def test_a_proportion_is_a_mean_of_zeros_and_ones(treatment: Counts, control: Co
 def test_few_events_are_said(treatment: Counts, control: Counts, fewest: int) -> None:
     (warning,) = known(proportion_difference(treatment=treatment, control=control)).warnings
     assert warning.code == "few_events"
-    assert f"only {fewest} successes" in warning.message
+    assert f"only {fewest} events" in warning.message
 
 
 def test_five_events_are_enough() -> None:
@@ -211,7 +211,7 @@ def test_dependence_of_the_arms_counts() -> None:
 
 def test_warnings_are_added_not_replaced() -> None:
     e = Estimate("x", ArmEstimate(5, 2.0, 4.0), ArmEstimate(5, 1.0, 1.0), warnings=(Notice("a", "A."),))
-    assert e.with_warning("b", "B.").warnings == (Notice("a", "A."), Notice("b", "B."))
+    assert e.with_warning(Notice("b", "B.")).warnings == (Notice("a", "A."), Notice("b", "B."))
     assert len(e.warnings) == 1
 
 

@@ -17,7 +17,9 @@ class Holder(Serialisable):
 
 def test_nested_values_become_json_types() -> None:
     holder = Holder((Status.OK, Notice("code", "text"), {"a": 1.5}, [True, None, 3]))
-    expected = {"value": ["ok", {"code": "code", "message": "text"}, {"a": 1.5}, [True, None, 3]]}
+    expected = {
+        "value": ["ok", {"code": "code", "message": "text", "details": {}}, {"a": 1.5}, [True, None, 3]]
+    }
     assert holder.to_dict() == expected
     assert json.loads(json.dumps(holder.to_dict(), allow_nan=False)) == expected
 

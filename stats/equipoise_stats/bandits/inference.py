@@ -17,6 +17,7 @@ from equipoise_stats.inference.comparison import Alternative, Comparison, Method
 from equipoise_stats.inference.conclude import unanswered
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
 from equipoise_stats.moments import Moments, merge_moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _NAME = "inverse_weighted"
@@ -266,13 +267,7 @@ def _small_probability(
     smallest = min(period.probabilities[arm] for period in periods for arm in (treatment, control))
     if smallest >= _SMALLEST_PROBABILITY - _ROUNDING:
         return ()
-    return (
-        Notice(
-            "small_probability",
-            f"An arm had probability {smallest:.4g} in a period; single units then weigh so much that the "
-            f"normal approximation is doubtful. Keep a floor of {_SMALLEST_PROBABILITY}.",
-        ),
-    )
+    return (notice("small_probability", probability=smallest, floor=_SMALLEST_PROBABILITY),)
 
 
 def _check_tuning(tuning_units: float, tuning_variance: float, burn_in: int) -> None:

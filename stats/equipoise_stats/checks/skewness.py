@@ -8,7 +8,8 @@ from equipoise_stats.estimates.estimate import Estimate, NoEstimate
 from equipoise_stats.estimates.mean import mean_difference
 from equipoise_stats.inference.settings import check_alpha
 from equipoise_stats.moments import Moments
-from equipoise_stats.results import CheckStatus, Serialisable
+from equipoise_stats.notices import notice
+from equipoise_stats.results import CheckStatus, Notice, Serialisable
 
 SKEWNESS_THRESHOLD = 0.06
 """The |κ₃/se³| above which the guard warns: a one-sided 2.5 % test errs by half a percent there."""
@@ -71,7 +72,7 @@ def skewness_guard(
     if estimate.skewness is None:
         return SkewnessGuard(
             CheckStatus.UNAVAILABLE,
-            "The skewness is not known: collect third moments of the column in both arms.",
+            notice("skewness_unknown").message,
             threshold,
         )
     z = normal_upper_quantile(alpha / 2)
@@ -82,7 +83,7 @@ def skewness_guard(
     skewed = abs(estimate.skewness) > threshold
     return SkewnessGuard(
         CheckStatus.WARNING if skewed else CheckStatus.OK,
-        _REASON.format(skewness=estimate.skewness, threshold=threshold) if skewed else None,
+        _skewed(estimate.skewness, threshold).message if skewed else None,
         threshold,
         estimate.skewness,
         -error,
@@ -128,13 +129,13 @@ def guarded_mean_difference(
         return estimate  # neither or both have an answer
     guard = skewness_guard(estimate, threshold=threshold)
     if guard.status == CheckStatus.UNAVAILABLE:
-        return estimate.with_warning("skewness_unknown", str(guard.reason))
+        return estimate.with_warning(notice("skewness_unknown"))
     if guard.status == CheckStatus.OK:
         common = replace(pooled, skewness=_common_skewness(treatment, control, column, pooled.variance))
         guard = skewness_guard(common, threshold=threshold)
-    if guard.status == CheckStatus.OK:
+    if guard.status == CheckStatus.OK or guard.skewness is None:
         return estimate
-    return pooled.with_warning("skewed_unequal_arms", str(guard.reason))
+    return pooled.with_warning(_skewed(guard.skewness, threshold))
 
 
 def _common_skewness(treatment: Moments, control: Moments, column: str | None, variance: float) -> float:
@@ -144,7 +145,5 @@ def _common_skewness(treatment: Moments, control: Moments, column: str | None, v
     return float(third * (1 / treatment.n**2 - 1 / control.n**2) / variance**1.5)
 
 
-_REASON = (
-    "The values are too skewed for arms of such unequal size (κ₃/se³ = {skewness:.3g}, above {threshold:g}): "
-    "Welch's test rejects too often in one tail. Use equal arms, winsorize, or the pooled variance."
-)
+def _skewed(skewness: float, threshold: float) -> Notice:
+    return notice("skewed_unequal_arms", skewness=skewness, limit=threshold)

@@ -27,6 +27,7 @@ from equipoise_stats.estimates.score import (
     without_denominator,
 )
 from equipoise_stats.moments import Moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice, Status
 
 Covariate = str | tuple[str, str]
@@ -122,11 +123,12 @@ def adjusted_difference(
             treatment=ArmEstimate(t.n, t.value, t.variance),
             control=ArmEstimate(c.n, c.value, c.variance),
             df=df,
-            warnings=(*warnings, _NOT_ADJUSTED),
+            warnings=(*warnings, notice("not_adjusted")),
             details=_details(0.0, 0, covariates, (0.0,) * len(covariates)),
         )
     if df < _UNITS_PER_COVARIATE * fit.rank:
-        warnings += (_few_units(fit.rank),)
+        few = notice("few_units_for_adjustment", needed=_UNITS_PER_COVARIATE, covariates=fit.rank)
+        warnings += (few,)
     arm_t, arm_c, covariance, df = _adjust(t, c, fit, factor)
     return contrast(
         estimator,
@@ -296,31 +298,10 @@ def _covariate_weights(
     return weights
 
 
-_NOT_ADJUSTED = Notice(
-    "not_adjusted",
-    "The covariates explain nothing that would pay for estimating their coefficients; the estimate is the "
-    "unadjusted one.",
-)
-
-
-def _few_units(rank: int) -> Notice:
-    return Notice(
-        "few_units_for_adjustment",
-        f"Fewer than {_UNITS_PER_COVARIATE} degrees of freedom for each of {rank} covariates: the interval "
-        "may be too narrow; use fewer covariates.",
-    )
-
-
 def _unbalanced(fit: Regression) -> tuple[Notice, ...]:
     if fit.distance < _BALANCED or chi_square_log_upper_tail(fit.distance, fit.rank) >= _UNBALANCED:
         return ()
-    return (
-        Notice(
-            "unbalanced_covariates",
-            "The covariates differ between the arms by more than chance (p < 0.001): check the "
-            "randomisation, and that they are measured before each unit's first exposure.",
-        ),
-    )
+    return (notice("unbalanced_covariates"),)
 
 
 def _perfect(estimator: str, t: _Arm, c: _Arm, warnings: tuple[Notice, ...]) -> NoEstimate:

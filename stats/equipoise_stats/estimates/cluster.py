@@ -3,6 +3,7 @@
 from equipoise_stats.estimates.estimate import Estimate, NoEstimate
 from equipoise_stats.estimates.ratio import linearised_ratio
 from equipoise_stats.moments import Moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _FEWEST_CLUSTERS = 40
@@ -53,10 +54,4 @@ def cluster_difference(
 def _few_clusters(clusters: int) -> tuple[Notice, ...]:
     if clusters >= _FEWEST_CLUSTERS:
         return ()
-    return (
-        Notice(
-            "few_clusters",
-            f"There are only {clusters} clusters; below {_FEWEST_CLUSTERS} the variance between them is "
-            "poorly known, and a permutation test of cluster means is a good second opinion.",
-        ),
-    )
+    return (notice("few_clusters", clusters=clusters, needed=_FEWEST_CLUSTERS),)

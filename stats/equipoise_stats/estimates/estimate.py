@@ -131,9 +131,9 @@ class Estimate(Serialisable):
         """Units of both arms."""
         return self.treatment.n + self.control.n
 
-    def with_warning(self, code: str, message: str) -> "Estimate":
+    def with_warning(self, warning: Notice) -> "Estimate":
         """The same estimate with one more notice."""
-        return replace(self, warnings=(*self.warnings, Notice(code, message)))
+        return replace(self, warnings=(*self.warnings, warning))
 
 
 @dataclass(frozen=True, slots=True)

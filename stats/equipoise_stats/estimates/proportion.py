@@ -2,6 +2,7 @@
 
 from equipoise_stats.counts import Counts
 from equipoise_stats.estimates.estimate import ArmEstimate, Estimate, NoEstimate, contrast, too_few_units
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _FEWEST_EVENTS = 5
@@ -54,10 +55,4 @@ def _few_events(treatment: Counts, control: Counts) -> tuple[Notice, ...]:
     fewest = min(min(arm.successes, arm.n - arm.successes) for arm in (treatment, control))
     if fewest >= _FEWEST_EVENTS:
         return ()
-    return (
-        Notice(
-            "few_events",
-            f"An arm has only {fewest} successes or failures; the normal approximation is not reliable below "
-            f"{_FEWEST_EVENTS}.",
-        ),
-    )
+    return (notice("few_events", events=fewest, needed=_FEWEST_EVENTS),)

@@ -15,6 +15,7 @@ from equipoise_stats.estimates.mean import mean_difference
 from equipoise_stats.estimates.ratio import linearised_ratio
 from equipoise_stats.estimates.score import Weights, score_squares, without_denominator
 from equipoise_stats.moments import Moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 RateVariance = Literal["robust", "poisson"]
@@ -120,13 +121,7 @@ def _few_events(*events: float) -> tuple[Notice, ...]:
     fewest = round(min(events))
     if fewest >= _FEWEST_EVENTS:
         return ()
-    return (
-        Notice(
-            "few_events",
-            f"An arm has only {fewest} events; the normal approximation is not reliable below "
-            f"{_FEWEST_EVENTS}.",
-        ),
-    )
+    return (notice("few_events", events=fewest, needed=_FEWEST_EVENTS),)
 
 
 def _overdispersion(
@@ -146,11 +141,5 @@ def _overdispersion(
             weights = ((i, 1.0), (j, -mean / arm.mean[j]))
         variance = score_squares(arm, weights) / (arm.n - 1)
         if variance - mean > _OVERDISPERSED * math.sqrt((2 * mean**2 + mean) / arm.n):
-            return (
-                Notice(
-                    "overdispersed",
-                    f"Between units, {events!r} vary {variance / mean:.1f} times as much as independent "
-                    "events would; use variance='robust'.",
-                ),
-            )
+            return (notice("overdispersed", events=events, factor=variance / mean),)
     return ()

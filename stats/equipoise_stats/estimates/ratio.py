@@ -12,6 +12,7 @@ from equipoise_stats.estimates.estimate import (
 )
 from equipoise_stats.estimates.score import ratio_score, score_squares, without_denominator
 from equipoise_stats.moments import Moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _NOISY = 0.1
@@ -106,13 +107,7 @@ def noisy_denominator(treatment: Moments, control: Moments, denominator: str) ->
     noise = max(_relative_noise(arm, denominator) for arm in (treatment, control))
     if noise <= _NOISY:
         return ()
-    return (
-        Notice(
-            "noisy_denominator",
-            f"The mean of the denominator {denominator!r} is known only to ±{noise:.0%} (one standard "
-            f"error); the ratio's variance is not reliable above {_NOISY:.0%}.",
-        ),
-    )
+    return (notice("noisy_denominator", denominator=denominator, noise=noise, limit=_NOISY),)
 
 
 def _relative_noise(arm: Moments, column: str) -> float:

@@ -13,6 +13,7 @@ from equipoise_stats.estimates.estimate import (
 )
 from equipoise_stats.estimates.mean import centred_squares
 from equipoise_stats.moments import Moments, merge_moments
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 Target = Literal["population", "sample"]
@@ -138,10 +139,4 @@ def _satterthwaite(variances: list[float], degrees: list[int]) -> float:
 def _collapsed(names: list[str]) -> tuple[Notice, ...]:
     if not names:
         return ()
-    return (
-        Notice(
-            "strata_collapsed",
-            f"Strata in which an arm has fewer than {_FEWEST} units were taken together: "
-            f"{', '.join(sorted(names))}.",
-        ),
-    )
+    return (notice("strata_collapsed", needed=_FEWEST, strata=", ".join(sorted(names))),)

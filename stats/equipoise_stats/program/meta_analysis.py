@@ -14,6 +14,7 @@ from equipoise_stats.distributions import (
 )
 from equipoise_stats.inference.comparison import Alternative, Interval
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
+from equipoise_stats.notices import notice
 from equipoise_stats.program.between_variance import (
     BetweenVariance,
     between_variance,
@@ -154,7 +155,7 @@ def meta_analysis(
             )
         # Paule and Mandel's τ² makes the scale 1 but for the last bits.
         if scale < 1 - 1e-9:
-            warnings = (_NARROWER,)
+            warnings = (notice("narrower_than_normal"),)
         standard_error *= math.sqrt(scale)
     critical = t_upper_quantile(tail, df)
     statistic = (effect - null) / standard_error
@@ -194,10 +195,3 @@ def _prediction(
         return None
     radius = t_upper_quantile(alpha / 2, k - 2) * math.hypot(standard_error, math.sqrt(tau_squared))
     return Interval(effect - radius, effect + radius)
-
-
-_NARROWER = Notice(
-    "narrower_than_normal",
-    "The effects agree better than their standard errors let one expect, so this interval may be too narrow; "
-    "compare it with hartung_knapp=False.",
-)

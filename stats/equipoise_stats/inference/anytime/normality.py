@@ -1,6 +1,7 @@
 """Doubts about the normal reference: an early look that is wrong is not mended by later ones."""
 
 from equipoise_stats.estimates.estimate import Estimate
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _FEWEST_DF = 99
@@ -26,20 +27,8 @@ def normality_doubts(estimate: Estimate) -> tuple[Notice, ...]:
     """
     doubts = []
     if estimate.df < _FEWEST_DF:
-        doubts.append(
-            Notice(
-                "few_degrees_of_freedom",
-                f"The variance has only {estimate.df:.4g} degrees of freedom; use the anytime-valid t test, "
-                "which takes that into account.",
-            )
-        )
+        doubts.append(notice("few_degrees_of_freedom", df=estimate.df))
     if estimate.skewness is not None and abs(estimate.skewness) > _LARGEST_SKEWNESS:
-        doubts.append(
-            Notice(
-                "skewness",
-                f"The difference is skewed ({estimate.skewness:.3g}): one side is rejected too often. Use "
-                "arms of equal size, or winsorize the metric.",
-            )
-        )
-    known = {notice.code for notice in estimate.warnings}
-    return tuple(notice for notice in doubts if notice.code not in known)
+        doubts.append(notice("skewness", skewness=estimate.skewness))
+    known = {each.code for each in estimate.warnings}
+    return tuple(doubt for doubt in doubts if doubt.code not in known)

@@ -12,6 +12,7 @@ from equipoise_stats.inference.group_sequential.looks import LookHistory
 from equipoise_stats.inference.group_sequential.p_values import log_repeated_p
 from equipoise_stats.inference.intervals import statistic
 from equipoise_stats.inference.settings import check_alpha, check_null, tail_alpha
+from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
 
 _LARGEST_WITH_A_TAIL = 37.0
@@ -165,17 +166,5 @@ def _notices(history: LookHistory) -> tuple[Notice, ...]:
     if not math.isinf(look.critical):
         return ()
     if look.spent >= history.alpha * (1 - 1e-12):
-        return (
-            Notice(
-                "alpha_spent",
-                "An earlier look spent all that was left of alpha: this one cannot reject. The result of the "
-                "look that spent it stands.",
-            ),
-        )
-    return (
-        Notice(
-            "too_early_to_reject",
-            f"At the information fraction {look.fraction:.4g} there is too little of alpha to spend; it is "
-            f"kept for later looks.",
-        ),
-    )
+        return (notice("alpha_spent"),)
+    return (notice("too_early_to_reject", fraction=look.fraction),)
