@@ -92,7 +92,8 @@ class Scheduler:
                 with Session(self.database.engine) as session:
                     session.add(ReadoutSchedule(revision_id=each.revision_id, next_at=now + self.every))
                     session.flush()
-                    queue.put(session, _wanted(Kind.REFRESH, each))
+                    # A look may be due already: nobody worked, or what came first came in numbers.
+                    queue.put(session, _wanted(Kind.SCHEDULED, each))
                     session.commit()
             except IntegrityError:
                 continue  # another process was first
@@ -213,19 +214,22 @@ def _settled_at(found: Analysis, ended_at: datetime) -> datetime:
 
 
 _LATE = timedelta(hours=1)
+# So long may every worker have been away.
+_ENDED_LATELY = timedelta(days=7)
 
 
 def _not_scheduled(session: Session, now: datetime) -> list[_Due]:
-    """The latest revisions of what is live, and what ended a short while ago, that have no schedule yet."""
+    """The latest revisions of what is live, and what ended lately, that have no schedule yet."""
     latest = select(func.max(Revision.id)).group_by(col(Revision.run_id))
     statement = (
         _revisions()
         .outerjoin(ReadoutSchedule, col(ReadoutSchedule.revision_id) == col(Revision.id))
         .where(
-            # What ends within seconds of its first exposures has ended when they are noticed.
+            # What ends within seconds of its first exposures, or while nobody works, has ended when they are
+            # noticed.
             or_(
                 col(Run.status).in_(LIVE) & col(Revision.id).in_(latest),
-                col(Revision.ended_at) > now - _LATE,
+                col(Revision.ended_at) > now - _ENDED_LATELY,
             ),
             # On a holdback only the repeats are computed by themselves.
             col(Revision.holdback).is_(None),

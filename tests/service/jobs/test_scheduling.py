@@ -142,7 +142,7 @@ def test_however_many_look_each_readout_is_due_once(
         change(database, ReadoutSchedule, next_at=datetime.now(UTC) - HOUR)
         assert at_once(*schedulers) == 3
         assert at_once(*schedulers) == 0
-        assert Counter(job.kind for job in rows(database, Job)) == {Kind.REFRESH: 3, Kind.SCHEDULED: 3}
+        assert Counter(job.kind for job in rows(database, Job)) == {Kind.SCHEDULED: 6}
 
 
 @pytest.mark.parametrize("when", ["first", "again"])
@@ -320,6 +320,39 @@ def test_looks_by_the_clock_are_taken_when_their_time_has_come(
         (look,) = rows(database, TakenLook)
         (schedule,) = rows(database, ReadoutSchedule)
         assert schedule.next_at == datetime.fromisoformat(look.look["taken_at"]) + 24 * HOUR
+
+
+@pytest.mark.parametrize("plan", [BY_UNITS, BY_HOURS])
+def test_a_look_that_became_due_while_nobody_worked_is_in_the_first_readout(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
+) -> None:
+    with scene(settings, monkeypatch, 120, experiment("left-alone", plan=plan)) as (database, store):
+        change(database, Revision, started_at=datetime.now(UTC) - 25 * HOUR)
+        assert at_once(*(Scheduler(database, store, HOUR) for _ in range(4))) == 1
+        work_off(database, works(database, store), works(database, store))
+        (look,) = rows(database, TakenLook)
+        (stored,) = rows(database, StoredReadout)
+        assert (look.number, look.readout["digest"]) == (1, stored.digest)
+        change(database, ReadoutSchedule, next_at=datetime.now(UTC) - HOUR)
+        assert at_once(*(Scheduler(database, store, HOUR) for _ in range(4))) == 1
+        work_off(database, works(database, store), works(database, store))
+        assert len(rows(database, TakenLook)) == 1, "its alpha is spent once"
+
+
+def test_what_ended_while_nobody_worked_has_its_final_look(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = experiment("left-alone", plan=BY_HOURS)
+    # Exposed 11 hours ago: what is exposed after the end does not count.
+    with scene(settings, monkeypatch, 120, definition, minute=-10 * 60) as (database, store):
+        now = datetime.now(UTC)
+        change(database, Revision, started_at=now - 30 * HOUR, ended_at=now - 5 * HOUR)
+        change(database, Run, status="stopped")
+        scheduler = Scheduler(database, store, HOUR)
+        assert (scheduler.tick(), scheduler.tick()) == (1, 0)
+        work_off(database, works(database, store))
+        (look,) = rows(database, TakenLook)
+        assert (look.number, look.look["final"]) == (1, True)
 
 
 def test_the_final_look_waits_until_the_last_unit_is_mature(
