@@ -15,8 +15,30 @@ import numpy.typing as npt
 _MOST_RANGES = 8
 _WIDE = 1 / 64
 _WORTHWHILE = 1 / 2
-# Any odd number with ones and zeros everywhere: it keeps halves that grow alike from adding up to the same.
+# Any odd number with ones and zeros everywhere: it brings digits of all places to the highest ones.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_OF_SECOND_HALF = np.uint64(24)
+_DROPPED = np.uint64(64 - 24)
+
+
+def halves_of(ids: bytes) -> npt.NDArray[np.uint64]:
+    """Both halves of each id as numbers: two columns.
+
+    Args:
+        ids: Sixteen bytes an id.
+    """
+    return np.frombuffer(ids, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def numbers_of(halves: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """One number for each id, the same for equal ones and hardly ever for others.
+
+    Those of UUIDv7 grow with time but for every 4.6 hours, as 24 bits of milliseconds come first.
+
+    Args:
+        halves: See `halves_of`.
+    """
+    return (halves[:, 0] << _OF_SECOND_HALF) | (halves[:, 1] * _ODD >> _DROPPED)
 
 
 def repeated(places: Sequence[int] | npt.NDArray[np.int64], ids: bytes) -> npt.NDArray[np.bool_]:
@@ -30,9 +52,9 @@ def repeated(places: Sequence[int] | npt.NDArray[np.int64], ids: bytes) -> npt.N
         >>> repeated([0, 0, 1, 0], bytes(16) + bytes(15) + b"x" + bytes(16) + bytes(16)).tolist()
         [False, False, False, True]
     """
-    halves = np.frombuffer(ids, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    halves = halves_of(ids)
     # Nearly always nothing is repeated, which one number for each id shows.
-    numbers = np.sort(halves[:, 0] * _ODD + halves[:, 1])
+    numbers = np.sort(numbers_of(halves))
     if not (numbers[1:] == numbers[:-1]).any():
         return np.zeros(len(halves), dtype=np.bool_)
     keys = np.column_stack((np.asarray(places, dtype=np.uint64), halves))
@@ -55,7 +77,7 @@ def id_ranges(ids: bytes) -> list[tuple[str, str]]:
         The first and the last UUID of each range, both included, in ascending order. The ranges are as fine
         as the first half of an id.
     """
-    leading = np.sort(np.frombuffer(ids, dtype=">u8")[::2].astype(np.uint64))
+    leading = np.sort(halves_of(ids)[:, 0])
     gaps = np.diff(leading).astype(np.float64)
     span = float(leading[-1] - leading[0])
     cuts = np.sort(np.argsort(gaps)[::-1][: _MOST_RANGES - 1])

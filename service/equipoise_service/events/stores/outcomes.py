@@ -153,27 +153,33 @@ def intake_rows(batches: Sequence[Batch], answers: Sequence[Receipt]) -> list[In
     """What the counters in the table `intake` grow by, one row for each."""
     totals: dict[tuple[str, str, str], list[int]] = {}
     for batch, answer in zip(batches, answers, strict=True):
-        exposures = set(range(len(batch.exposures)))
-        events = set(batch.event_heads or range(len(batch.events)))
-        _count(totals, batch, "exposure", exposures, answer.duplicate_exposures, answer.conflicting_exposures)
-        _count(totals, batch, "event", events, answer.duplicate_events, answer.conflicting_events)
+        heads = batch.event_heads
+        events = len(set(heads)) if heads else len(batch.events)
+        duplicates, conflicts = answer.duplicate_exposures, answer.conflicting_exposures
+        _count(totals, batch, "exposure", len(batch.exposures), len(duplicates), len(conflicts))
+        duplicates, conflicts = answer.duplicate_events, answer.conflicting_events
+        _count(totals, batch, "event", events, _items(duplicates, heads), _items(conflicts, heads))
         for each in batch.rejected:
             totals.setdefault((batch.place, batch.key, each.kind), [0, 0, 0])[2] += 1
     return [(*key, counts[0], counts[1], counts[2]) for key, counts in totals.items()]
+
+
+def _items(rows: frozenset[int], heads: Sequence[int]) -> int:
+    """How many items some rows are, each with all of its rows: as many as there are first ones."""
+    return sum(heads[row] == row for row in rows) if heads else len(rows)
 
 
 def _count(
     totals: dict[tuple[str, str, str], list[int]],
     batch: Batch,
     kind: Kind,
-    items: set[int],
-    duplicates: frozenset[int],
-    conflicts: frozenset[int],
+    items: int,
+    duplicate: int,
+    conflicting: int,
 ) -> None:
     if items:
-        duplicate, conflicting = len(items & duplicates), len(items & conflicts)
         row = totals.setdefault((batch.place, batch.key, kind), [0, 0, 0])
-        row[0] += len(items) - duplicate - conflicting
+        row[0] += items - duplicate - conflicting
         row[1] += duplicate
         row[2] += conflicting
 
