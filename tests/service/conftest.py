@@ -24,6 +24,7 @@ ON_BOTH = frozenset(
     {
         "accounts/test_keys.py",
         "experiments/test_lifecycle.py",
+        "experiments/test_pauses.py",
         "flags/test_changing.py",
         "http/test_text.py",
         "jobs/test_queue.py",

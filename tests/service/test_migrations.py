@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,31 @@ def test_what_ran_before_the_upgrade_runs_on_with_its_slots(upgraded: Settings, 
         slots = client.get("/v1/config").json()["experiments"]["live"]["slots"]
         assert slots == [[0, 6000]]
         assert client.post("/v1/experiments/over/start").json()["revision"] == 3
+
+
+def test_a_pause_that_began_before_the_upgrade_is_on_record_from_then_on_and_ends(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", refresh_seconds=5)
+    begun = datetime.now(UTC)
+    with closing(Database(settings.metadata_url)) as database:
+        migrate(database, "20261122_first_tables")
+        fill(database)
+        with database.engine.begin() as connection:
+            connection.execute(text("UPDATE run SET status = 'paused' WHERE id = 1"))
+        database.migrate()
+        with database.write() as session:
+            made = make_key(
+                session, name="t", project="default", environment="production", scopes=list(Scope)
+            )
+    with TestClient(create_app(settings)) as client:
+        client.headers["Authorization"] = f"Bearer {made.key}"
+        assert client.get("/v1/experiments/over").json()["pauses"] == []
+        (shown,) = client.get("/v1/experiments/live").json()["pauses"]
+        assert begun <= datetime.fromisoformat(shown["started_at"]) <= datetime.now(UTC)
+        assert (shown["started_by"], shown["ended_at"]) == (None, None)
+        (shown,) = client.post("/v1/experiments/live/resume").json()["pauses"]
+        assert shown["started_at"] < shown["ended_at"]
 
 
 def test_references_hold_again_after_the_migrations(upgraded: Settings) -> None:

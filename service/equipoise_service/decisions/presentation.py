@@ -11,7 +11,7 @@ from equipoise_service.decisions.schemas import DecisionOut, DecisionStatus, His
 from equipoise_service.decisions.service import revisions_of
 from equipoise_service.experiments import repository as experiments
 from equipoise_service.experiments import service as experiment_service
-from equipoise_service.experiments.models import Revision
+from equipoise_service.experiments.models import Pause, Revision
 from equipoise_service.plans import repository as plans
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.repeating import made_on
@@ -81,6 +81,8 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
         text=said,
         digest=None if locked is None else locked.digest,
     )
+    for pause in experiments.pauses_of(session, revision_id):
+        yield from _of_pause(pause, revision)
     for deviation in plans.deviations(session, revision_id):
         yield HistoryEntry(
             at=deviation.made_at,
@@ -122,6 +124,27 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
             revision=number,
             by=None,
             text=ends if revision.holdback is None else "nobody is held back any more",
+            digest=None,
+        )
+
+
+def _of_pause(pause: Pause, revision: Revision) -> Iterator[HistoryEntry]:
+    """A pause, and that it was over, unless the revision ended with it."""
+    yield HistoryEntry(
+        at=pause.started_at,
+        kind="paused",
+        revision=revision.number,
+        by=pause.started_by,
+        text="everybody gets the control",
+        digest=None,
+    )
+    if pause.ended_at is not None and pause.ended_at != revision.ended_at:
+        yield HistoryEntry(
+            at=pause.ended_at,
+            kind="resumed",
+            revision=revision.number,
+            by=pause.ended_by,
+            text="units get their arms again",
             digest=None,
         )
 

@@ -173,8 +173,8 @@ class HistoryEntry(BaseModel):
 
     at: datetime
     kind: str = Field(
-        description="`predicted`, `started`, `deviated`, `looked`, `decided`, `confirmed`, `withdrawn`, "
-        "`repeated` or `ended`."
+        description="`predicted`, `started`, `paused`, `resumed`, `deviated`, `looked`, `decided`, "
+        "`confirmed`, `withdrawn`, `repeated` or `ended`."
     )
     revision: int
     by: str | None = Field(description="Id of the API key; null where it is not on record.")

@@ -86,6 +86,23 @@ class Revision(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class Pause(SQLModel, table=True):
+    """A stretch of time of a revision in which it served the control to everybody.
+
+    It ends with the revision at the latest; the experiment may go on being paused in the next one, as a pause
+    of that. Null are the ends of one that goes on, and who began one from before they were on record.
+    """
+
+    __tablename__ = "pause"
+
+    revision_id: int = Field(foreign_key="revision.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    started_by: str | None = Field(default=None)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_by: str | None = Field(default=None)
+
+
 class OverriddenUnit(SQLModel, table=True):
     """A unit that had an override at any time in a revision, so that its analysis leaves it out."""
 

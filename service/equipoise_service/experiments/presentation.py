@@ -9,7 +9,7 @@ from equipoise_service.accounts.principals import Principal
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, allowed_moves
 from equipoise_service.experiments.models import Experiment, Run
-from equipoise_service.experiments.schemas import ExperimentOut, VariantOut
+from equipoise_service.experiments.schemas import ExperimentOut, PauseOut, VariantOut
 from equipoise_service.flags import repository as flags
 from equipoise_service.flags.models import Flag
 from equipoise_service.holdouts import repository as holdouts
@@ -17,6 +17,9 @@ from equipoise_service.http.preconditions import etag_of
 from equipoise_service.layers import repository as layers
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.schemas import PlanIn
+
+MOST_PAUSES = 50
+"""Of an experiment that was paused more often the last ones are shown."""
 
 _metrics = TypeAdapter(list[PinnedMetric])
 
@@ -35,7 +38,9 @@ def present_all(
     layer_keys = layers.keys(session, {each.layer_id for each in experiments})
     kept_out = holdouts.keys_by_experiment(session, principal.project_id, ids)
     runs = repository.runs_by_experiment(session, ids, principal.environment_id)
-    latest = repository.latest_revisions(session, [run.id or 0 for run in runs.values()])
+    run_ids = [run.id or 0 for run in runs.values()]
+    latest = repository.latest_revisions(session, run_ids)
+    pauses = repository.last_pauses(session, run_ids, MOST_PAUSES)
     shown = []
     for experiment in experiments:
         run = runs.get(experiment.id or 0)
@@ -63,6 +68,10 @@ def present_all(
             revision=number,
             started_at=run.started_at if run else None,
             stopped_at=run.stopped_at if run else None,
+            pauses=[
+                PauseOut.model_validate(each, from_attributes=True)
+                for each in pauses.get((run.id or 0) if run else 0, [])
+            ],
             shipped=run.shipped if run else None,
             holdback=holdback if status is Status.HOLDING_BACK else None,
             created_at=experiment.created_at,

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from equipoise_service.experiments.models import Experiment, OverriddenUnit, Revision, Run
+from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Revision, Run
 from equipoise_service.flags.models import Flag
 
 
@@ -220,6 +221,52 @@ def latest_revisions(session: Session, run_ids: Collection[int]) -> dict[int, tu
         col(Revision.id).in_(latest.group_by(col(Revision.run_id)))
     )
     return {run_id: (number, holdback) for run_id, number, holdback in session.exec(statement)}
+
+
+def pauses_of(session: Session, revision_id: int) -> Sequence[Pause]:
+    """A revision's pauses, oldest first."""
+    return session.exec(
+        select(Pause).where(Pause.revision_id == revision_id).order_by(col(Pause.number))
+    ).all()
+
+
+def open_pause(session: Session, revision_id: int) -> Pause | None:
+    """The pause of a revision that goes on."""
+    return session.exec(
+        select(Pause).where(Pause.revision_id == revision_id, col(Pause.ended_at).is_(None))
+    ).first()
+
+
+def last_pause_number(session: Session, revision_id: int) -> int:
+    """The number of a revision's last pause; 0 before the first one."""
+    statement = select(func.max(Pause.number)).where(Pause.revision_id == revision_id)
+    return session.exec(statement).one() or 0
+
+
+def last_pauses(session: Session, run_ids: Collection[int], most: int) -> dict[int, list[Pause]]:
+    """The last pauses of the latest revisions of some runs, oldest first, by the run's id.
+
+    Args:
+        session: A session.
+        run_ids: The runs.
+        most: How many of each, at most.
+    """
+    latest = select(func.max(Revision.id)).where(col(Revision.run_id).in_(run_ids))
+    later = aliased(Pause)
+    last = select(func.max(later.number)).where(col(later.revision_id) == col(Pause.revision_id))
+    statement = (
+        select(Revision.run_id, Pause)
+        .join(Pause, col(Pause.revision_id) == col(Revision.id))
+        .where(
+            col(Revision.id).in_(latest.group_by(col(Revision.run_id))),
+            col(Pause.number) > last.correlate(Pause).scalar_subquery() - most,
+        )
+        .order_by(col(Pause.number))
+    )
+    found: dict[int, list[Pause]] = {}
+    for run_id, pause in session.exec(statement):
+        found.setdefault(run_id, []).append(pause)
+    return found
 
 
 def overridden_units(session: Session, revision_id: int) -> list[str]:

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict
-from equipoise_service.experiments import holdbacks, repository
+from equipoise_service.experiments import holdbacks, pauses, repository
 from equipoise_service.experiments.allocation import ranges_for
 from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, status_after
 from equipoise_service.experiments.models import Experiment, Revision, Run
@@ -44,13 +44,18 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
         session.flush()
     run.status = after
     run.version += 1
+    by = principal.public_id
     if move is Move.START:
         run.started_at, run.stopped_at = now, None
-        begin_revision(session, experiment, run)
+        begin_revision(session, experiment, run, by)
+    if move is Move.PAUSE:
+        pauses.begin(session, _latest(session, run), now, by)
+    if move is Move.RESUME:
+        pauses.end(session, _latest(session, run), now, by)
     if move in (Move.STOP, Move.SHIP):
         run.stopped_at = run.stopped_at or now
     if move in (Move.STOP, Move.SHIP) or before is Status.HOLDING_BACK:
-        _end_revision(session, run, now)
+        _end_revision(session, run, now, by)
         layers.release(session, experiment.layer_id, run.environment_id, experiment.key)
     if move is Move.ARCHIVE:
         run.archived_at = now
@@ -88,14 +93,20 @@ def ship(
     put(session, flag, principal.environment_id, experiment.key, rule)
 
 
-def begin_revision(session: Session, experiment: Experiment, run: Run) -> None:
+def begin_revision(session: Session, experiment: Experiment, run: Run, by: str) -> None:
     """Begin a run's next revision: another salt, and the arms, traffic and overrides as they are now.
+
+    Args:
+        session: A session that writes.
+        experiment: The experiment.
+        run: Its run; where it is paused, so is the revision, from its beginning on.
+        by: Public id of the API key that does it.
 
     Raises:
         Conflict: The layer has not enough free slots.
     """
     now = datetime.now(UTC)
-    before = _end_revision(session, run, now)
+    before = _end_revision(session, run, now, by)
     revision = Revision(
         run_id=_id(run.id),
         number=before + 1,
@@ -110,6 +121,8 @@ def begin_revision(session: Session, experiment: Experiment, run: Run) -> None:
     session.add(run)
     session.flush()
     lock_plan(session, experiment, revision)
+    if run.status == Status.PAUSED:
+        pauses.begin(session, revision, now, by)
     repository.add_overridden_units(session, _id(revision.id), experiment.overrides)
 
 
@@ -147,13 +160,14 @@ def _hold_slots(session: Session, experiment: Experiment, run: Run) -> list[list
     return hold_slots(session, layer, run.environment_id, experiment.key, experiment.traffic)
 
 
-def _end_revision(session: Session, run: Run, now: datetime) -> int:
-    """End the latest revision; its number, or 0 when there is none."""
+def _end_revision(session: Session, run: Run, now: datetime, by: str) -> int:
+    """End the latest revision, and its pause if it is paused; its number, or 0 when there is none."""
     latest = repository.latest_revision(session, _id(run.id))
     if latest is None:
         return 0
     latest.ended_at = latest.ended_at or now
     session.add(latest)
+    pauses.end(session, latest, latest.ended_at, by)
     return latest.number
 
 

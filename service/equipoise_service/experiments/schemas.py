@@ -239,6 +239,20 @@ class VariantOut(BaseModel):
     control: bool
 
 
+class PauseOut(BaseModel):
+    """A stretch of time in which the control was served to everybody."""
+
+    started_at: datetime
+    started_by: str | None = Field(
+        description="Public id of the API key that paused it, or began a revision of a paused experiment; "
+        "null where that is not on record."
+    )
+    ended_at: datetime | None = Field(description="Null while it goes on.")
+    ended_by: str | None = Field(
+        description="Public id of the API key that resumed it, or ended the revision; null before."
+    )
+
+
 class ExperimentOut(BaseModel):
     """An experiment, as it stands in the key's environment."""
 
@@ -262,6 +276,9 @@ class ExperimentOut(BaseModel):
     revision: int | None = Field(description="Number of the latest revision; null before the first start.")
     started_at: datetime | None
     stopped_at: datetime | None
+    pauses: list[PauseOut] = Field(
+        description="When the latest revision was paused, oldest first; the last 50 times at most."
+    )
     shipped: str | None = Field(description="The variant that was shipped; null unless one was.")
     holdback: int | None = Field(
         description="Basis points of its units that are held back from it; null where nobody is."

@@ -138,7 +138,7 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
         _check_nobody_is_held_back(session, runs)
     for run in (run for run in runs if run.status in LIVE):
         if new_revision:
-            begin_revision(session, experiment, run)
+            begin_revision(session, experiment, run, principal.public_id)
         elif "traffic" in fields:
             follow_traffic(session, experiment, run)
         if fields & {"metrics", "plan"} and not new_revision:

@@ -44,6 +44,7 @@ class Provenance:
         started_at: When the randomisation began; None for a file.
         ended_at: When it ended, if it did.
         traffic: Share of units that take part; None for a file.
+        paused: For how many seconds it was paused; None for a file.
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
         dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
@@ -60,6 +61,7 @@ class Provenance:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     traffic: float | None = None
+    paused: float | None = None
     locked: Locked | None = None
     deviations: Sequence[Deviation] = ()
     dropped: Mapping[str, int] | None = None
@@ -131,6 +133,7 @@ def build_readout(
         "started_at": None if provenance.started_at is None else timestamp(provenance.started_at),
         "ended_at": None if provenance.ended_at is None else timestamp(provenance.ended_at),
         "traffic": provenance.traffic,
+        "paused_seconds": provenance.paused,
         "plan": plan_document,
         "plan_digest": digest(plan_document),
         "locked": None if provenance.locked is None else provenance.locked.model_dump(mode="json"),
@@ -241,11 +244,12 @@ def _population(statistics: Statistics) -> Population:
 
 
 def _daily_units(statistics: Statistics, provenance: Provenance) -> float | None:
-    """Units a day at full traffic, by the pace so far; None before a day has passed."""
+    """Units a day at full traffic, by the pace so far without pauses; None before a day has passed."""
     if provenance.started_at is None or not provenance.traffic:
         return None
     until = provenance.ended_at or provenance.generated_at
-    days = (until - provenance.started_at) / timedelta(days=1)
+    running = until - provenance.started_at - timedelta(seconds=provenance.paused or 0.0)
+    days = running / timedelta(days=1)
     units = sum(arm.units for arm in statistics.arms.values())
     return units / days / provenance.traffic if days >= 1 else None
 

@@ -79,6 +79,11 @@ class MissingExposures(Check):
 
     days: list[ExposureDay] = Field(description="The whole days, oldest first; 120 at most, the last ones.")
     missing: list[str] = Field(description="Those of them with few exposures.")
+    paused: list[str] | None = Field(
+        None,
+        description="Those of them on which the experiment was paused, for however short: they are left "
+        "out. Null in readouts from before pauses were on record.",
+    )
 
 
 class Crossovers(Check):

@@ -23,11 +23,13 @@ class Arrivals:
         exposures: How many there are.
         late: How many of them arrived more than `LATE_AFTER` after they happened.
         days: How many there are of each day (UTC), in order; none where that is not known.
+        paused: Those of the days on which the experiment was paused; None where that is not known.
     """
 
     exposures: int
     late: int
     days: Sequence[ExposureDay] = ()
+    paused: Sequence[str] | None = None
 
 
 def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:

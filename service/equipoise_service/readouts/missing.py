@@ -6,11 +6,13 @@ for each event of the unit type. So the check sees a fall from one day to the ne
 traffic that dies away. Events are asked for only where exposures fell: where people stayed away, nothing is
 missing.
 
+A day on which the experiment was paused, for however short, is left out: it is neither few nor usual.
+
 Fewer exposures until the last day may be as it should be: everybody has been exposed, and each is exposed
 once. Only where units are exposed again and again is something missing then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,6 +21,7 @@ from equipoise_service.events.stores.store import EventStore
 from equipoise_service.readouts.checks import ExposureDay, MissingExposures
 from equipoise_service.readouts.found import about
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.pauses import Stretch, is_paused_on
 from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus
 
@@ -35,18 +38,22 @@ _MOST_SHOWN = 5
 _REPEATED = 1.5
 
 
-def with_events(store: EventStore, request: StoreRequest, arrivals: Arrivals) -> Arrivals:
+def with_events(
+    store: EventStore, request: StoreRequest, arrivals: Arrivals, pauses: Sequence[Stretch] = ()
+) -> Arrivals:
     """Arrivals with the events of each whole day, where exposures fell; the days are those that are whole.
 
     Args:
         store: Where they are.
         request: Which revision, and when it is analysed.
         arrivals: What `losses.arrivals_of` gives.
+        pauses: When the revision was paused.
     """
     days = _whole_days(arrivals.days, request)
-    if few_on(days, repeated=True):
+    paused = [each.day for each in days if is_paused_on(date.fromisoformat(each.day), pauses)]
+    if few_on(days, paused, repeated=True):
         days = _counted(store, request, days)
-    return replace(arrivals, days=days)
+    return replace(arrivals, days=days, paused=paused)
 
 
 def missing_exposures(arrivals: Arrivals | None, units: int) -> MissingExposures | None:
@@ -58,7 +65,7 @@ def missing_exposures(arrivals: Arrivals | None, units: int) -> MissingExposures
     """
     if arrivals is None or not arrivals.days:
         return None
-    few = few_on(arrivals.days, repeated=arrivals.exposures >= _REPEATED * units)
+    few = few_on(arrivals.days, arrivals.paused or (), repeated=arrivals.exposures >= _REPEATED * units)
     number = counted("days", len(few))
     status, reason = CheckStatus.OK, None
     if few:
@@ -67,20 +74,26 @@ def missing_exposures(arrivals: Arrivals | None, units: int) -> MissingExposures
         more = say("found.more_days", count=len(few) - _MOST_SHOWN) if len(few) > _MOST_SHOWN else ""
         reason = say("found.missing_exposures", days=shown + more, share=f"{100 * _FEW:g} %")
     return MissingExposures(
-        **about("missing_exposures", status, number, reason), days=list(arrivals.days), missing=few
+        **about("missing_exposures", status, number, reason),
+        days=list(arrivals.days),
+        missing=few,
+        paused=None if arrivals.paused is None else list(arrivals.paused),
     )
 
 
-def few_on(days: Sequence[ExposureDay], *, repeated: bool) -> list[str]:
+def few_on(days: Sequence[ExposureDay], paused: Collection[str] = (), *, repeated: bool) -> list[str]:
     """The days with few exposures.
 
     Args:
         days: Whole days, one after the other.
+        paused: Those of them that are left out.
         repeated: Whether units are exposed again and again, so that exposures that end are missing.
     """
     usual: list[int] = []
     few: list[int] = []
     for i, each in enumerate(days):
+        if each.day in paused:
+            continue
         before = usual[-_DAYS_BEFORE:]
         like = [days[k] for k in (*before, i - _WEEK) if k in usual]
         if len(before) == _DAYS_BEFORE and _is_few(each, like):

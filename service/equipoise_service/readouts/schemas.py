@@ -299,6 +299,11 @@ class Readout(BaseModel):
     traffic: Annotated[float, Field(ge=0, le=1)] | None = Field(
         description="Share of units that take part; null for a file."
     )
+    paused_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="For how long the revision was paused; null for a file, and in readouts from before "
+        "pauses were on record.",
+    )
     plan: Plan
     plan_digest: str = Field(description="`sha256:` and the SHA-256 of the plan's canonical JSON (RFC 8785).")
     locked: Locked | None = Field(description="When the plan was locked; null where it was not.")

@@ -38,6 +38,7 @@ from equipoise_service.readouts.building import (
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.missing import with_events
+from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.repeating import Due
@@ -182,6 +183,9 @@ def analyse(
         named = {metric.source for metric in plan.metrics if metric.source is not None}
         read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
         beside = ran_beside(session, experiment, found, principal.environment_id, datetime.now(UTC))
+        pauses = [
+            Stretch(each.started_at, each.ended_at) for each in repository.pauses_of(session, revision_id)
+        ]
     now = datetime.now(UTC)
     request = StoreRequest(
         principal.place,
@@ -205,10 +209,11 @@ def analyse(
         started_at=found.started_at,
         ended_at=ended_at,
         traffic=traffic,
+        paused=paused_for(pauses, now).total_seconds(),
         locked=locked,
         deviations=deviations,
         dropped=dropped_between(store, principal.place, found.started_at, until),
-        arrivals=with_events(store, request, arrivals_of(store, request)),
+        arrivals=with_events(store, request, arrivals_of(store, request), pauses),
         holdback=found.holdback,
         repeat=None if again is None else again.repeat,
         concluded=concluded,

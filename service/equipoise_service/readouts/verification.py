@@ -10,7 +10,7 @@ from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
-from equipoise_service.readouts.checks import ExposureDay
+from equipoise_service.readouts.checks import LateExposures, MissingExposures
 from equipoise_service.readouts.distributions import distributions_in, expect_drawn
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals
@@ -191,10 +191,11 @@ def _provenance(readout: Readout) -> Provenance:
         started_at=None if readout.started_at is None else _moment(readout.started_at),
         ended_at=None if readout.ended_at is None else _moment(readout.ended_at),
         traffic=readout.traffic,
+        paused=readout.paused_seconds,
         locked=readout.locked,
         deviations=readout.deviations,
         dropped=None if dropped is None else dropped.reasons,
-        arrivals=None if late is None else Arrivals(late.exposures, late.late, _days(readout)),
+        arrivals=None if late is None else _arrivals(late, readout.health.missing_exposures),
         overlaps=overlaps_in(readout.health.interactions),
         concluded=concluded_in(readout.recommendation),
         holdback=readout.holdback,
@@ -202,9 +203,10 @@ def _provenance(readout: Readout) -> Provenance:
     )
 
 
-def _days(readout: Readout) -> list[ExposureDay]:
-    missing = readout.health.missing_exposures
-    return [] if missing is None else missing.days
+def _arrivals(late: LateExposures, missing: MissingExposures | None) -> Arrivals:
+    if missing is None:
+        return Arrivals(late.exposures, late.late)
+    return Arrivals(late.exposures, late.late, missing.days, missing.paused)
 
 
 def _moment(text: str) -> datetime:

@@ -18,6 +18,7 @@ from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.losses import Arrivals, arrivals_of
 from equipoise_service.readouts.missing import few_on, missing_exposures, with_events
+from equipoise_service.readouts.pauses import Stretch
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import CheckStatus
 
@@ -87,6 +88,22 @@ def test_what_falls_to_a_seventh_from_day_to_day_is_no_alarm(factors: list[float
     assert few_on(days(shown), repeated=True) == []
 
 
+@given(st.lists(st.tuples(st.floats(0.4, 2.0), st.booleans()), min_size=5, max_size=40), st.booleans())
+def test_a_pause_is_no_alarm_whenever_it_is(course: list[tuple[float, bool]], repeated: bool) -> None:
+    shown = days([1_000 * factor * (not paused) for factor, paused in course], [9_000] * len(course))
+    paused = [day(i + 1) for i, (_, paused) in enumerate(course) if paused]
+    assert few_on(shown, paused, repeated=repeated) == []
+
+
+def test_a_pause_hides_no_other_day() -> None:
+    shown = days([1_000 * (i not in (5, 6, 9)) for i in range(12)])
+    assert few_on(shown, [day(6), day(7)], repeated=False) == [day(10)]
+    assert few_on(shown, [day(6)], repeated=False) == [day(7), day(10)]
+    # Few exposures of a paused day are not what the days after it are held against.
+    shown = days([1_000, 1_000, 1_000, 200, 200, 200, 50, 1_000])
+    assert few_on(shown, [day(4), day(5), day(6)], repeated=False) == [day(7)]
+
+
 def item(kind: Any, unit: str, time: datetime, **more: Any) -> Any:
     return kind(id=str(uuid4()), time=time, unit=unit, unit_type="user", **more)
 
@@ -128,6 +145,19 @@ def test_from_the_store_a_stop_of_two_days_warns_with_the_days(tmp_path: Path, e
             80 * (i not in (5, 6)) for i in range(1, 9 if ended else 12)
         ]
         assert {each.events for each in found.days} == {80}
+        assert found.paused == []
+        midnight = (begin + timedelta(days=6)).replace(hour=0)
+        for pause, few in (
+            (Stretch(midnight - timedelta(days=1), midnight + timedelta(days=1)), []),
+            (Stretch(midnight - timedelta(minutes=1), midnight), gap[1:]),
+            (Stretch(midnight - timedelta(minutes=1), midnight + timedelta(seconds=1)), []),
+            (Stretch(midnight, midnight + timedelta(days=1)), gap[:1]),
+        ):
+            arrivals = with_events(store, request, arrivals_of(store, request), [pause])
+            found = missing_exposures(arrivals, arrivals.exposures)
+            assert found is not None
+            assert found.missing == few
+            assert set(gap) - set(found.paused or ()) == set(few)
 
 
 def test_the_check_is_part_of_a_readout_that_verifies() -> None:
