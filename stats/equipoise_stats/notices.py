@@ -47,7 +47,7 @@ NOTICE_MESSAGES: Mapping[str, str] = MappingProxyType(
         # Of skewness.
         "skewed_unequal_arms": (
             "The values are too skewed for arms of such unequal size (κ₃/se³ = {skewness:.3g}, above "
-            "{limit:g}): Welch's test rejects too often in one tail. Use equal arms, winsorize, or the "
+            "{threshold:g}): Welch's test rejects too often in one tail. Use equal arms, winsorize, or the "
             "pooled variance."
         ),
         "skewness_unknown": "The skewness is not known: collect third moments of the column in both arms.",

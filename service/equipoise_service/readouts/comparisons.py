@@ -25,6 +25,13 @@ from equipoise_service.readouts.schemas import (
     WithoutCovariates,
 )
 from equipoise_service.readouts.schemas import Corrected as CorrectedOut
+from equipoise_service.readouts.unanswered import (
+    NO_ESTIMATOR,
+    notice_text,
+    why_no_difference,
+    why_no_lift,
+    why_no_test,
+)
 from equipoise_service.texts.saying import say
 from equipoise_stats import (
     ArmQuantile,
@@ -48,6 +55,7 @@ from equipoise_stats import (
 )
 
 _NOT_FINITE = say("no_result.not_finite")
+_NO_QUANTILE = say("no_result.too_few_values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,9 @@ def pair_of(variant: Side, baseline: Side, cuts: Cuts) -> Pair:
             return Pair(variant, baseline, cuts, found, plain)
         except OverflowError:
             pass  # said by the status of the pair without numbers
-    nothing = NoEstimate("none", Status.UNBOUNDED, _NOT_FINITE, ArmSummary(values.n), ArmSummary(others.n))
+    nothing = NoEstimate(
+        NO_ESTIMATOR, Status.UNBOUNDED, _NOT_FINITE, ArmSummary(values.n), ArmSummary(others.n)
+    )
     return Pair(variant, baseline, cuts, nothing, finite=False)
 
 
@@ -162,15 +172,15 @@ def describe(
         baseline=pair.baseline.variant,
         difference=Difference(
             status=result.difference.status,
-            reason=result.difference.reason,
+            reason=why_no_difference(result),
             estimate=result.difference.estimate,
             interval=_bounds(result.difference),
             p_value=p,
-            p_value_reason=None if p is not None else no_p_value or result.test.reason,
+            p_value_reason=None if p is not None else no_p_value or why_no_test(result),
         ),
         lift=Lift(
             status=result.lift.status,
-            reason=result.lift.reason,
+            reason=why_no_lift(result),
             estimate=result.lift.estimate,
             interval=_bounds(result.lift),
         ),
@@ -180,7 +190,7 @@ def describe(
         posterior=posterior,
         impact=impact,
         method=f"{result.estimator} {result.method.name}/{result.method.version}",
-        warnings=[Warning(code=notice.code, message=notice.message) for notice in result.warnings],
+        warnings=[Warning(code=notice.code, message=notice_text(notice)) for notice in result.warnings],
         details=[
             *(Detail(name=each.name, value=each.value) for each in result.details if not _is_cut(each.name)),
             *pair.cuts.details,
@@ -229,11 +239,10 @@ def _estimates(
 def _quantiles(treatment: QuantileValues, control: QuantileValues) -> Estimate | NoEstimate:
     if treatment.found is not None and control.found is not None:
         return quantile_difference(treatment=treatment.found, control=control.found)
-    empty = "treatment" if treatment.found is None else "control"
     return NoEstimate(
         "quantile",
         Status.TOO_FEW_UNITS,
-        say("no_result.no_values", arm=say(f"no_result.{empty}")),
+        _NO_QUANTILE,
         ArmSummary(treatment.n, treatment.found.value if treatment.found else None),
         ArmSummary(control.n, control.found.value if control.found else None),
     )
@@ -291,7 +300,7 @@ def _without_numbers(pair: Pair) -> Comparison:
         without_covariates=None,
         posterior=None,
         impact=None,
-        method="none",
+        method=NO_ESTIMATOR,
         warnings=[],
         details=pair.cuts.details,
         statistics=_statistics(pair),

@@ -18,7 +18,7 @@ from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.numerals import p_value
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.texts.saying import listing, say
-from equipoise_stats import Heterogeneity, SegmentEffect, heterogeneity, holm
+from equipoise_stats import Heterogeneity, SegmentEffect, Status, heterogeneity, holm
 
 Pairs = Mapping[str, Mapping[str, Sequence[Pair]]]
 """For each value's label and each metric, each treatment and the control."""
@@ -129,7 +129,7 @@ def _answer(
         metric=asked.metric,
         variant=asked.variant,
         status=found.status,
-        reason=found.reason or why_not,
+        reason=why_not if found.status is Status.OK else say("segments.too_few"),
         p_value=found.p_value if tested else None,
         corrected_p_value=corrected,
         detected=detected,

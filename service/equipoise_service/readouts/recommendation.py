@@ -16,6 +16,7 @@ from equipoise_service.readouts.advice import (
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.standing import Concluded
+from equipoise_service.readouts.unanswered import why_no_test
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.saying import say
 from equipoise_stats import (
@@ -24,6 +25,7 @@ from equipoise_stats import (
     DecisionMetric,
     DecisionOutcome,
     DecisionRule,
+    MetricFinding,
     ReasonCode,
     decide,
 )
@@ -156,7 +158,7 @@ def _treatment(
     return TreatmentRecommendation(
         variant=variant,
         outcome=found.outcome,
-        reasons=[_reason(plan, reason) for reason in found.reasons],
+        reasons=[_reason(plan, reason, found.findings) for reason in found.reasons],
         findings=[
             Finding(metric=one.metric.name, role=one.metric.role, claim=one.claim, harm=one.harm)
             for one in found.findings
@@ -164,14 +166,27 @@ def _treatment(
     )
 
 
-def _reason(plan: Plan, reason: Found) -> Reason:
+def _reason(plan: Plan, reason: Found, findings: Iterable[MetricFinding]) -> Reason:
     subject = CHECKS[reason.subject].title if reason.code.value.startswith("quality") else reason.subject
-    # The statistics write "'metric' has no answer: why"; the why is theirs.
-    why = reason.message.partition(": ")[2]
     message = say(
-        f"reason.{reason.code.value}", subject=subject, margin=_margin(plan, reason.subject), why=why
+        f"reason.{reason.code.value}",
+        subject=subject,
+        margin=_margin(plan, reason.subject),
+        why=_why_no_answer(reason.subject, findings),
     )
     return Reason(code=reason.code, subject=reason.subject, message=message, decisive=reason.decisive)
+
+
+def _why_no_answer(metric: str, findings: Iterable[MetricFinding]) -> str:
+    """Why nothing is tested of a metric, of its claim or else of its harm; empty where something is."""
+    tests = (
+        why_no_test(asked)
+        for each in findings
+        if each.metric.name == metric
+        for asked in (each.claim_comparison, each.harm_comparison)
+        if asked is not None
+    )
+    return next((why for why in tests if why is not None), "")
 
 
 def _margin(plan: Plan, key: str) -> str:

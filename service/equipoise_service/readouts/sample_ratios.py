@@ -1,6 +1,6 @@
 """Whether the arms got their planned shares of all units, and of those of each segment value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
@@ -9,10 +9,12 @@ from equipoise_service.readouts.checks import SampleRatio, SegmentRatio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import p_value
-from equipoise_service.texts.saying import say
+from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import (
     AllocationEpoch,
+    ArmShare,
     CheckStatus,
+    SampleRatioFinding,
     SequentialSampleRatio,
     sample_ratio,
     sequential_sample_ratio,
@@ -28,13 +30,10 @@ def at_the_end(units: Mapping[str, int], plan: Plan, *, complete: bool) -> Sampl
         complete: Whether the planned end is reached: before, a mismatch warns only.
     """
     found = sample_ratio(units, plan.weights, alpha=CHECK_ALPHA)
-    status, reason = found.status, found.reason
-    if status is CheckStatus.FAILED and found.finding == "mismatch" and not complete:
+    status, reason = found.status, _found(found.finding, found.arms)
+    if found.finding is SampleRatioFinding.MISMATCH and not complete:
         # Asked every day, one test in a thousand would become one experiment in a hundred.
-        status, reason = (
-            CheckStatus.WARNING,
-            say("found.sample_ratio"),
-        )
+        status, reason = CheckStatus.WARNING, say("found.sample_ratio.early")
     number = say("rests_on.no_p") if found.p_value is None else say("rests_on.p", p=p_value(found.p_value))
     return SampleRatio(**about("sample_ratio", status, number, reason), p_value=found.p_value)
 
@@ -44,8 +43,9 @@ def at_any_moment(units: Mapping[str, int], plan: Plan) -> SampleRatio:
     # One epoch: within a revision a ramp moves nobody between arms, and other weights begin a new revision.
     found = sequential_sample_ratio([AllocationEpoch(units, plan.weights)], alpha=CHECK_ALPHA)
     number = say("rests_on.no_p") if found.p_value is None else say("rests_on.p", p=p_value(found.p_value))
+    reason = _found(found.finding, [arm for epoch in found.epochs for arm in epoch])
     return SampleRatio(
-        **about("sequential_sample_ratio", found.status, number, found.reason), p_value=found.p_value
+        **about("sequential_sample_ratio", found.status, number, reason), p_value=found.p_value
     )
 
 
@@ -83,6 +83,20 @@ def by_segment(statistics: Statistics, plan: Plan) -> SegmentRatio | None:
         segment=segment,
         value=value,
     )
+
+
+def _found(finding: SampleRatioFinding | None, arms: Iterable[ArmShare]) -> str | None:
+    """What a check of the shares found, in words; None where nothing is wrong."""
+    if finding is None:
+        return None
+    if finding is SampleRatioFinding.LEAK:
+        leaked = [
+            say("found.sample_ratio.arm", units=counted("units", arm.units), arm=arm.arm)
+            for arm in arms
+            if arm.expected_share == 0 and arm.units
+        ]
+        return say("found.sample_ratio.leak", arms=listing(leaked))
+    return say("found.no_units" if finding is SampleRatioFinding.NO_UNITS else "found.sample_ratio.mismatch")
 
 
 def _of_planned_arms(arms: Mapping[str, ArmStatistics], plan: Plan) -> SequentialSampleRatio:

@@ -6,7 +6,15 @@ from types import MappingProxyType
 TEXTS: Mapping[str, str] = MappingProxyType(
     {
         # What the shares of the arms came to.
-        "found.sample_ratio": (
+        "found.sample_ratio.mismatch": (
+            "The arms did not get their planned shares of the units: results cannot be trusted."
+        ),
+        "found.sample_ratio.leak": (
+            "Units came to arms whose planned share is 0 ({arms}): assignment or the logging of exposures is "
+            "wrong."
+        ),
+        "found.sample_ratio.arm": "{units} in {arm}",
+        "found.sample_ratio.early": (
             "The shares differ more than a single test at the end allows. Before the end the check "
             "over time decides."
         ),

@@ -9,9 +9,30 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "no_result.not_finite": (
             "The values are so large, or so far apart, that a number needed to compare them is not finite."
         ),
-        "no_result.no_values": "The {arm} arm has no values, so it has no quantile.",
-        "no_result.treatment": "treatment",
-        "no_result.control": "control",
+        "no_result.too_few_units": "An arm has too few units to say how uncertain its value is.",
+        "no_result.too_few_values": "An arm has no values, or too few for this quantile.",
+        "no_result.no_variance": (
+            "Nothing measures the uncertainty: all units have the same value, or their pre-period says which."
+        ),
+        "no_result.control_not_positive": "The control's value is not above 0, so there is no lift.",
+        "no_result.treatment_not_positive": "The treatment's value is not above 0, so there is no ratio.",
+        "no_result.denominator_not_positive": "An arm has nothing that this ratio could be divided by.",
+        "no_result.tied": (
+            "Too many values are exactly that of the quantile, so nothing measures its uncertainty. Record "
+            "finer values, or compare the share of units above a threshold."
+        ),
+        "no_result.unbounded": "At this look no effect, however large, could be told from none.",
+        "no_result.empty": "No value fits these data.",
+        "no_result.no_events": "Nothing has happened in either arm yet.",
+        "no_result.out_of_reach": "No effect is large enough to be found.",
+        "no_result.too_few_studies": "Fewer than two can be compared.",
+        "no_result.not_selected": "The effect is not significant.",
+        "no_lift.unbounded": (
+            "The control's value cannot be told from 0, so the lift has no bounded interval."
+        ),
+        "no_lift.no_variance": (
+            "Every unit of the treatment has the value 0, so nothing measures the lift's uncertainty."
+        ),
         # One comparison, in a word or two.
         "outcome_of.better": "shown to be better",
         "outcome_of.worse": "shown to be worse",
@@ -42,6 +63,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "segments.others": "the other values",
         "segments.none": "units without a value",
         "segments.unknown": ("Whether effects differ between the values of {segment} is not known: {reason}"),
+        "segments.too_few": "fewer than two of them have a result.",
         "segments.at_the_end": (
             "it is tested once, at the planned end; asked every day, it would find something sooner or later."
         ),

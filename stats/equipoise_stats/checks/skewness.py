@@ -146,4 +146,4 @@ def _common_skewness(treatment: Moments, control: Moments, column: str | None, v
 
 
 def _skewed(skewness: float, threshold: float) -> Notice:
-    return notice("skewed_unequal_arms", skewness=skewness, limit=threshold)
+    return notice("skewed_unequal_arms", skewness=skewness, threshold=threshold)

@@ -88,7 +88,7 @@ def test_without_a_lift_the_difference_is_told() -> None:
         "raises converted by 1.00 percentage points (1.00 % against 0.00 %; 95 % interval +0.72 percentage"
         in text
     )
-    assert "Read this with care: An arm has only 0 successes or failures" in text
+    assert "Read this with care: In one arm only 0 units did this" in text
     text = summary(
         LOAD_TIME,
         control={"load-time": moments(1_000, -5.0, 100.0)},

@@ -17,7 +17,7 @@ from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.plurals import form
 from equipoise_service.texts.saying import SUBJECTS, TEXTS
-from equipoise_stats import CheckStatus, DecisionOutcome, ReasonCode, Status
+from equipoise_stats import NOTICE_MESSAGES, CheckStatus, DecisionOutcome, ReasonCode, Status
 
 FILES = [path for part in (readouts, figures, exports) for path in Path(part.__path__[0]).rglob("*.py")]
 FORMS = {form(number) for number in range(100)}
@@ -33,7 +33,9 @@ CHOSEN = (
     | {f"rests_on.{word}" for word in ("differ", "moved", "not_mature", "skewed")}
     | {f"rests_on.none_{word}" for word in ("differ", "moved", "not_mature", "skewed")}
     | {f"no_effect.{status}" for status in {*Status, "not_finite"} - {Status.OK}}
-    | {f"no_result.{arm}" for arm in ("treatment", "control")}
+    | {f"no_result.{status}" for status in set(Status) - {Status.OK}}
+    | {f"no_lift.{status}" for status in (Status.UNBOUNDED, Status.NO_VARIANCE)}
+    | {f"notice.{code}" for code in NOTICE_MESSAGES}
     | {f"type.{each}" for each in MetricType}
     | {f"role.{each}" for each in Role}
     | {f"direction.{each}" for each in Direction}
@@ -74,6 +76,11 @@ def literals(node: ast.AST) -> Iterator[str]:
     for child in ast.iter_child_nodes(node):
         if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
             yield from literals(child)
+
+
+def fields_of(text: str) -> set[str]:
+    """What a text names."""
+    return {field for _, field, _, _ in Formatter().parse(text) if field is not None}
 
 
 @pytest.mark.parametrize(
@@ -118,9 +125,12 @@ def test_every_check_has_a_meaning_causes_and_something_to_do() -> None:
 
 def test_every_field_of_a_text_has_a_name() -> None:
     for text in TEXTS.values():
-        assert all(
-            name is None or re.fullmatch(r"[a-z_]+", name) for _, name, _, _ in Formatter().parse(text)
-        )
+        assert all(re.fullmatch(r"[a-z_]+", name) for name in fields_of(text))
+
+
+def test_a_text_about_a_warning_names_only_what_the_warning_has() -> None:
+    for code, message in NOTICE_MESSAGES.items():
+        assert fields_of(TEXTS[f"notice.{code}"]) <= fields_of(message), code
 
 
 def test_every_field_of_a_text_is_given_where_it_is_asked_for() -> None:
@@ -133,7 +143,6 @@ def test_every_field_of_a_text_is_given_where_it_is_asked_for() -> None:
         asked = [str(each.value) for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)]
         for key in (f"{text}{end}" for text in asked for end in ("", *(f".{each}" for each in FORMS))):
             if key in TEXTS and None not in given:
-                fields = {field for _, field, _, _ in Formatter().parse(TEXTS[key]) if field is not None}
-                assert fields <= given, key
+                assert fields_of(TEXTS[key]) <= given, key
                 checked += 1
     assert checked > 100
