@@ -54,6 +54,8 @@ class Batch:
             and its position.
         assumed_revisions: Positions of the exposures that did not say their revision and got the present one.
             Sent again after a restart of the experiment they would get another one, and are the same still.
+        exposure_ids: Sixteen bytes for the id of each exposure; empty when nobody has made them yet.
+        event_ids: Sixteen bytes for the id of each event; empty when nobody has made them yet.
     """
 
     place: str
@@ -68,6 +70,8 @@ class Batch:
     exposure_pointers: Sequence[str] = ()
     event_pointers: Sequence[str] = ()
     assumed_revisions: frozenset[int] = frozenset()
+    exposure_ids: bytes = b""
+    event_ids: bytes = b""
 
     def exposure_pointer(self, position: int) -> str:
         """The JSON pointer, in the body, to an exposure's item."""

@@ -11,7 +11,7 @@ from equipoise_service.events.batches import MOST_ITEM_CHARACTERS, Kind, Rejecte
 from equipoise_service.events.clocks import correct
 from equipoise_service.events.properties import properties_text
 from equipoise_service.events.refusals import Refusal
-from equipoise_service.events.rules import ERASED, Terms, events_refusal, exposures_refusal
+from equipoise_service.events.rules import ERASED, Terms, events_refusal, exposures_refusal, ids_of
 from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.http import payloads
 
@@ -31,8 +31,10 @@ class Judged:
         terms: What they are judged by.
         correction: What is added to their times.
         exposures: The exposures that can be stored.
+        exposure_ids: Sixteen bytes for the id of each.
         exposure_positions: Where each stood in its list, or on which line.
         events: The events that can be stored.
+        event_ids: Sixteen bytes for the id of each.
         properties: The properties of each.
         event_positions: Where each stood in its list, or on which line.
         refused_exposures: The exposures that cannot be stored, by their position.
@@ -43,8 +45,10 @@ class Judged:
     terms: Terms
     correction: timedelta | None
     exposures: list[ExposureIn] = field(default_factory=list)
+    exposure_ids: bytearray = field(default_factory=bytearray)
     exposure_positions: list[int] = field(default_factory=list)
     events: list[EventIn] = field(default_factory=list)
+    event_ids: bytearray = field(default_factory=bytearray)
     properties: list[str | None] = field(default_factory=list)
     event_positions: list[int] = field(default_factory=list)
     refused_exposures: dict[int, Rejected] = field(default_factory=dict)
@@ -61,6 +65,9 @@ class Judged:
         """Judge all items at once; false when something is wrong with one, and nothing was taken."""
         if correct(exposures, self.correction) or correct(events, self.correction):
             return False
+        exposure_ids, event_ids = ids_of(exposures), ids_of(events)
+        if isinstance(exposure_ids, Refusal) or isinstance(event_ids, Refusal):
+            return False
         if exposures_refusal(exposures, self.terms) or events_refusal(events, self.terms):
             return False
         properties = _properties([each.properties for each in events])
@@ -68,6 +75,7 @@ class Judged:
             return False
         self.exposures, self.exposure_positions = list(exposures), list(exposure_positions)
         self.events, self.event_positions, self.properties = list(events), list(event_positions), properties
+        self.exposure_ids, self.event_ids = bytearray(exposure_ids), bytearray(event_ids)
         return True
 
     def take_exposure(self, raw: bytes | msgspec.Raw, position: int, pointer: str) -> None:
@@ -80,26 +88,30 @@ class Judged:
         """
         item = decoded(_exposure, raw)
         if not isinstance(item, Refusal):
-            found = correct([item], self.correction) or exposures_refusal([item], self.terms)
-            if found is None:
+            ids = correct([item], self.correction) or exposures_refusal([item], self.terms) or ids_of([item])
+            if not isinstance(ids, Refusal):
                 self.exposures.append(item)
+                self.exposure_ids += ids
                 self.exposure_positions.append(position)
                 return
-            item = found
+            item = ids
         self.refused_exposures[position] = self._rejected("exposure", raw, pointer, item)
 
     def take_event(self, raw: bytes | msgspec.Raw, position: int, pointer: str) -> None:
         """Judge an event; the arguments are those of `take_exposure`."""
         item = decoded(_event, raw)
         if not isinstance(item, Refusal):
-            found = correct([item], self.correction) or events_refusal([item], self.terms)
-            text = found or properties_text(item.properties)
-            if not isinstance(text, Refusal):
+            ids = correct([item], self.correction) or events_refusal([item], self.terms) or ids_of([item])
+            if isinstance(ids, Refusal):
+                item = ids
+            elif isinstance(text := properties_text(item.properties), Refusal):
+                item = text
+            else:
                 self.events.append(item)
+                self.event_ids += ids
                 self.properties.append(text)
                 self.event_positions.append(position)
                 return
-            item = text
         self.refused_events[position] = self._rejected("event", raw, pointer, item)
 
     def refuse_line(self, raw: bytes, position: int, pointer: str, refusal: Refusal) -> None:

@@ -131,6 +131,9 @@ def reading(judged: Judged, size: int, sender: Sender, dropped: DroppedIn | None
         exposure_pointers,
         event_pointers,
         assumed,
+        bytes(judged.exposure_ids),
+        # Not where one item became several rows.
+        b"" if heads else bytes(judged.event_ids),
     )
     return Reading(
         batch,

@@ -5,7 +5,7 @@ called with one item, they say why that one is.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,6 +18,7 @@ from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.events.units import settle, units_of, units_refusal
 from equipoise_service.privacy.erased import NOBODY, Erased
 
+_NOT_A_UUID = Refusal("/id", "must be a UUID such as 018f4c3e-8a00-7000-8000-00000000000a")
 _NOT_A_KEY = "must be lower-case letters, digits, '.', '_' and '-'"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _KEY = re.compile(keys.PATTERN)
@@ -49,33 +50,42 @@ def latest_time(now: datetime, future_seconds: float) -> datetime:
     return now + min(timedelta(seconds=min(future_seconds, room.total_seconds())), room)
 
 
+def ids_of(items: Sequence[ExposureIn] | Sequence[EventIn]) -> bytes | Refusal:
+    """Sixteen bytes for the id of each item, or why these ids cannot all be stored."""
+    try:
+        return id_bytes([each.id for each in items])
+    except ValueError:
+        return _NOT_A_UUID
+
+
 def exposures_refusal(exposures: Sequence[ExposureIn], terms: Terms) -> Refusal | None:
-    """Why these exposures cannot all be stored; nothing when they can, and each has its experiment's unit."""
+    """Why these exposures cannot all be stored, their ids apart.
+
+    Returns:
+        Nothing when they can; each has its experiment's unit then.
+    """
     if not exposures:
         return None
     return (
         _common_refusal(exposures, terms)
         or settle(exposures, terms.configuration)
-        or _text_refusal("/experiment", (each.experiment for each in exposures))
-        or _text_refusal("/variant", (each.variant for each in exposures))
+        or _text_refusal("/experiment", [each.experiment for each in exposures])
+        or _text_refusal("/variant", [each.variant for each in exposures])
         or _assignment_refusal(exposures, terms.configuration)
     )
 
 
 def events_refusal(events: Sequence[EventIn], terms: Terms) -> Refusal | None:
-    """Why these events cannot all be stored, their properties apart; nothing when they can."""
+    """Why these events cannot all be stored, ids and properties apart; nothing when they can."""
     if not events:
         return None
-    return _common_refusal(events, terms) or _text_refusal("/name", (each.name for each in events))
+    return _common_refusal(events, terms) or _text_refusal("/name", [each.name for each in events])
 
 
 def _common_refusal(items: Sequence[ExposureIn] | Sequence[EventIn], terms: Terms) -> Refusal | None:
-    try:
-        id_bytes([each.id for each in items])
-    except ValueError:
-        return Refusal("/id", "must be a UUID such as 018f4c3e-8a00-7000-8000-00000000000a")
     times = [each.time for each in items]
-    if min(times) < EARLIEST:
+    earliest = min(times)
+    if earliest < EARLIEST:
         return Refusal("/time", f"must not lie before {EARLIEST:%Y-%m-%d}")
     if max(times) > terms.latest:
         return Refusal("/time", f"lies too far ahead: the latest now is {terms.latest:%Y-%m-%dT%H:%M:%SZ}")
@@ -85,11 +95,14 @@ def _common_refusal(items: Sequence[ExposureIn] | Sequence[EventIn], terms: Term
     several = [each.units for each in items if each.units]
     if not all(map(_KEY.fullmatch, chain.from_iterable(several))):
         return Refusal("/units", f"unit types {_NOT_A_KEY}")
+    units = [each.unit for each in items]
+    # Nearly always each item names its unit, and no other.
+    is_plain = not several and all(units)
     return (
-        units_refusal(items)
-        or _text_refusal("/unit", (each.unit for each in items))
-        or _text_refusal("/units", (unit for units in several for unit in units.values()))
-        or _erased_refusal(items, min(times), terms.erased)
+        (None if is_plain else units_refusal(items))
+        or _text_refusal("/unit", units)
+        or _text_refusal("/units", [unit for units in several for unit in units.values()])
+        or _erased_refusal(items, earliest, terms.erased)
     )
 
 
@@ -103,7 +116,7 @@ def _erased_refusal(
     return ERASED if any(late) else None
 
 
-def _text_refusal(field: str, texts: Iterable[str]) -> Refusal | None:
+def _text_refusal(field: str, texts: Sequence[str]) -> Refusal | None:
     # NUL: neither every warehouse nor every file format can hold it.
     if "\0" in "".join(texts):
         return Refusal(field, "must not hold a NUL character or half of a surrogate pair")

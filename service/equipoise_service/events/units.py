@@ -51,7 +51,7 @@ def spread(
         Events, the properties of each, and for each the position of the first one that comes of the same
         item: nothing when each item names one unit.
     """
-    if not any(each.units for each in events):
+    if not [True for each in events if each.units]:
         return events, properties, ()
     rows: list[EventIn] = []
     texts: list[str | None] = []

@@ -302,6 +302,8 @@ def test_the_whole_and_the_single_reading_agree(items: list[tuple[bool, dict[str
         assert whole == each
     assert [item.id for item in each.batch.exposures] == [item["id"] for good, item in exposures if good]
     assert [item.id for item in each.batch.events] == [item["id"] for good, item in events if good]
+    assert each.batch.exposure_ids == id_bytes([item.id for item in each.batch.exposures])
+    assert each.batch.event_ids == id_bytes([item.id for item in each.batch.events])
     assert list(each.refused_events) == [i for i, (good, _) in enumerate(events) if not good]
     assert list(each.refused_exposures) == [i for i, (good, _) in enumerate(exposures) if not good]
 

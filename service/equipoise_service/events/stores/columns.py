@@ -71,7 +71,8 @@ def exposures_offer(batches: Sequence[Batch]) -> Offer:
         for batch, start in zip(batches, bounds, strict=False)
         for position in batch.assumed_revisions
     )
-    offer = _offer("exposures", batches, bounds, np.arange(len(items)), items, columns)
+    ids = b"".join(batch.exposure_ids or _ids(batch.exposures) for batch in batches)
+    offer = _offer("exposures", batches, bounds, np.arange(len(items)), items, ids, columns)
     return replace(offer, assumed_revisions=assumed)
 
 
@@ -91,7 +92,8 @@ def events_offer(batches: Sequence[Batch]) -> Offer:
     for batch, start in zip(batches, bounds, strict=False):
         if batch.event_heads:
             heads[start : start + len(batch.events)] = np.asarray(batch.event_heads) + start
-    return _offer("events", batches, bounds, heads, items, columns)
+    ids = b"".join(batch.event_ids or _ids(batch.events) for batch in batches)
+    return _offer("events", batches, bounds, heads, items, ids, columns)
 
 
 def _nothing(name: str, batches: Sequence[Batch]) -> Offer:
@@ -106,26 +108,39 @@ def _offer(
     bounds: Sequence[int],
     heads: Positions,
     items: Sequence[ExposureIn] | Sequence[EventIn],
+    ids: bytes,
     columns: dict[str, pa.Array],
 ) -> Offer:
     names = list(dict.fromkeys(batch.place for batch in batches))
     numbers = {place: number for number, place in enumerate(names)}
     counts = [last - first for first, last in pairwise(bounds)]
     places = np.repeat(np.array([numbers[batch.place] for batch in batches], dtype=np.int64), counts)
-    ids = id_bytes([each.id for each in items])
+    if len(ids) != 16 * len(items):
+        raise ValueError("the ids of a batch are not those of its items")
     again = _again(places, ids, heads)
     storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(items), [None, pa.py_buffer(ids)])
     common = {
         "position": pa.array(np.arange(len(items))),
         "head": pa.array(heads),
         "again": pa.array(again),
-        "place": pa.array(names, pa.string()).take(pa.array(places)),
+        "place": _places(names, places),
         "id": pa.ExtensionArray.from_storage(pa.uuid(), storage),
         "time": utc_column([each.time for each in items]),
         "unit_type": _texts([each.unit_type for each in items]),
         "unit": pa.array([each.unit for each in items], pa.string()),
     }
     return Offer(name, pa.table(common | columns), ids, heads, again, bounds)
+
+
+def _ids(items: Sequence[ExposureIn] | Sequence[EventIn]) -> bytes:
+    return id_bytes([each.id for each in items])
+
+
+def _places(names: Sequence[str], places: Positions) -> pa.Array:
+    """A column that mostly holds one name, from the number of each row's name."""
+    if len(names) == 1:
+        return pa.repeat(pa.scalar(names[0], pa.string()), len(places))
+    return pa.array(names, pa.string()).take(pa.array(places))
 
 
 def _texts(texts: Sequence[str]) -> pa.Array:
