@@ -11,9 +11,9 @@ from equipoise_service.http.idempotency import IdempotentAnswer
 from equipoise_service.jobs.models import Job
 from equipoise_service.layers.models import Holding, Layer
 from equipoise_service.metrics.models import MetricUse, MetricVersion, StoredMetric
-from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
+from equipoise_service.plans.models import LockedPlan, PlanDeviation, RepeatedReadout, TakenLook
 from equipoise_service.privacy.models import Erasure, UnitKeeping
-from equipoise_service.readouts.models import ReadoutSchedule, RepeatedReadout, StoredReadout
+from equipoise_service.readouts.models import ReadoutSchedule, StoredReadout
 from equipoise_service.rollouts.models import Rollout
 from equipoise_service.segments.models import Segment, SegmentIds
 from equipoise_service.sources.models import Source

@@ -19,6 +19,7 @@ from equipoise_service.experiments.variants import invalid
 from equipoise_service.layers.models import Layer
 from equipoise_service.layers.service import hold_again
 from equipoise_service.plans import locking
+from equipoise_service.plans import repository as plans
 from equipoise_service.plans.repeats import monitored
 
 Ranges = Sequence[Sequence[Any]]
@@ -99,6 +100,19 @@ def begin(
     locking.lock(session, revision.id or 0, monitored(plan, weights), at=now)
     noted = repository.overridden_units(session, before.id or 0)
     repository.add_overridden_units(session, revision.id or 0, dict.fromkeys([*noted, *experiment.overrides]))
+
+
+def end(session: Session, revision: Revision) -> None:
+    """Have what was decided on asked once more, now that nobody is held back any longer.
+
+    Args:
+        session: A session that writes.
+        revision: The holdback's revision, which has ended.
+    """
+    if revision.ended_at is not None:
+        plans.end_repeats(
+            session, revision.id or 0, started_at=revision.started_at, ended_at=revision.ended_at
+        )
 
 
 def ranges_with(before: Ranges, control: str, variant: str, share: int) -> list[list[Any]]:

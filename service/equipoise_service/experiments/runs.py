@@ -57,6 +57,8 @@ def move(session: Session, principal: Principal, experiment: Experiment, move: M
     if move in (Move.STOP, Move.SHIP) or before is Status.HOLDING_BACK:
         _end_revision(session, run, now, by)
         layers.release(session, experiment.layer_id, run.environment_id, experiment.key)
+    if before is Status.HOLDING_BACK:
+        holdbacks.end(session, _latest(session, run))
     if move is Move.ARCHIVE:
         run.archived_at = now
     session.add(run)

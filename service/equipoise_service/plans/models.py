@@ -1,4 +1,4 @@
-"""Tables of plans: what was locked, what was changed since, and the looks that were taken."""
+"""Tables of plans: what was locked, what was changed since, and the looks and repeats that were taken."""
 
 from datetime import datetime
 from typing import Any
@@ -48,3 +48,22 @@ class TakenLook(SQLModel, table=True):
     number: int
     look: dict[str, Any] = Field(sa_type=ExactJson)
     readout: dict[str, Any] = Field(sa_type=ExactJson)
+
+
+class RepeatedReadout(SQLModel, table=True):
+    """The readout that is repeated on a holdback, so many days after the ship. Once made it never changes.
+
+    `decided` is what was decided on. What it counts ends at `due_at`, which is the end of a holdback that ended
+    before; `next_at` is when it is made or tried again, and null when it is there.
+    """
+
+    __tablename__ = "repeated_readout"
+
+    revision_id: int = Field(foreign_key="revision.id", primary_key=True)
+    days: int = Field(primary_key=True)
+    decided: dict[str, Any] = Field(sa_type=ExactJson)
+    due_at: datetime = Field(sa_type=UtcDateTime)
+    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    generated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    digest: str | None = Field(default=None)
+    body: bytes | None = Field(default=None)

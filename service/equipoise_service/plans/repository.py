@@ -1,12 +1,13 @@
-"""All queries on plans and looks."""
+"""All queries on plans, looks and what is left of the repeats when a holdback ends."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import Session, col, select
 
-from equipoise_service.plans.models import LockedPlan, PlanDeviation, TakenLook
+from equipoise_service.plans.models import LockedPlan, PlanDeviation, RepeatedReadout, TakenLook
 
 
 def locked_plan(session: Session, revision_id: int) -> LockedPlan | None:
@@ -25,3 +26,37 @@ def looks(session: Session, revision_id: int) -> Sequence[TakenLook]:
     statement = select(TakenLook).where(TakenLook.revision_id == revision_id)
     statement = statement.options(defer(cast("QueryableAttribute[Any]", TakenLook.readout)))
     return session.exec(statement.order_by(col(TakenLook.number))).all()
+
+
+def end_repeats(session: Session, revision_id: int, *, started_at: datetime, ended_at: datetime) -> None:
+    """Put one repeat, due at the end of a holdback, in the place of those that are not due by then.
+
+    It counts the whole days since the ship. Where that is none, or as many as the last repeat has, there is
+    nothing new to tell, and none.
+
+    Args:
+        session: A session that writes.
+        revision_id: The holdback's revision.
+        started_at: When it began.
+        ended_at: When it ended.
+    """
+    planned = session.exec(
+        select(RepeatedReadout)
+        .where(RepeatedReadout.revision_id == revision_id)
+        .order_by(col(RepeatedReadout.days))
+    ).all()
+    due = [each.days for each in planned if each.due_at <= ended_at]
+    to_come = [each for each in planned if each.due_at > ended_at]
+    for each in to_come:
+        session.delete(each)
+    days = (ended_at - started_at).days
+    if to_come and days > max(due, default=0):
+        session.add(
+            RepeatedReadout(
+                revision_id=revision_id,
+                days=days,
+                decided=to_come[0].decided,
+                due_at=ended_at,
+                next_at=ended_at,
+            )
+        )

@@ -29,7 +29,7 @@ def stand(readout: Readout) -> str:
     fraction = percent(progress.fraction or 0, decimals=0)
     spent = percent(readout.looks[-1].spent / readout.plan.alpha, decimals=1) if readout.looks else "0 %"
     if readout.repeat is not None:
-        return say("repeat.stand", days=readout.repeat.days, units=f"{progress.units:,}")
+        return say("repeat.stand", days=counted("days", readout.repeat.days), units=f"{progress.units:,}")
     if progress.look is not None:
         return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
     if readout.plan.method is Method.GROUP_SEQUENTIAL:

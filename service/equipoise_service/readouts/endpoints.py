@@ -111,8 +111,8 @@ def read_look(
 def list_repeats(key: ExperimentKey, principal: Reader, session: ReadSession) -> list[RepeatOut]:
     """The readouts that are repeated by themselves after the experiment was shipped with a holdback.
 
-    They are made once, 30 and 90 days after the ship, and say what became of the effects that were decided
-    on. Those to come have a date.
+    They are made once, 30 and 90 days after the ship, or when the holdback ends before, and say what became
+    of the effects that were decided on. Those to come have a date.
     """
     return repeats_of(session, principal, key)
 

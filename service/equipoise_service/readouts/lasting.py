@@ -19,7 +19,7 @@ from equipoise_service.readouts.repeat import (
 )
 from equipoise_service.readouts.repeat_cells import effect_text
 from equipoise_service.readouts.schemas import Comparison, Difference, Lift, MetricResult
-from equipoise_service.texts.saying import say
+from equipoise_service.texts.saying import counted, say
 from equipoise_stats import Effect, Interval, Status, change_of_effect
 
 
@@ -81,7 +81,7 @@ def repeat_of(plan: Plan, asked: RepeatOf, metrics: Sequence[MetricResult], *, f
         for metric, result in zip(plan.metrics, metrics, strict=True)
         if metric.role is not Role.QUALITY and result.comparisons
     ]
-    head = say("repeat.head", days=asked.days, variant=asked.decided.variant)
+    head = say("repeat.head", days=counted("days", asked.days), variant=asked.decided.variant)
     return Repeat(
         days=asked.days,
         decided=asked.decided,

@@ -1,12 +1,10 @@
-"""Tables of readouts: the latest one of each revision, when the next is due, and what was repeated."""
+"""Tables of readouts: the latest one of each revision, and when the next is due."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Field, SQLModel
 
 from equipoise_service.database import UtcDateTime
-from equipoise_service.exact import ExactJson
 
 
 class StoredReadout(SQLModel, table=True):
@@ -27,22 +25,3 @@ class ReadoutSchedule(SQLModel, table=True):
 
     revision_id: int = Field(foreign_key="revision.id", primary_key=True)
     next_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
-
-
-class RepeatedReadout(SQLModel, table=True):
-    """The readout that is repeated on a holdback, so many days after the ship. Once made it never changes.
-
-    `decided` is what was decided on: see `repeat.Decided`. What it counts ends at `due_at`; `next_at` is when
-    it is made or tried again, and null when it is there.
-    """
-
-    __tablename__ = "repeated_readout"
-
-    revision_id: int = Field(foreign_key="revision.id", primary_key=True)
-    days: int = Field(primary_key=True)
-    decided: dict[str, Any] = Field(sa_type=ExactJson)
-    due_at: datetime = Field(sa_type=UtcDateTime)
-    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    generated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    digest: str | None = Field(default=None)
-    body: bytes | None = Field(default=None)

@@ -14,9 +14,9 @@ from equipoise_service.canonical import canonical_json
 from equipoise_service.errors import NotFound
 from equipoise_service.experiments import repository, service
 from equipoise_service.experiments.models import Revision
+from equipoise_service.plans.models import RepeatedReadout
 from equipoise_service.plans.repeats import REPEATED_AFTER_DAYS
 from equipoise_service.readouts.lasting import RepeatOf, decided_on
-from equipoise_service.readouts.models import RepeatedReadout
 from equipoise_service.readouts.repeat import Decided, RepeatOut
 
 
@@ -134,16 +134,19 @@ def repeat_after(session: Session, principal: Principal, key: str, days: int) ->
     Raises:
         NotFound: There is no such experiment, or no such readout, or not yet.
     """
-    for _, each in _planned(session, principal, key):
+    planned = [each for _, each in _planned(session, principal, key)]
+    for each in planned:
         if each.days == days and each.body is not None:
             return each.body
         if each.days == days:
             raise NotFound(
                 f"The readout of {key} is repeated {days} days after the ship: {each.due_at:%Y-%m-%d}."
             )
+    known = " and ".join(str(each.days) for each in planned)
+    usual = " and ".join(map(str, REPEATED_AFTER_DAYS))
     raise NotFound(
         f"The readout of {key} is not repeated {days} days after a ship in {principal.environment}. It is "
-        f"repeated after {' and '.join(map(str, REPEATED_AFTER_DAYS))} days where units are held back."
+        f"repeated after {known or usual} days" + (" there." if known else " where units are held back.")
     )
 
 

@@ -24,9 +24,9 @@ from equipoise_service.jobs import queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 from equipoise_service.plans.looks import Look, next_look_at
-from equipoise_service.plans.models import PlanDeviation, TakenLook
+from equipoise_service.plans.models import PlanDeviation, RepeatedReadout, TakenLook
 from equipoise_service.readouts import repeating
-from equipoise_service.readouts.models import ReadoutSchedule, RepeatedReadout
+from equipoise_service.readouts.models import ReadoutSchedule
 from equipoise_service.readouts.service import Analysis
 
 _log = logging.getLogger(__name__)

@@ -94,7 +94,7 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             (
                 "a release of an application, or of one platform's, that does not log exposures",
                 "exposures of some days that are lost, or have yet to arrive from senders that were offline",
-                "the experiment was paused on these days, or had less traffic: then nothing is missing",
+                "the experiment had less traffic on these days, or its flag was off: then nothing is missing",
                 "events of these days that came from elsewhere, as by an import",
             ),
             "Find out what happened on these days, and whether the senders still have the exposures. Units "

@@ -13,10 +13,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "see what comes of it."
         ),
         "repeat.head": (
-            "{days} days after {variant} was shipped, all who got it are compared with those who were held "
-            "back."
+            "{days} after {variant} was shipped, all who got it are compared with those who were held back."
         ),
-        "repeat.stand": "{units} mature units in the {days} days since the ship.",
+        "repeat.stand": "{units} mature units in the {days} since the ship.",
         # One metric.
         "repeat.holds": "{metric}: the effect holds.",
         "repeat.faded": "{metric}: the effect has faded.",

@@ -18,7 +18,7 @@ from equipoise.configuration import load
 from equipoise_service.database import Database
 from equipoise_service.experiments.models import Revision
 from equipoise_service.jobs.models import Job
-from equipoise_service.readouts.models import RepeatedReadout
+from equipoise_service.plans.models import RepeatedReadout
 from equipoise_service.readouts.repeating import claim
 from equipoise_service.readouts.scheduling import Scheduler
 from equipoise_service.readouts.verification import verify_readout
@@ -251,7 +251,52 @@ def test_without_a_holdback_nothing_is_repeated(client: TestClient) -> None:
     assert client.get(f"{PATH}/repeats/30").status_code == 404
 
 
-def test_what_ends_before_is_not_repeated(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("move", "passed", "known"),
+    [("end-holdback", 12, [12]), ("archive", 1, [1]), ("end-holdback", 45, [30, 45])],
+)
+def test_what_ends_before_is_repeated_at_its_end(
+    client: TestClient, move: str, passed: int, known: list[int]
+) -> None:
+    before = hold_back(client)
+    arms = send(client, UNITS[:600], TRUTHS["faded"], NOW - passed * DAY + timedelta(hours=1))
+    pass_days(client, passed)
+    made(client, *known[:-1])
+    assert client.post(f"{PATH}/{move}").status_code == 200
+    listed = made(client, *known)
+    assert [each["days"] for each in listed] == known
+    with Session(database(client).engine) as session:
+        ended_at = session.exec(select(Revision.ended_at).where(Revision.number == 2)).one()
+    assert ended_at is not None
+    assert datetime.fromisoformat(listed[-1]["due_at"]) == ended_at
+    found = repeat(client, passed)
+    assert found["digest"] == listed[-1]["digest"]
+    assert {arm["variant"]: arm["units"] for arm in found["arms"]} == arms
+    assert found["repeat"]["decided"]["readout_digest"] == before["digest"]
+    assert found["summary"].startswith(f"{passed} day{'s' if passed > 1 else ''} after treatment was shipped")
+    assert found["progress"]["complete"], "it is the comparison with a fixed horizon that the others are"
+    assert found["repeat"]["effects"][0]["now"] is not None
+    missing = client.get(f"{PATH}/repeats/90")
+    assert missing.status_code == 404
+    assert f"after {' and '.join(map(str, known))} days" in missing.json()["detail"]
+    # What comes later changes nothing of it, and nothing else is to come.
+    send(client, UNITS[600:900], WON, NOW)
+    store = client.app.state.event_store  # type: ignore[attr-defined]
+    assert Scheduler(database(client), store, timedelta(hours=1)).tick() == 0
+    assert client.get(f"{PATH}/repeats").json() == listed
+    assert jobs(client, revision=2) == [("repeat", "schedule")] * len(known)
+
+
+def test_what_ends_on_the_day_of_a_repeat_is_not_repeated_once_more(client: TestClient) -> None:
+    hold_back(client)
+    send(client, UNITS[:100], WON, NOW - 30 * DAY + timedelta(hours=1))
+    pass_days(client, 30)
+    first = made(client, 30)[0]
+    assert client.post(f"{PATH}/end-holdback").status_code == 200
+    assert client.get(f"{PATH}/repeats").json() == [first]
+
+
+def test_what_ends_at_once_is_not_repeated(client: TestClient) -> None:
     hold_back(client)
     send(client, UNITS[:100], WON, NOW)
     assert len(client.get(f"{PATH}/repeats").json()) == 2
