@@ -6,9 +6,9 @@ the same bytes, whatever printed the document in between.
 """
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from json.encoder import encode_basestring
 
 
 def digest(document: object) -> str:
@@ -39,20 +39,30 @@ def canonical_json(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        # Quotes and the fewest escapes. `json.dumps` does the same with an encoder made for each call.
+        return encode_basestring(value)
     if isinstance(value, int | float):
         try:
             return _number(float(value))
         except OverflowError:
             raise ValueError("an integer is larger than any double") from None
-    if isinstance(value, Mapping):
-        if not all(isinstance(name, str) for name in value):
-            raise ValueError("a member's name is not a string")
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        return "{" + ",".join(f"{canonical_json(name)}:{canonical_json(value[name])}" for name in names) + "}"
+    # Nearly always it is a dict, and to ask for that alone takes a tenth of the time.
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101
+        members = [f"{encode_basestring(name)}:{canonical_json(value[name])}" for name in _sorted(value)]
+        return "{" + ",".join(members) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(map(canonical_json, value)) + "]"
     raise ValueError(f"a {type(value).__name__} has no JSON")
+
+
+def _sorted(names: Collection[object]) -> list[str]:
+    """Names of members by their UTF-16 code units."""
+    texts = [name for name in names if isinstance(name, str)]
+    if len(texts) != len(names):
+        raise ValueError("a member's name is not a string")
+    if "".join(texts).isascii():
+        return sorted(texts)
+    return sorted(texts, key=lambda name: name.encode("utf-16-be"))
 
 
 def _number(value: float) -> str:
@@ -61,8 +71,12 @@ def _number(value: float) -> str:
         raise ValueError(f"{value} is not a finite number")
     if value == 0:
         return "0"
+    shown = repr(value)
+    if "e" not in shown:
+        # From 1e-4 up to 1e16, which ECMAScript prints alike but for whole numbers.
+        return shown.removesuffix(".0")
     sign = "-" if value < 0 else ""
-    mantissa, _, exponent = repr(abs(value)).partition("e")
+    mantissa, _, exponent = shown.removeprefix("-").partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
     # The value is 0.DIGITS × 10^point.
