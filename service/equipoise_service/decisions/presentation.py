@@ -15,6 +15,7 @@ from equipoise_service.experiments.models import Pause, Revision
 from equipoise_service.plans import repository as plans
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.repeating import made_on
+from equipoise_service.texts.saying import say
 from equipoise_stats import DecisionOutcome
 
 
@@ -57,7 +58,7 @@ def history_of(session: Session, principal: Principal, key: str) -> list[History
             kind="predicted",
             revision=each.revision,
             by=each.made_by,
-            text=f"{_choice(each.outcome, each.variant)}: {each.reason}",
+            text=_why(_choice(each.outcome, each.variant), each.reason),
             digest=None,
         )
         for each in repository.predictions(session, experiment.id or 0, principal.environment_id)
@@ -70,9 +71,9 @@ def history_of(session: Session, principal: Principal, key: str) -> list[History
 def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]:
     revision_id, number = revision.id or 0, revision.number
     locked = plans.locked_plan(session, revision_id)
-    said = "the plan is locked" if locked is not None else "without a locked plan"
+    said = say("history.locked" if locked is not None else "history.not_locked")
     if revision.holdback is not None:
-        said = f"{revision.holdback / 100:g} % of the units are held back and go on with {revision.control}"
+        said = say("history.held_back", share=_share(revision.holdback), control=revision.control)
     yield HistoryEntry(
         at=revision.started_at,
         kind="started",
@@ -89,7 +90,7 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
             kind="deviated",
             revision=number,
             by=deviation.made_by,
-            text=f"{', '.join(deviation.changed)}: {deviation.reason}",
+            text=_why(", ".join(deviation.changed), deviation.reason),
             digest=deviation.digest,
         )
     for taken in plans.looks(session, revision_id):
@@ -100,7 +101,7 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
                 "kind": "looked",
                 "revision": number,
                 "by": None,
-                "text": f"look {look.number}, {look.spent:.4g} of alpha spent",
+                "text": say("history.looked", number=look.number, spent=f"{look.spent:.4g}"),
                 "digest": look.statistics_digest,
             }
         )
@@ -113,17 +114,17 @@ def _of_revision(session: Session, revision: Revision) -> Iterator[HistoryEntry]
             kind="repeated",
             revision=number,
             by=None,
-            text=f"the readout is repeated {days} days after the ship",
+            text=say("history.repeated", days=days),
             digest=digest,
         )
     if revision.ended_at is not None:
-        ends = "the revision ends" if _ended_by(decisions) else "the revision ends without a decision"
+        ends = "history.ended" if _ended_by(decisions) else "history.ended_undecided"
         yield HistoryEntry(
             at=revision.ended_at,
             kind="ended",
             revision=number,
             by=None,
-            text=ends if revision.holdback is None else "nobody is held back any more",
+            text=say(ends if revision.holdback is None else "history.nobody_held_back"),
             digest=None,
         )
 
@@ -135,7 +136,7 @@ def _of_pause(pause: Pause, revision: Revision) -> Iterator[HistoryEntry]:
         kind="paused",
         revision=revision.number,
         by=pause.started_by,
-        text="everybody gets the control",
+        text=say("history.paused"),
         digest=None,
     )
     if pause.ended_at is not None and pause.ended_at != revision.ended_at:
@@ -144,7 +145,7 @@ def _of_pause(pause: Pause, revision: Revision) -> Iterator[HistoryEntry]:
             kind="resumed",
             revision=revision.number,
             by=pause.ended_by,
-            text="units get their arms again",
+            text=say("history.resumed"),
             digest=None,
         )
 
@@ -161,17 +162,17 @@ def _ended_by(decisions: Sequence[Decision]) -> bool:
 def _of_decision(decision: Decision, revision: int) -> Iterator[HistoryEntry]:
     chosen = _choice(decision.outcome, decision.variant)
     if decision.holdback is not None:
-        chosen += f", holding back {decision.holdback / 100:g} %"
-    against = ""
+        chosen = say("choice.holdback", choice=chosen, share=_share(decision.holdback))
+    told = chosen
     if decision.against:
         recommended = _choice(decision.recommended, decision.recommended_variant)
-        against = f" (recommended: {recommended})"
+        told = say("choice.against", choice=chosen, recommended=recommended)
     yield HistoryEntry(
         at=decision.made_at,
         kind="decided",
         revision=revision,
         by=decision.made_by,
-        text=f"{chosen}{against}: {decision.reason}",
+        text=_why(told, decision.reason),
         digest=decision.readout_digest,
     )
     if decision.settled_at is not None:
@@ -180,12 +181,21 @@ def _of_decision(decision: Decision, revision: int) -> Iterator[HistoryEntry]:
             kind="confirmed" if decision.status == DecisionStatus.IN_EFFECT else "withdrawn",
             revision=revision,
             by=decision.settled_by,
-            text=f"decision {decision.number}, {chosen}: {decision.settled_reason}",
+            text=_why(
+                say("history.settled", number=decision.number, choice=chosen), decision.settled_reason or ""
+            ),
             digest=decision.readout_digest,
         )
 
 
 def _choice(outcome: str | None, variant: str | None) -> str:
-    if outcome is None:
-        return "open"
-    return outcome.replace("_", " ") + (f" {variant}" if variant is not None else "")
+    return say(f"choice.{outcome or 'open'}", variant=variant)
+
+
+def _why(what: str, why: str) -> str:
+    """What was done, with the reason that was given for it."""
+    return say("history.why", what=what, why=why)
+
+
+def _share(slots: int) -> str:
+    return f"{slots / 100:g} %"

@@ -17,6 +17,7 @@ from equipoise_service.jobs.clock import now_of
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.queue import CANCELLED
 from equipoise_service.jobs.schemas import Kind, Status
+from equipoise_service.texts.saying import say
 
 LEASE = timedelta(seconds=20)
 """How long a worker may be silent until it is taken for dead."""
@@ -73,7 +74,7 @@ def claim(database: Database, worker: str) -> Job | None:
                     attempts=Job.attempts + 1,
                     started_at=now,
                     percent=0,
-                    stage="starting",
+                    stage=say("job.starting"),
                 )
                 .returning(col(Job.id))
             )
@@ -129,7 +130,7 @@ def finish(session: Session, job: Job) -> None:
     Raises:
         Lost: It is another worker's by now, so nothing of it may be stored.
     """
-    _end(session, job, Status.DONE, "done", None, percent=100)
+    _end(session, job, Status.DONE, say("job.done"), None, percent=100)
 
 
 def fail(database: Database, job: Job, error: dict[str, Any]) -> None:
@@ -139,7 +140,7 @@ def fail(database: Database, job: Job, error: dict[str, Any]) -> None:
         Lost: It is another worker's by now.
     """
     with Session(database.engine) as session:
-        _end(session, job, Status.FAILED, "failed", error)
+        _end(session, job, Status.FAILED, say("job.failed"), error)
         session.commit()
 
 
@@ -150,7 +151,7 @@ def stop(database: Database, job: Job) -> None:
         Lost: It is another worker's by now.
     """
     with Session(database.engine) as session:
-        _end(session, job, Status.CANCELLED, "cancelled", CANCELLED)
+        _end(session, job, Status.CANCELLED, say("job.cancelled"), CANCELLED)
         session.commit()
 
 
@@ -165,7 +166,7 @@ def give_back(database: Database, job: Job) -> None:
                 worker=None,
                 lease_until=None,
                 attempts=Job.attempts - 1,
-                stage="waiting for a worker",
+                stage=say("job.waiting"),
             )
         )
         session.commit()
@@ -181,10 +182,11 @@ def _give_up_dead(session: Session, now: datetime) -> None:
         "detail": f"The worker died {MOST_ATTEMPTS} times at this job, which is not taken up again. Its log, "
         "or the system's, says why: often memory ran out.",
     }
-    ended = {"status": Status.FAILED, "stage": "failed", "slot": None, "ended_at": now, "error": error}
+    failed = {"status": Status.FAILED, "stage": say("job.failed"), "error": error}
+    ended = {**failed, "slot": None, "ended_at": now}
     session.connection().execute(dead.where(col(Job.attempts) >= MOST_ATTEMPTS).values(**ended))
     waits = {"status": Status.QUEUED, "worker": None, "lease_until": None}
-    session.connection().execute(dead.values(**waits, stage="waiting for another worker"))
+    session.connection().execute(dead.values(**waits, stage=say("job.waiting_again")))
 
 
 def _end(

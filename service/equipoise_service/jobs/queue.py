@@ -18,6 +18,7 @@ from equipoise_service.errors import problem_type
 from equipoise_service.jobs.clock import now_of
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import ENDED, Kind, Status
+from equipoise_service.texts.saying import say
 
 TOLD_FOR = timedelta(minutes=1)
 """How long after a readout failed who asks for it is told why, and nothing is tried again."""
@@ -83,7 +84,7 @@ def put(session: Session, wanted: Wanted) -> str | None:
         status=Status.QUEUED,
         slot=_slot(wanted),
         percent=0,
-        stage="waiting for a worker",
+        stage=say("job.waiting"),
         attempts=0,
         cancelling=False,
         requested_by=wanted.requested_by,
@@ -131,7 +132,7 @@ def cancel(database: Database, job: Job) -> None:
     with Session(database.engine) as session:
         waits = update(Job).where(col(Job.id) == job.id, col(Job.status) == Status.QUEUED)
         ended = {"status": Status.CANCELLED, "slot": None, "ended_at": now_of(session)}
-        session.connection().execute(waits.values(**ended, stage="cancelled", error=CANCELLED))
+        session.connection().execute(waits.values(**ended, stage=say("job.cancelled"), error=CANCELLED))
         runs = update(Job).where(col(Job.id) == job.id, col(Job.status) == Status.RUNNING)
         session.connection().execute(runs.values(cancelling=True))
         session.commit()

@@ -21,6 +21,7 @@ from equipoise_service.jobs import leases
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
 from equipoise_service.priorities import give_way
+from equipoise_service.texts.saying import say
 
 _log = logging.getLogger(__name__)
 
@@ -167,8 +168,8 @@ class _Run:
         self._job, self._database, self._work = job, database, work
         self._interruption = Interruption()
         self._instead: Callable[[Database, Job], None] | None = None
-        self._said = (0, "starting")
-        self._progress = _Stage("starting", 0)
+        self._said = (0, say("job.starting"))
+        self._progress = _Stage(say("job.starting"), 0)
         self._silent = 0
 
     def do(self) -> None:
@@ -216,8 +217,13 @@ class _Run:
         elif isinstance(error, ServiceError):
             if job.kind != Kind.LOOK:
                 # Nobody may have asked for it, and the readout before it is served on.
-                said = "the readout of %s (revision %d) could not be computed, job %s: %s"
-                _log.warning(said, job.experiment, job.revision, job.public_id, error.detail)
+                _log.warning(
+                    "the readout of %s (revision %d) could not be computed, job %s: %s",
+                    job.experiment,
+                    job.revision,
+                    job.public_id,
+                    error.detail,
+                )
             leases.fail(self._database, job, error.document())
         else:
             _log.error("the job %s failed", job.public_id, exc_info=error)

@@ -20,8 +20,10 @@ from equipoise_service.events.stores.store import EventStore
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.comparisons import Cuts, Side, pair_of
 from equipoise_service.readouts.population import asked_bots, asked_identity
+from equipoise_service.readouts.unanswered import why_no_estimate
 from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.schemas import SourceIn
+from equipoise_service.texts.saying import say
 from equipoise_stats import Counts, NoEstimate, Outcome, observed_outcome, proportion_outcome
 
 _EXPERIMENT, _ARM = "-", "all"
@@ -105,20 +107,20 @@ def history_of(
 def outcome_of(history: History, metric: PlannedMetric) -> Outcome | str:
     """What the history says of a metric; why nothing, where it says nothing."""
     if history.arm is None:
-        return "there were no such units in the history"
+        return say("past.no_units")
     values: ArmValues = history.arm.values[metric.key]
     if isinstance(values, StepCounts):
         values = values.completed
     if isinstance(values, Counts):
         if not 0 < values.successes < values.n:
-            return f"{'none' if not values.successes else 'all'} of {values.n:,} past units have it"
+            return say("past.all" if values.successes else "past.none", units=f"{values.n:,}")
         return proportion_outcome(values.successes / values.n)
     side = Side(_ARM, values, 0)
     # Compared with itself, an arm shows what any comparison of such units would vary by.
     found = pair_of(side, side, history.cuts.get(metric.key, Cuts())).found
     if isinstance(found, NoEstimate):
-        return f"{values.n:,} past units with a window that has passed: {found.reason}"
-    return observed_outcome(found) if found.variance > 0 else "the past units do not vary"
+        return say("past.no_estimate", units=f"{values.n:,}", reason=why_no_estimate(found))
+    return observed_outcome(found) if found.variance > 0 else say("past.no_variance")
 
 
 @contextmanager

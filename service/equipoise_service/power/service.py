@@ -28,6 +28,7 @@ from equipoise_service.power.sizing import (
     planned_looks,
 )
 from equipoise_service.power.traffic import Traffic, traffic_of
+from equipoise_service.texts.saying import say
 from equipoise_stats import Outcome, proportion_outcome
 
 
@@ -105,7 +106,8 @@ def _unanswered(found: Sequence[MetricPower]) -> str | None:
     missing = [each for each in found if each.units is None and each.reason not in (NOT_ASKED, NO_TARGET)]
     if not any(each.units is not None for each in found if each.role is Role.SUCCESS):
         missing += [each for each in found if each.reason == NO_TARGET]
-    return "; ".join(f"{each.metric}: {each.reason}" for each in missing) or None
+    reasons = [say("planning.of_metric", metric=each.metric, reason=each.reason) for each in missing]
+    return say("planning.between").join(reasons) or None
 
 
 def _days(rule: Rule, found: Sequence[MetricPower], traffic: Traffic | None) -> int | None:
@@ -125,24 +127,18 @@ def _notes(rule: Rule, payload: PowerIn, looks: int) -> list[str]:
     plan, notes = rule.plan, []
     family = sum(metric.role == "success" for metric in plan.metrics) * len(plan.treatments)
     if family > 1 and plan.multiplicity is not Multiplicity.NONE:
-        notes.append(
-            f"Each success metric and treatment is planned at alpha/{family}; {plan.multiplicity} rejects at "
-            "least what that does."
-        )
+        notes.append(say("planning.several", family=family, correction=plan.multiplicity))
     if plan.method is Method.BAYESIAN:
-        notes.append("The prior is not planned with: the numbers are those of a fixed horizon.")
+        notes.append(say("planning.bayesian"))
     if looks == MOST_LOOKS:
-        notes.append(f"More than {MOST_LOOKS} looks are planned for as {MOST_LOOKS}.")
+        notes.append(say("planning.many_looks", looks=MOST_LOOKS))
     unbounded = [
         metric.key
         for metric in plan.metrics
         if metric.measure.window_hours is None and metric.key not in payload.baselines
     ]
     if unbounded:
-        notes.append(
-            f"{', '.join(unbounded)}: without a window a unit's value grows with time; it is measured until "
-            f"the end of a history of {payload.history_days} days, so choose one as long as the experiment."
-        )
+        notes.append(say("planning.no_window", metrics=", ".join(unbounded), days=payload.history_days))
     return notes
 
 

@@ -9,21 +9,21 @@ from equipoise_service.plans.schemas import MAX_DAYS, Method
 from equipoise_service.power.rule import Outcomes, Rule, decides, planned_test, window_days
 from equipoise_service.power.schemas import HorizonOut, MetricPower, Reach
 from equipoise_service.power.traffic import Traffic
+from equipoise_service.texts.saying import say
 from equipoise_stats import (
     MinimumEffect,
     Outcome,
     SampleSize,
+    Status,
     minimum_effect,
     planned_power,
     sample_size,
     ship_probability,
 )
 
-NOT_ASKED = "nothing has to be shown of it"
-TOO_FAR = (
-    "the effect is too small, or too large, beside the metric's value and variance for any number of units"
-)
-NO_TARGET = "it has no effect to find: give its mde in the plan's targets"
+NOT_ASKED = say("planning.not_asked")
+NO_TARGET = say("planning.no_target")
+_TOO_FAR = say("planning.too_far")
 
 _WEEK = 7
 _ROUNDS = 20
@@ -69,7 +69,7 @@ def metric_power(
         try:
             found = needed(rule, metric, known, looks)
         except (ValueError, ArithmeticError) as error:
-            reason = _why(error)
+            reason = _why(error, known)
         if found is None and reason is None:
             reason = NO_TARGET
     whole = 1 / rule.pair_share
@@ -144,7 +144,7 @@ def _reach(
     pair_units = units * rule.pair_share
     least = _LEAST_UNITS / min(rule.treatment_share, 1 - rule.treatment_share)
     if isinstance(outcome, str) or pair_units < least:
-        why = outcome if isinstance(outcome, str) else "too few units have matured by then"
+        why = outcome if isinstance(outcome, str) else say("planning.too_few")
         hopeless = 0.0 if _has_target(metric) and not isinstance(outcome, str) else None
         return Reach(
             metric=metric.key, units=int(units), difference=None, lift=None, power=hopeless, reason=why
@@ -163,16 +163,17 @@ def _reach(
             direction="increase" if increase else "decrease",
             treatment_share=rule.treatment_share,
         )
-        reason = found.reason
+        if found.status is Status.OUT_OF_REACH:
+            reason = say("planning.out_of_reach", units=f"{int(units):,}", value=f"{outcome.baseline:.6g}")
         difference, lift = found.difference, found.lift
         if metric.role is Role.GUARDRAIL:
             difference, lift = _margin(rule, found)
         test = planned_test(rule, metric, outcome, design)
         power = None if test is None else planned_power(test, units=pair_units)
         if power is not None and math.isnan(power):
-            power, reason = None, TOO_FAR
+            power, reason = None, _TOO_FAR
     except (ValueError, ArithmeticError) as error:
-        reason = _why(error)
+        reason = _why(error, outcome)
     return Reach(
         metric=metric.key, units=int(units), difference=difference, lift=lift, power=power, reason=reason
     )
@@ -198,10 +199,12 @@ def _margin(rule: Rule, found: MinimumEffect) -> tuple[float | None, float | Non
     return abs(found.difference), lift
 
 
-def _why(error: ValueError | ArithmeticError) -> str:
+def _why(error: ValueError | ArithmeticError, outcome: Outcome) -> str:
     """Why there is no number, in words."""
-    # What is impossible for a metric has words of its own; what overflows has not.
-    return str(error) if isinstance(error, ValueError) else TOO_FAR
+    # What is no number that overflows is a target that such a metric cannot have.
+    if isinstance(error, ValueError):
+        return say("planning.impossible", value=f"{outcome.baseline:.6g}")
+    return _TOO_FAR
 
 
 def _up(units: float) -> int:

@@ -14,6 +14,7 @@ from equipoise_service.analysis.statistics import ArmValues, QuantileValues, Ste
 from equipoise_service.metrics.schemas import Aggregation, MetricType
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.previews.schemas import Day, Distribution, PreviewWarning
+from equipoise_service.texts.saying import say
 from equipoise_stats import Counts, Moments
 
 _DAYS = 14
@@ -104,36 +105,36 @@ def _said(metric: PinnedMetric, found: Found) -> Iterator[tuple[str, str]]:
     elif not found.events:
         yield (
             "filters-match-nothing",
-            f"none of the {found.named:,} events {metric.event} meets all filters; a filter is false where "
-            "the property is missing or of another type",
+            say("preview.nothing_meets_all", count=f"{found.named:,}", event=metric.event),
         )
     elif _needs_values(metric) and found.with_value < found.events:
-        missing = found.events - found.with_value
-        all_of_them = "all" if not found.with_value else f"{missing:,}"
-        yield (
-            "value-missing",
-            f"{all_of_them} of the {found.events:,} events {metric.event} have no value and add nothing; "
-            "aggregation `count` counts events instead",
-        )
+        key = "preview.values_missing" if found.with_value else "preview.no_values"
+        missing = f"{found.events - found.with_value:,}"
+        yield "value-missing", say(key, missing=missing, count=f"{found.events:,}", event=metric.event)
     for name in found.empty:
         if name in found.names:
-            yield "filters-match-nothing", f"none of the events {name} meets its filters"
+            yield "filters-match-nothing", say("preview.nothing_meets", event=name)
         elif name != metric.event:
             yield "no-such-event", _no_such_event(name, found.names)
     if metric.winsorize is None and found.distribution is not None and _has_outliers(found.distribution):
         yield (
             "large-values",
-            f"the largest value, {found.distribution.maximum:g}, is far above the 99th percentile, "
-            f"{found.distribution.p99:g}; winsorize keeps one unit from deciding the result",
+            say(
+                "preview.large_values",
+                largest=f"{found.distribution.maximum:g}",
+                high=f"{found.distribution.p99:g}",
+            ),
         )
 
 
 def _no_such_event(name: str, names: list[str]) -> str:
     if not names:
-        return "there are no events at all"
+        return say("preview.no_events")
     near = difflib.get_close_matches(name, names, n=1)
-    more = f"did you mean {near[0]}?" if near else f"there are {', '.join(names[:10])}"
-    return f"there is no event {name} in this time; {more}"
+    more = (
+        say("preview.near", event=near[0]) if near else say("preview.there_are", events=", ".join(names[:10]))
+    )
+    return say("preview.no_such_event", event=name, more=more)
 
 
 def _needs_values(metric: PinnedMetric) -> bool:

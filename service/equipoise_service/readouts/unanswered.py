@@ -6,7 +6,7 @@ data is filled in.
 
 from equipoise_service.readouts.numerals import decimals_for, number
 from equipoise_service.texts.saying import say
-from equipoise_stats import Comparison, Notice, Status
+from equipoise_stats import Comparison, NoEstimate, Notice, Status
 
 NO_ESTIMATOR = "none"
 """The estimator of a comparison whose numbers are not finite."""
@@ -25,33 +25,40 @@ def notice_text(notice: Notice) -> str:
     return say(f"notice.{notice.code}", **fields)
 
 
+def why_no_estimate(found: NoEstimate) -> str:
+    """Why nothing is estimated."""
+    return _why(found.status, found.estimator)
+
+
 def why_no_difference(comparison: Comparison) -> str | None:
     """Why there is no difference, or no interval of it; None where there is one."""
-    return _why(comparison.difference.status, comparison)
+    return _unless_ok(comparison.difference.status, comparison)
 
 
 def why_no_lift(comparison: Comparison) -> str | None:
     """Why there is no lift; None where there is one."""
     status = comparison.lift.status
     if status is comparison.difference.status:
-        return _why(status, comparison)
+        return _unless_ok(status, comparison)
     # The difference has an answer, so the reason is one of lifts.
     if status in (Status.UNBOUNDED, Status.NO_VARIANCE):
         return say(f"no_lift.{status}")
-    return _why(status, comparison)
+    return _unless_ok(status, comparison)
 
 
 def why_no_test(comparison: Comparison) -> str | None:
     """Why nothing is tested; None where something is."""
-    return _why(comparison.test.status, comparison)
+    return _unless_ok(comparison.test.status, comparison)
 
 
-def _why(status: Status, comparison: Comparison) -> str | None:
-    if status is Status.OK:
-        return None
-    if comparison.estimator == NO_ESTIMATOR:
+def _unless_ok(status: Status, comparison: Comparison) -> str | None:
+    return None if status is Status.OK else _why(status, comparison.estimator)
+
+
+def _why(status: Status, estimator: str) -> str:
+    if estimator == NO_ESTIMATOR:
         return say("no_result.not_finite")
-    if comparison.estimator == "quantile" and status is Status.TOO_FEW_UNITS:
+    if estimator == "quantile" and status is Status.TOO_FEW_UNITS:
         return say("no_result.too_few_values")
     return say(f"no_result.{status}")
 

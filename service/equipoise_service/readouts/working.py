@@ -16,6 +16,7 @@ from equipoise_service.jobs.worker import Finish, Tell
 from equipoise_service.plans.models import TakenLook
 from equipoise_service.readouts import repeating, scheduling, storage
 from equipoise_service.readouts.service import Analysis, analyse, readout_now, readout_of_due_look, take
+from equipoise_service.texts.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,15 @@ class Workplace:
         Raises:
             ServiceError: It cannot be done; the message says why.
         """
-        tell("reading the facts", 5, 80)
+        tell(say("job.reading"), 5, 80)
         principal = _for_whom(self.database, job.environment_id)
         if job.kind == Kind.REPEAT:
             self._repeat(job, principal, tell, finish)
             return
         found = analyse(self.database, self.event_store, self.limits, principal, job.experiment, job.revision)
-        tell("computing the readout", 80)
+        tell(say("job.computing"), 80)
         readout, look = _readout(Kind(job.kind), found)
-        tell("storing the readout", 95)
+        tell(say("job.storing"), 95)
         moment = found.provenance.generated_at
         with self.database.write(publishes=False) as session:
             if look is not None:
@@ -74,9 +75,9 @@ class Workplace:
             )
             for each in due
         ]
-        tell("computing the readout", 80)
+        tell(say("job.computing"), 80)
         readouts = [(readout_now(found), found.provenance.generated_at) for found in made]
-        tell("storing the readout", 95)
+        tell(say("job.storing"), 95)
         with self.database.write(publishes=False) as session:
             for readout, moment in readouts:
                 repeating.store_repeat(session, job.revision_id, readout, moment)

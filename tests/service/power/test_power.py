@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import norm
 
+from equipoise_service.texts.saying import say
+
 NOW = datetime.now(UTC)
 BOOKINGS = {"key": "bookings", "type": "proportion", "event": "booked", "window_hours": 24}
 SPEND = {"key": "spend", "type": "mean", "event": "purchase", "window_hours": 24}
@@ -222,6 +224,29 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     assert refused(client, **{**asked, "traffic_of": {}}) == "/traffic_of"
     assert refused(client) == "/metrics"
     assert client.post("/v1/plans/power", json={"experiment": "none"}).status_code == 404
+
+
+def test_a_share_near_1_says_what_is_impossible_and_what_is_out_of_reach(client: TestClient) -> None:
+    found = power(
+        client,
+        metrics=[BOOKINGS],
+        plan={"method": "fixed-horizon", "targets": {"bookings": {"mde": 0.5}}},
+        baselines={"bookings": {"value": 0.9}},
+        traffic_of={"daily_units": 2},
+    )
+    assert found["metrics"][0]["reason"] == say("planning.impossible", value="0.9")
+    assert found["reason"] == f"bookings: {found['metrics'][0]['reason']}"
+    (first,) = found["horizons"][0]["metrics"]
+    assert first["reason"] == say("planning.impossible", value="0.9")
+    near = power(
+        client,
+        metrics=[BOOKINGS],
+        plan={"method": "fixed-horizon"},
+        baselines={"bookings": {"value": 0.9}},
+        traffic_of={"daily_units": 2},
+    )
+    (first,) = near["horizons"][0]["metrics"]
+    assert first["reason"] == say("planning.out_of_reach", units=f"{first['units']}", value="0.9")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from string import Formatter
 
 import pytest
 
-from equipoise_service import exports, figures, readouts
+from equipoise_service import decisions, exports, figures, jobs, power, previews, readouts
 from equipoise_service.figures.theme import FONT
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.readouts.checks import Health
@@ -19,7 +19,8 @@ from equipoise_service.texts.plurals import form
 from equipoise_service.texts.saying import SUBJECTS, TEXTS
 from equipoise_stats import NOTICE_MESSAGES, CheckStatus, DecisionOutcome, ReasonCode, Status
 
-FILES = [path for part in (readouts, figures, exports) for path in Path(part.__path__[0]).rglob("*.py")]
+PARTS = (decisions, exports, figures, jobs, power, previews, readouts)
+FILES = [path for part in PARTS for path in Path(part.__path__[0]).rglob("*.py")]
 FORMS = {form(number) for number in range(100)}
 
 # What is asked for by names that the code puts together.
@@ -36,6 +37,7 @@ CHOSEN = (
     | {f"no_result.{status}" for status in set(Status) - {Status.OK}}
     | {f"no_lift.{status}" for status in (Status.UNBOUNDED, Status.NO_VARIANCE)}
     | {f"notice.{code}" for code in NOTICE_MESSAGES}
+    | {f"choice.{outcome}" for outcome in (*DecisionOutcome, "open")}
     | {f"type.{each}" for each in MetricType}
     | {f"role.{each}" for each in Role}
     | {f"direction.{each}" for each in Direction}
@@ -48,9 +50,12 @@ CHOSEN = (
     | {f"report.health.{status}" for status in ("failed", "warning")}
     | {f"report.left_out.{who}.{each}" for who in ("crossovers", "overridden", "bots") for each in FORMS}
 )
-# What people do not read in a readout: what is said of the interface, what is logged, what is raised.
-UNREAD = {"Field", "Path", "Query", "Header", "Depends", "APIRouter", "exception", "warning", "info"}
-LEFT_OUT = {"description", "response_description", "summary"}
+# What is no text: what is said of the interface, its examples and its errors, what is logged, what is raised.
+UNREAD = {
+    *("Field", "Path", "Query", "Header", "Depends", "APIRouter", "InvalidPayload"),
+    *("exception", "warning", "info"),
+}
+LEFT_OUT = {"description", "response_description", "summary", "detail", "example"}
 WORD = re.compile(r"(?:^|(?<=[ (]))[A-Za-z][A-Za-z'-]+(?=[ ,.:;?!)]|$)")
 FEWEST_WORDS = 4
 NO_SENTENCES = {FONT}

@@ -1,0 +1,40 @@
+"""What planning says: what a metric needs, and what the numbers rest on."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        # Why there is no number of units.
+        "planning.not_asked": "nothing has to be shown of it",
+        "planning.no_target": "it has no effect to find: give its mde in the plan's targets",
+        "planning.too_far": (
+            "the effect is too small, or too large, beside the metric's value and variance for any number of "
+            "units"
+        ),
+        "planning.impossible": "its target is impossible for a metric that stands at {value} now",
+        "planning.too_few": "too few units have matured by then",
+        "planning.out_of_reach": (
+            "with {units} units not even the largest possible change of {value} is found"
+        ),
+        "planning.of_metric": "{metric}: {reason}",
+        "planning.between": "; ",
+        # What the past says.
+        "past.no_units": "there were no such units in the history",
+        "past.none": "none of {units} past units have it",
+        "past.all": "all of {units} past units have it",
+        "past.no_estimate": "{units} past units with a window that has passed: {reason}",
+        "past.no_variance": "the past units do not vary",
+        # What the numbers rest on.
+        "planning.several": (
+            "Each success metric and treatment is planned at alpha/{family}; {correction} rejects at least "
+            "what that does."
+        ),
+        "planning.bayesian": ("The prior is not planned with: the numbers are those of a fixed horizon."),
+        "planning.many_looks": "More than {looks} looks are planned for as {looks}.",
+        "planning.no_window": (
+            "{metrics}: without a window a unit's value grows with time; it is measured until the end of a "
+            "history of {days} days, so choose one as long as the experiment."
+        ),
+    }
+)
