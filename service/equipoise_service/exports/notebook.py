@@ -77,6 +77,25 @@ if len(units) == 2 and min(expected) >= 5:
     p_value = math.erfc(math.sqrt(chi_square / 2))
     agree("p-value of the sample ratio", readout["health"]["sample_ratio"]["p_value"], p_value)"""
 
+_REPEAT = """\
+# What was decided on, what is found now, and the change: now minus then, taken as independent. The ends of
+# its interval are made of the ends of both (Zou and Donner 2008).
+rows = []
+results = {each["metric"]: each["comparisons"][0] for each in readout["metrics"] if each["comparisons"]}
+for effect in readout["repeat"]["effects"]:
+    if effect["scale"] is not None:
+        then, now, change = effect["then"], effect["now"], effect["change"]
+        found = results[effect["metric"]][effect["scale"]]
+        agree(f"{effect['metric']} now", now["estimate"], found["estimate"])
+        agree(f"change of {effect['metric']}", change["estimate"], now["estimate"] - then["estimate"])
+        before, after = then["interval"], now["interval"]
+        below = math.hypot(now["estimate"] - after[0], before[1] - then["estimate"])
+        above = math.hypot(after[1] - now["estimate"], then["estimate"] - before[0])
+        agree(f"change of {effect['metric']}, lower end", change["interval"][0], change["estimate"] - below)
+        agree(f"change of {effect['metric']}, upper end", change["interval"][1], change["estimate"] + above)
+        rows.append((effect["metric"], effect["scale"], then, now, change, effect["finding"]))
+rows"""
+
 _VERIFIED = """\
 from equipoise_service.readouts.verification import verify_readout
 
@@ -114,6 +133,7 @@ def notebook_of(document: Mapping[str, Any]) -> str:
         _text("arithmetic", say("notebook.arithmetic")),
         _code("estimates", _RECOMPUTED),
         _code("shares", _SHARES),
+        *_repeated(readout),
         _text("full", say("notebook.full")),
         _code("verified", _VERIFIED),
         _text("results", say("notebook.results")),
@@ -123,6 +143,16 @@ def notebook_of(document: Mapping[str, Any]) -> str:
     ]
     whole = {"cells": cells, "metadata": {**_LANGUAGE, "readout": readout.digest}, **_FORMAT}
     return json.dumps(whole, indent=1, ensure_ascii=False)
+
+
+def _repeated(readout: Readout) -> list[dict[str, Any]]:
+    """The cells of a readout that is repeated on a holdback."""
+    if readout.repeat is None:
+        return []
+    introduction = say(
+        "notebook.repeat", days=readout.repeat.days, variant=_plain(readout.repeat.decided.variant)
+    )
+    return [_text("since-the-ship", introduction), _code("repeat", _REPEAT)]
 
 
 def _literal(document: Mapping[str, Any]) -> str:

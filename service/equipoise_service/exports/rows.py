@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.measured import ArmStatistics
+from equipoise_service.readouts.repeat import EffectNumbers
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
 from equipoise_service.readouts.summary import outcome
 
@@ -66,6 +67,15 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
         "heterogeneity_detected": _TRUTH,
         "differs": _TRUTH,
         "best_guess": _NUMBER,
+        "repeat_days": _WHOLE,
+        "repeat_scale": _TEXT,
+        "then": _NUMBER,
+        "then_lower": _NUMBER,
+        "then_upper": _NUMBER,
+        "change": _NUMBER,
+        "change_lower": _NUMBER,
+        "change_upper": _NUMBER,
+        "repeat_finding": _TEXT,
         "alpha": _NUMBER,
         "method": _TEXT,
         "warnings": _TEXT,
@@ -80,7 +90,15 @@ def rows_of(readout: Readout) -> Iterator[dict[str, Any]]:
     whole = {"segment": None, "segment_value": None, "segment_others": None}
     for metric, result in zip(readout.plan.metrics, readout.metrics, strict=True):
         for comparison in result.comparisons:
-            yield _row(readout, metric, comparison, **whole, against_control=True, exploratory=False)
+            yield _row(
+                readout,
+                metric,
+                comparison,
+                **whole,
+                **_repeated(readout, metric),
+                against_control=True,
+                exploratory=False,
+            )
         for comparison in result.between_treatments:
             yield _row(readout, metric, comparison, **whole, against_control=False, exploratory=True)
     for segment in readout.segments:
@@ -97,6 +115,26 @@ def rows_of(readout: Readout) -> Iterator[dict[str, Any]]:
                         against_control=True,
                         exploratory=not segment.declared,
                     )
+
+
+def _repeated(readout: Readout, metric: PlannedMetric) -> dict[str, Any]:
+    """What was decided on and what became of it, of a readout that is repeated: it has one treatment."""
+    repeat = readout.repeat
+    effects = [] if repeat is None else [each for each in repeat.effects if each.metric == metric.key]
+    if repeat is None or not effects:
+        return {}
+    (effect,) = effects
+    return {
+        "repeat_days": repeat.days,
+        "repeat_scale": None if effect.scale is None else effect.scale.value,
+        **_effect("then", effect.then),
+        **_effect("change", effect.change),
+        "repeat_finding": effect.finding.value,
+    }
+
+
+def _effect(name: str, effect: EffectNumbers | None) -> dict[str, float]:
+    return {} if effect is None else {name: effect.estimate, **_ends(name, effect.interval)}
 
 
 def _differing(

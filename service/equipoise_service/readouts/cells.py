@@ -37,6 +37,8 @@ def stand(readout: Readout) -> str:
         return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
     if horizon is not None and horizon.units is not None:
         return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
+    if horizon is not None and horizon.days is not None:
+        return say("stand.days", units=f"{progress.units:,}", days=counted("days", horizon.days))
     return say("stand.whole" if readout.revision is None else "stand.open", units=f"{progress.units:,}")
 
 

@@ -20,6 +20,11 @@ Needed: Python 3.11 or newer; for everything after the plain arithmetic
 Every estimate follows from the sums of two arms. Without a pre-period a difference is the difference of the
 two values, and a lift is their quotient minus 1. Only the standard library is used here.
 """,
+        "notebook.repeat": """\
+## Since the ship
+
+{variant} was shipped {days} days before. What it does now is held against what was decided on.
+""",
         "notebook.full": """\
 ## In full
 

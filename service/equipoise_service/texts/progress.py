@@ -22,6 +22,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
         "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
         "stand.horizon": "{units} of {planned} mature units.",
+        "stand.days": "{units} mature units; the plan ends {days} after its start.",
         "stand.open": "{units} mature units; the plan has no end.",
         "stand.whole": "All units of the file, analysed once.",
     }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.service.readouts.documents import (
     rich_readout,
     segmented_readout,
 )
+from tests.service.readouts.repeated import numbers, repeated_readout
 
 from equipoise_service.exports.notebook import notebook_of
 
@@ -26,6 +28,8 @@ DOCUMENTS = {
     "segmented": segmented_readout(),
     "bayesian": bayesian_readout(),
     "funnel": funnelled(),
+    "repeated": repeated_readout(then=numbers(0.3, 0.2, 0.4)),
+    "repeated without intervals": repeated_readout(),
     "hostile": hostile(),
 }
 
@@ -86,10 +90,22 @@ def test_an_edited_ratio_or_p_value_fails() -> None:
         run(document, "readout", "verified")
 
 
-def test_the_arithmetic_needs_nothing_but_python(tmp_path: Path) -> None:
-    found = cells(DOCUMENTS["watched"])
+@pytest.mark.parametrize("part", ["then", "now", "change"])
+def test_an_edited_effect_of_then_or_now_fails_by_plain_arithmetic(part: str) -> None:
+    document = deepcopy(DOCUMENTS["repeated"])
+    document["repeat"]["effects"][0][part]["interval"][1] += 1e-6
+    with pytest.raises(AssertionError, match=r"change of converted, (lower|upper) end"):
+        run(document, "readout", "estimates", "repeat")
+    document["repeat"]["effects"][0][part]["estimate"] += 1e-6
+    with pytest.raises(AssertionError, match=r"converted now|change of converted"):
+        run(document, "readout", "estimates", "repeat")
+
+
+@pytest.mark.parametrize(("document", "more"), [("watched", ()), ("repeated", ("repeat",))])
+def test_the_arithmetic_needs_nothing_but_python(document: str, more: Sequence[str], tmp_path: Path) -> None:
+    found = cells(DOCUMENTS[document])
     program = tmp_path / "arithmetic.py"
-    program.write_text("\n\n".join(found[name] for name in ("readout", "estimates", "shares")))
+    program.write_text("\n\n".join(found[name] for name in ("readout", "estimates", "shares", *more)))
     # -S leaves out every installed package.
     done = subprocess.run([sys.executable, "-I", "-S", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

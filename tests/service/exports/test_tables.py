@@ -15,6 +15,8 @@ from tests.service.readouts.documents import (
     measured_readout,
     segmented_readout,
 )
+from tests.service.readouts.repeated import numbers as effect_numbers
+from tests.service.readouts.repeated import repeated_readout
 
 from equipoise_service.exports.rows import COLUMNS
 from equipoise_service.exports.tables import csv_of, parquet_of, table_of
@@ -27,6 +29,7 @@ DOCUMENTS = {
     "segmented": segmented_readout(),
     "bayesian": bayesian_readout(),
     "hostile": hostile(),
+    "repeated": repeated_readout(then=effect_numbers(0.3, 0.2, 0.4)),
 }
 each_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 
@@ -120,3 +123,24 @@ def test_a_part_of_a_segment_says_whether_its_effect_differs() -> None:
     assert [row["differs"] for row in rows] == [part["differs"] for part in tested["parts"]]
     assert [row["best_guess"] for row in rows] == [part["best_guess"] for part in tested["parts"]]
     assert {row["heterogeneity_p_value"] for row in rows} == {tested["corrected_p_value"]}
+
+
+def test_a_repeated_readout_has_what_was_decided_on_and_what_became_of_it() -> None:
+    document = DOCUMENTS["repeated"]
+    (effect,) = document["repeat"]["effects"]
+    (row,) = table_of(readout_of(document)).to_pylist()
+    assert (row["repeat_days"], row["repeat_scale"], row["repeat_finding"]) == (30, "lift", "faded")
+    assert [row["then"], row["then_lower"], row["then_upper"]] == [0.3, 0.2, 0.4]
+    assert [row["change"], row["change_lower"], row["change_upper"]] == [
+        effect["change"]["estimate"],
+        *effect["change"]["interval"],
+    ]
+    assert row["change"] == pytest.approx(row["lift"] - row["then"])
+    (unknown,) = table_of(readout_of(repeated_readout())).to_pylist()
+    assert (unknown["repeat_finding"], unknown["repeat_scale"], unknown["then"]) == (
+        "cannot_tell",
+        None,
+        None,
+    )
+    (other, *_) = table_of(readout_of(DOCUMENTS["looked"])).to_pylist()
+    assert (other["repeat_days"], other["repeat_finding"]) == (None, None)

@@ -19,6 +19,7 @@ from tests.service.readouts.documents import (
 )
 from tests.service.readouts.repeated import numbers, repeated_readout
 
+from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.terminal import draw
 from equipoise_stats import Counts, Moments
@@ -54,6 +55,20 @@ def test_what_became_of_the_effects_stands_before_the_results(width: int) -> Non
     for part in ("+30.0 %", "+20.0 to +40.0", "+10.0 %", "−20.0 pp", "has faded", "30 days since the ship"):
         assert part in text
     assert "Since the ship" not in drawn(rich_readout(), width)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "shown"),
+    [
+        (Horizon(days=1), "180 mature units; the plan ends 1 day after its start."),
+        (Horizon(days=14), "180 mature units; the plan ends 14 days after its start."),
+        (Horizon(units=2_000, days=14), "180 of 2,000 mature units."),
+        (None, "180 mature units; the plan has no end."),
+    ],
+)
+def test_where_the_plan_stands(horizon: Horizon | None, shown: str) -> None:
+    method = Method.FIXED_HORIZON if horizon is not None else Method.CONFIDENCE_SEQUENCE
+    assert shown in drawn(converted((9, 90), (8, 90), method=method, horizon=horizon), 120)
 
 
 def test_a_repeat_without_intervals_is_drawn() -> None:
