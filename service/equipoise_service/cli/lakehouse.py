@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,9 @@ _TABLES = ("exposures", "events")
 _FILE = "facts.parquet"
 _CHUNK = 1 << 20
 _SECONDS = 600.0
+_PARTIAL = ".partial-"
+# Far longer than a day takes to be fetched.
+_ABANDONED_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ def export_parquet(url: str, key: str, directory: Path) -> None:
     from equipoise_service.cli.definitions.api import Api
 
     api = Api(url, key)
+    _delete_abandoned(directory)
     shrunk: list[Path] = []
     for table in _TABLES:
         listed = api.get(f"/v1/exports/{table}").body
@@ -71,6 +77,14 @@ def export_parquet(url: str, key: str, directory: Path) -> None:
         )
 
 
+def _delete_abandoned(directory: Path) -> None:
+    """Delete the partial files of runs that were killed: those that nobody wrote to for a day."""
+    for path in directory.glob(f"*/place=*/date=*/{_PARTIAL}*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                path.unlink()
+
+
 def _exported(path: Path) -> _Exported | None:
     from pyarrow import ArrowInvalid, parquet
 
@@ -94,7 +108,7 @@ def _download(url: str, key: str, path: str, target: Path) -> int:
     from urllib.request import Request, urlopen
 
     asked = Request(url + path, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - the scheme was checked
-    handle, name = tempfile.mkstemp(prefix=".partial-", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=target.parent)
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as file, urlopen(asked, timeout=_SECONDS) as answer:  # noqa: S310 - as above

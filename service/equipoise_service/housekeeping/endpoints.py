@@ -3,14 +3,11 @@
 import tempfile
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Request
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse
 
 from equipoise_service.accounts.principals import Admin
 from equipoise_service.housekeeping.backups import make_backup
@@ -25,6 +22,7 @@ from equipoise_service.housekeeping.schemas import (
     ExportedTable,
     RetentionOut,
 )
+from equipoise_service.housekeeping.sending import FileAnswer
 from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_start
 from equipoise_service.http.problems import problems
@@ -102,7 +100,7 @@ async def list_days(table: ExportedTable, request: Request, principal: Admin) ->
 @router.get(
     "/exports/{table}/{day}",
     summary="Export a day as Parquet",
-    response_class=FileResponse,
+    response_class=FileAnswer,
     responses={
         200: {
             "description": "A Parquet file with the day's rows.",
@@ -111,20 +109,16 @@ async def list_days(table: ExportedTable, request: Request, principal: Admin) ->
         **problems(401, 403, 404, 422),
     },
 )
-async def export_day(table: ExportedTable, day: date, request: Request, principal: Admin) -> FileResponse:
+async def export_day(table: ExportedTable, day: date, request: Request, principal: Admin) -> FileAnswer:
     """The exposures or events of your environment whose `time` lies in a day (UTC)."""
     store = request.app.state.event_store
-    path = Path(tempfile.mkstemp(prefix="equipoise-export-", suffix=".parquet")[1])
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
     try:
-        await anyio.to_thread.run_sync(write_day, store, principal.place, table, day, path)
+        await anyio.to_thread.run_sync(write_day, store, principal.place, table, day, file)
+        return FileAnswer(file, "application/vnd.apache.parquet")
     except BaseException:
-        path.unlink(missing_ok=True)
+        file.close()
         raise
-    return FileResponse(
-        path,
-        media_type="application/vnd.apache.parquet",
-        background=BackgroundTask(path.unlink, missing_ok=True),
-    )
 
 
 async def _in_turn(

@@ -2,8 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -53,7 +52,7 @@ def exported_days(store: EventStore, place: str, table: ExportedTable) -> Export
     return ExportedDays(place=place, days=rows)
 
 
-def write_day(store: EventStore, place: str, table: ExportedTable, day: date, path: Path) -> None:
+def write_day(store: EventStore, place: str, table: ExportedTable, day: date, file: IO[bytes]) -> None:
     """Write the rows of one day (UTC, by their time), as one consistent snapshot where the engine has one.
 
     Args:
@@ -61,7 +60,7 @@ def write_day(store: EventStore, place: str, table: ExportedTable, day: date, pa
         place: "project/environment".
         table: Which rows.
         day: The day.
-        path: The file that is written.
+        file: Where they are written.
 
     Raises:
         NotFound: There is nothing of that day.
@@ -69,7 +68,7 @@ def write_day(store: EventStore, place: str, table: ExportedTable, day: date, pa
     """
     if not EARLIEST.date() <= day < _LATEST:
         raise NotFound(_NOTHING)
-    asked(store, lambda backend: _write(_day(backend, place, table, day), table, path))
+    asked(store, lambda backend: _write(_day(backend, place, table, day), table, file))
 
 
 def _days(backend: "SQLBackend", place: str, table: str) -> list[ExportedDay]:
@@ -90,7 +89,7 @@ def _day(backend: "SQLBackend", place: str, table: str, day: date) -> "ir.Table"
     return rows.filter((rows.place == place) & (rows.time >= begin) & (rows.time < begin + timedelta(days=1)))
 
 
-def _write(rows: "ir.Table", table: ExportedTable, path: Path) -> None:
+def _write(rows: "ir.Table", table: ExportedTable, file: IO[bytes]) -> None:
     from pyarrow import parquet
 
     total = rows.agg(rows=rows.count(), until=latest(rows.received_at)).to_pyarrow().to_pylist()[0]
@@ -99,7 +98,7 @@ def _write(rows: "ir.Table", table: ExportedTable, path: Path) -> None:
     schema = SCHEMAS[table]
     rows = rows.mutate(id=rows.id.cast("string"))
     tail = rows.id.substr(_ID_LENGTH - _TAIL_LENGTH, _TAIL_LENGTH)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         written = 0
         for begin, end in _tails(-(-total["rows"] // _ROWS_AT_ONCE)):
             chosen = rows.filter((tail >= begin) & (tail < end))

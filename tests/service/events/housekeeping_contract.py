@@ -1,6 +1,7 @@
 """What housekeeping asks of every event store: deleting, searching, taking away."""
 
 from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -125,7 +126,8 @@ def test_a_day_is_exported_as_it_is_stored(
         ]
         path = tmp_path / "day.parquet"
         for table, day, count in (("events", days.days[1].date, 199), ("exposures", TIME.date(), 100)):
-            exports.write_day(store, place, table, day, path)  # type: ignore[arg-type]
+            with path.open("wb") as written:
+                exports.write_day(store, place, table, day, written)  # type: ignore[arg-type]
             file = parquet.ParquetFile(path)
             assert file.schema_arrow.remove_metadata() == exports.SCHEMAS[table]
             groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
@@ -141,7 +143,7 @@ def test_a_day_is_exported_as_it_is_stored(
             )
         assert file.metadata.metadata[b"equipoise.rows"] == b"100"
         with pytest.raises(NotFound):
-            exports.write_day(store, place, "events", date(2026, 3, 3), path)
+            exports.write_day(store, place, "events", date(2026, 3, 3), BytesIO())
 
 
 def test_a_search_finds_a_unit_wherever_it_is_named(open_store: Open) -> None:
