@@ -53,8 +53,8 @@ class TakenLook(SQLModel, table=True):
 class RepeatedReadout(SQLModel, table=True):
     """The readout that is repeated on a holdback, so many days after the ship. Once made it never changes.
 
-    `decided` is what was decided on. What it counts ends at `due_at`, which is the end of a holdback that ended
-    before; `next_at` is when it is made or tried again, and null when it is there.
+    `decided` is what was decided on. What it counts ends at `due_at`, for the last one that of the holdback;
+    `next_at` is when it is made or tried again, and null when it is there.
     """
 
     __tablename__ = "repeated_readout"
