@@ -1,9 +1,20 @@
-"""Draws the figures of the documentation anew: `python -m tests.service.figures.pictures`."""
+"""Draws the pictures of the documentation anew: `python -m tests.service.figures.pictures [BROWSER]`.
+
+The figures need nothing more. The report is photographed by a browser of the Chromium family that runs
+without a screen, `chromium` where none is named; without one its picture stays as it is.
+"""
 
 import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import NormalDist
 
 from tests.service.readouts.documents import (
     CONVERTED,
@@ -15,7 +26,9 @@ from tests.service.readouts.documents import (
     plan,
 )
 
+from equipoise_service.analysis.spreading import ArmSpread, Distribution
 from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
+from equipoise_service.exports.report.report import html_of
 from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.figures.rendering import svg
 from equipoise_service.plans.looks import Look, next_look
@@ -24,12 +37,16 @@ from equipoise_service.readouts.building import build_readout, mature_units, sta
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.reading import readout_of
 from equipoise_service.readouts.schemas import Readout
-from equipoise_stats import Counts
+from equipoise_stats import Counts, Moments
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 DRAWN = ("lifts", "bounds", "effect-over-time-new")
 SHARES = {"control": 0.1, "new": 0.112, "bold": 0.097}
 DAYS = 10
+WIDTH, HEIGHT = 900, 2_010
+"""How much of the report is in its picture, in pixels."""
+
+_LOAD_TIMES = tuple(float(edge) for edge in range(100, 1_700, 100))
 
 
 def a_day(number: int, generator: random.Random) -> DayStatistics:
@@ -41,6 +58,18 @@ def a_day(number: int, generator: random.Random) -> DayStatistics:
         load_time = moments(units, generator.gauss(812.5 - 3 * i, 4.0), 90_000.0)
         arms[variant] = ArmStatistics(units, {"converted": Counts(units, hits), "load-time": load_time})
     return DayStatistics(START.date() + timedelta(days=number), arms)
+
+
+def load_times(arms: Mapping[str, ArmStatistics]) -> Distribution:
+    """How load times are spread that have the arms' means and a standard deviation of 300."""
+    spread = {}
+    for variant, arm in arms.items():
+        values = arm.values["load-time"]
+        assert isinstance(values, Moments)
+        below = NormalDist(values.mean[0], 300).cdf
+        ends = [0, *(round(arm.units * below(edge)) for edge in _LOAD_TIMES), arm.units]
+        spread[variant] = ArmSpread(arm.units, tuple(after - before for before, after in pairwise(ends)))
+    return Distribution(0, _LOAD_TIMES, spread)
 
 
 def readouts() -> list[Readout]:
@@ -60,7 +89,9 @@ def readouts() -> list[Readout]:
     found = []
     for number in range(1, DAYS + 1):
         so_far = days[:number]
-        statistics = Statistics(together(day.arms for day in so_far), 0, WATERMARK, days=so_far)
+        arms = together(day.arms for day in so_far)
+        spread = {"load-time": load_times(arms)}
+        statistics = Statistics(arms, 0, WATERMARK, days=so_far, distributions=spread)
         now = START + timedelta(days=number)
         look = next_look(
             planned,
@@ -93,5 +124,19 @@ def draw(folder: Path) -> list[Path]:
     return files
 
 
+def photograph(browser: str, file: Path) -> None:
+    """Takes the picture of the report."""
+    *earlier, last = readouts()
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        page.write_text(html_of(last.model_dump(mode="json", by_alias=True), earlier))
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        size, output = f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={file}"
+        subprocess.run([browser, *options, size, output, page.as_uri()], check=True, timeout=120)
+
+
 if __name__ == "__main__":
     draw(IMAGES)
+    named = sys.argv[1] if len(sys.argv) > 1 else shutil.which("chromium")
+    if named is not None:
+        photograph(named, IMAGES / "readout-report.png")
