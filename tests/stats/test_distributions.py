@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
+from equipoise_stats import distributions
 from equipoise_stats.distributions import (
     SMALLEST_P,
     binomial_log_upper_tail,
@@ -58,7 +59,25 @@ def test_the_normal_tail_is_continuous_in_the_degrees_of_freedom() -> None:
 @pytest.mark.parametrize("df", [1, 2.5, 17.77647, 400, 1e6, math.inf])
 @pytest.mark.parametrize("tail", [0.4, 0.025, 1e-6, 1e-40])
 def test_quantiles_undo_tails(tail: float, df: float) -> None:
-    assert t_log_upper_tail(t_upper_quantile(tail, df), df) == pytest.approx(math.log(tail), rel=1e-10)
+    assert t_log_upper_tail(t_upper_quantile(tail, df), df) == pytest.approx(math.log(tail), rel=1e-13)
+
+
+@pytest.mark.parametrize("df", [1, 2.5, 17.77647, 400, 1e6])
+@pytest.mark.parametrize("tail", [0.975, 0.4, 0.025, 1e-6, 1e-40])
+@pytest.mark.parametrize("off", [-4e-10, 4e-10])
+def test_quantiles_are_those_of_every_release_of_scipy(
+    tail: float, df: float, off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before 1.17 its own was off by as much.
+    expected = t_upper_quantile(tail, df)
+    exact = special.stdtrit
+    monkeypatch.setattr(distributions, "stdtrit", lambda df, tail: float(exact(df, tail)) * (1 + off))
+    assert t_upper_quantile(tail, df) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(("tail", "df"), [(0.0, 5.0), (1e-300, 3.0), (0.5, 5.0), (0.1, 0.0), (0.1, math.nan)])
+def test_where_a_tail_has_no_slope_the_quantile_is_scipy_s(tail: float, df: float) -> None:
+    assert t_upper_quantile(tail, df) == pytest.approx(-float(special.stdtrit(df, tail)), nan_ok=True)
 
 
 def test_normal_quantiles_are_the_published_ones() -> None:
