@@ -15,12 +15,14 @@ SAMPLE ?= 150
 ROUNDS ?= 50
 LOAD_SECONDS ?= 900
 EXPERIMENTS ?= 200
+REHEARSED := .rehearsed
+READOUTS ?= $(REHEARSED)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay rehearse mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay rehearse verify-elsewhere mutants constraints clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Equipoise needs Python 3.11 or newer; $(PYTHON) is older. Name another with: make PYTHON=python3.12 …" >&2; exit 1; }
@@ -104,7 +106,11 @@ replay: $(READY) ## replay A/A experiments from real data through the readout (t
 	@$(BIN)/python -m calibration.replays
 
 rehearse: $(READY) ## run EXPERIMENTS=200 simulated experiments through a service whose days pass, write the table
-	@$(BIN)/python -m rehearsal $(EXPERIMENTS)
+	@rm -rf $(REHEARSED)
+	@$(BIN)/python -m rehearsal $(EXPERIMENTS) --keep $(REHEARSED)
+
+verify-elsewhere: $(READY) ## verify the READOUTS that 'make rehearse' left on an emulated ARM machine (half an hour)
+	@$(BIN)/python -m rehearsal.emulated $(READOUTS)
 
 $(MUTMUT_READY): pyproject.toml stats/pyproject.toml
 	@$(PYTHON) -m venv --clear $(MUTMUT)
@@ -123,4 +129,4 @@ constraints: ## resolve the newest versions that our metadata admits into constr
 	@rm -rf $(VENV)-constraints
 
 clean: ## remove .venv and caches
-	@rm -rf $(VENV) $(PEERS) $(ENGINES) $(MUTMUT) .venv-node .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(ENGINES) $(MUTMUT) .venv-node .mutants $(REHEARSED) .mypy_cache .ruff_cache .pytest_cache .hypothesis

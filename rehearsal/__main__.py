@@ -1,10 +1,12 @@
-"""Run the rehearsal: `python -m rehearsal [EXPERIMENTS]`.
+"""Run the rehearsal: `python -m rehearsal [EXPERIMENTS] [--keep DIRECTORY]`.
 
 It ends with 1 if anything is not as planned. Only a run of 200 experiments or more writes the page of the
 documentation.
 """
 
+import argparse
 import datetime
+import shutil
 import sys
 import tempfile
 import time
@@ -29,7 +31,7 @@ def main(arguments: list[str]) -> int:
     if (why := missing()) is not None:
         print(f"Days cannot pass: {why}", file=sys.stderr)
         return 2
-    experiments = int(arguments[0]) if arguments else WHOLE
+    experiments, keep = _parsed(arguments)
     begin = time.perf_counter()
 
     def tell(text: str) -> None:
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> int:
 
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
         rehearsed, checked = run(experiments, Path(directory), seed=SEED, tell=tell)
+        if keep is not None:
+            shutil.copytree(Path(directory, "elsewhere", "as-they-are"), keep)
     lines, faults = conclude(rehearsed, checked)
     for line in lines:
         print(table_line(line))
@@ -53,6 +57,16 @@ def main(arguments: list[str]) -> int:
         )
         print(f"Wrote {PAGE}.")
     return 1 if faults else 0
+
+
+def _parsed(arguments: list[str]) -> tuple[int, Path | None]:
+    parser = argparse.ArgumentParser(prog="python -m rehearsal", description="Run the rehearsal.")
+    parser.add_argument("experiments", nargs="?", type=int, default=WHOLE, help="how many (%(default)s)")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="leave every readout there, as JSON")
+    found = parser.parse_args(arguments)
+    if found.keep is not None and found.keep.exists():
+        parser.error(f"{found.keep} is there already")
+    return found.experiments, found.keep
 
 
 def run(experiments: int, directory: Path, *, seed: int, tell: Tell) -> tuple[list[Rehearsed], Checked]:

@@ -34,6 +34,10 @@ class Edit:
     document: dict[str, Any]
 
 
+Done = subprocess.CompletedProcess[bytes]
+Verify = Callable[[Path, Sequence[str]], Done]
+
+
 @dataclass(slots=True)
 class Checked:
     """What `equipoise verify` said.
@@ -53,29 +57,52 @@ class Checked:
     faults: list[str] = field(default_factory=list)
 
 
-def verify_elsewhere(readouts: Sequence[dict[str, Any]], directory: Path, *, seed: int) -> Checked:
-    """Verify every readout in an empty directory, with an empty environment; and each again with an edit.
+def here(directory: Path, names: Sequence[str]) -> Done:
+    """Run `equipoise verify --json` on this machine, in a directory, with an empty environment.
+
+    Args:
+        directory: Where the files are.
+        names: The files.
+    """
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "equipoise_service.cli", "verify", "--json", *names],
+        cwd=directory,
+        env={"HOME": str(directory)},
+        capture_output=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+
+
+def verify_elsewhere(
+    readouts: Sequence[dict[str, Any]],
+    directory: Path,
+    *,
+    seed: int,
+    verify: Verify = here,
+    edited: int | None = None,
+) -> Checked:
+    """Verify every readout where there is nothing but the files; and each, or so many, again with an edit.
 
     Args:
         readouts: The readouts.
         directory: Where there is nothing yet.
         seed: What is edited.
+        verify: Where `equipoise verify` runs.
+        edited: How many are edited; all where None.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
-    whole, edited = directory / "as-they-are", directory / "edited"
-    whole.mkdir(parents=True)
-    edited.mkdir()
-    edits = [edit(readout, chance) for readout in readouts]
-    for i, (readout, changed) in enumerate(zip(readouts, edits, strict=True)):
-        (whole / f"{i:05}.json").write_text(json.dumps(readout), encoding="utf-8")
-        (edited / f"{i:05}.json").write_text(json.dumps(changed.document), encoding="utf-8")
+    chosen = readouts if edited is None else chance.sample(readouts, min(edited, len(readouts)))
+    edits = [edit(readout, chance) for readout in chosen]
+    whole = _written(directory / "as-they-are", readouts)
+    changes = _written(directory / "edited", [each.document for each in edits])
     checked = Checked(readouts=len(readouts))
-    for i, found in enumerate(_verify_all(whole)):
+    for i, found in enumerate(_verify_all(verify, whole)):
         if found["agrees"]:
             checked.agreed += 1
         else:
             checked.faults.append(f"{_name(readouts[i])} does not verify: {found['disagreements'][:3]}")
-    for changed, found in zip(edits, _verify_all(edited), strict=True):
+    for changed, found in zip(edits, _verify_all(verify, changes), strict=True):
         checked.edited[changed.place] += 1
         pointers = [each["pointer"] for each in found["disagreements"]]
         if any(each == changed.pointer or each.startswith(f"{changed.pointer}/") for each in pointers):
@@ -170,25 +197,22 @@ def _units(document: dict[str, Any], chance: random.Random) -> tuple[str, str] |
 PLACES: tuple[Place, ...] = (_statistic, _bound, _p_value, _recommendation, _summary, _check, _units)
 
 
-def _verify_all(directory: Path) -> list[dict[str, Any]]:
+def _written(directory: Path, readouts: Sequence[dict[str, Any]]) -> Path:
+    directory.mkdir(parents=True)
+    for i, readout in enumerate(readouts):
+        (directory / f"{i:05}.json").write_text(json.dumps(readout), encoding="utf-8")
+    return directory
+
+
+def _verify_all(verify: Verify, directory: Path) -> list[dict[str, Any]]:
     files = sorted(path.name for path in directory.iterdir())
     batches = [files[i : i + _FILES] for i in range(0, len(files), _FILES)]
     with ThreadPoolExecutor(_PROCESSES) as pool:
-        return [
-            found for batch in pool.map(lambda names: _verify(directory, names), batches) for found in batch
-        ]
+        done = pool.map(lambda names: verify(directory, names), batches)
+        return [found for batch in done for found in _findings(batch)]
 
 
-def _verify(directory: Path, names: Sequence[str]) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "equipoise_service.cli", "verify", "--json", *names]
-    done = subprocess.run(  # noqa: S603 - our own program
-        command,
-        cwd=directory,
-        env={"HOME": str(directory)},
-        capture_output=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+def _findings(done: Done) -> list[dict[str, Any]]:
     if done.returncode not in (0, 1):
         raise RuntimeError(f"equipoise verify ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
     found = json.loads(done.stdout)
