@@ -180,6 +180,11 @@ def timestamp(moment: datetime) -> str:
 
 def statistics_digest(plan: Plan, statistics: Statistics) -> str:
     """The digest of everything that the numbers of a readout follow from, whenever it was computed."""
+    return digest(statistics_document(plan, statistics))
+
+
+def statistics_document(plan: Plan, statistics: Statistics) -> dict[str, Any]:
+    """Everything that the numbers of a readout follow from, as it is digested."""
     document: dict[str, Any] = {
         "units": {arm.variant: arm.units for arm in arms_of(plan, statistics.arms)},
         "crossovers": statistics.crossovers,
@@ -207,7 +212,7 @@ def statistics_digest(plan: Plan, statistics: Statistics) -> str:
             }
             for segment, parts in statistics.segments.items()
         }
-    return digest(document)
+    return document
 
 
 def _arms_out(plan: Plan, arms: Mapping[str, ArmStatistics], metric: str) -> dict[str, Any]:

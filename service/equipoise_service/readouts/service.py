@@ -36,11 +36,13 @@ from equipoise_service.readouts.building import (
     timestamp,
 )
 from equipoise_service.readouts.facts import analyse_plan
+from equipoise_service.readouts.held import as_looked_at
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.missing import with_events
 from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
+from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.repeating import Due
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.readouts.standing import concluded_by
@@ -170,6 +172,7 @@ def analyse(
         plan = plan_in_force(session, revision_id) or plan_of(experiment, found)
         taken = plans.looks(session, revision_id)
         looks = tuple(Look.model_validate(each.look) for each in taken)
+        looked = next(iter(readable(each.readout for each in taken[-1:])), None)
         concluded = concluded_by(taken[-1].readout) if is_spent(plan, looks) else None
         locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
         ended_at = until = found.ended_at
@@ -219,6 +222,8 @@ def analyse(
         concluded=concluded,
     )
     statistics = analyse_plan(store, plan, request, read, limits)
+    if looked is not None:
+        statistics = as_looked_at(plan, statistics, looks[-1], looked)
     at_the_end = end_is_reached(
         plan,
         mature_units(plan, statistics),

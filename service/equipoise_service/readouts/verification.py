@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from equipoise_service.analysis.statistics import Joined, Statistics
+from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
@@ -17,8 +16,6 @@ from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
-from equipoise_service.readouts.segments import arms_in, segments_in
-from equipoise_service.readouts.series import days_in
 from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
 from equipoise_service.readouts.wording import is_of_words, is_written_here
@@ -61,7 +58,7 @@ def verify_readout(document: Any) -> list[Disagreement]:
     """
     try:
         readout = readout_of(document)
-        plan, statistics, provenance = readout.plan, _statistics(readout), _provenance(readout)
+        plan, statistics, provenance = readout.plan, statistics_in(readout), _provenance(readout)
         expected = build_readout(plan, statistics, provenance, readout.looks)
         _expect_units(expected)
         _expect_looks(expected, readout, statistics)
@@ -88,27 +85,6 @@ def _is_of_another(document: Any, found: Disagreement) -> bool:
     return is_of_words(found.pointer) and not (_is_number(found.found) or _is_number(found.expected))
 
 
-def _statistics(readout: Readout) -> Statistics:
-    cuts = {each.metric: {"y": each.cut, "y_before": each.cut_before} for each in readout.metrics}
-    units = {arm.variant: arm.units for arm in readout.arms}
-    rows = readout.health.incomplete_rows
-    joined, early = readout.population.joined, readout.health.early_exposures
-    return Statistics(
-        arms=arms_in(units, readout.metrics),
-        crossovers=readout.health.crossovers.units,
-        watermark=None if readout.watermark is None else _moment(readout.watermark),
-        cuts=cuts,
-        incomplete_rows=None if rows is None else rows.rows,
-        segments=segments_in(readout.segments),
-        overridden=readout.population.overridden,
-        bots=readout.population.bots,
-        joined=None if joined is None else Joined(**joined.model_dump()),
-        days=days_in(readout.by_day),
-        early=None if early is None else early.units,
-        distributions=distributions_in(readout.metrics),
-    )
-
-
 def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:
     """What a look spent follows from those up to it, its days from its time, the last units from these."""
     provenance = _provenance(readout)
@@ -117,7 +93,7 @@ def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statis
         expected["looks"][i]["spent"] = alpha_spent(readout.plan, readout.looks[: i + 1])
         days = days_passed(
             readout.plan,
-            _moment(look.taken_at),
+            moment_in(look.taken_at),
             started_at=provenance.started_at,
             ended_at=provenance.ended_at,
         )
@@ -187,9 +163,9 @@ def _provenance(readout: Readout) -> Provenance:
     return Provenance(
         readout.experiment,
         readout.revision,
-        _moment(readout.generated_at),
-        started_at=None if readout.started_at is None else _moment(readout.started_at),
-        ended_at=None if readout.ended_at is None else _moment(readout.ended_at),
+        moment_in(readout.generated_at),
+        started_at=None if readout.started_at is None else moment_in(readout.started_at),
+        ended_at=None if readout.ended_at is None else moment_in(readout.ended_at),
         traffic=readout.traffic,
         paused=readout.paused_seconds,
         locked=readout.locked,
@@ -207,11 +183,6 @@ def _arrivals(late: LateExposures, missing: MissingExposures | None) -> Arrivals
     if missing is None:
         return Arrivals(late.exposures, late.late)
     return Arrivals(late.exposures, late.late, missing.days, missing.paused)
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _differences(pointer: str, found: Any, expected: Any) -> list[Disagreement]:
