@@ -10,7 +10,8 @@ from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.checks import LateExposures, MissingExposures
-from equipoise_service.readouts.distributions import distributions_in, expect_drawn
+from equipoise_service.readouts.distributions import expect_drawn
+from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.overlaps import overlaps_in
