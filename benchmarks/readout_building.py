@@ -113,6 +113,7 @@ def build(method: str, seed: int) -> float:
         mature_units,
         statistics_digest,
     )
+    from equipoise_service.readouts.losses import Dropped
 
     plan = plan_of(method)
     looks: list[Any] = []
@@ -132,7 +133,7 @@ def build(method: str, seed: int) -> float:
                 ended_at=None,
             )
             looks.append(look)
-    provenance = Provenance("benchmark", 1, _NOW, started_at=start, traffic=1.0, dropped={})
+    provenance = Provenance("benchmark", 1, _NOW, started_at=start, traffic=1.0, dropped=Dropped({}))
     begin = time.process_time()
     readout = build_readout(plan, replace(found), provenance, looks)
     seconds = time.process_time() - begin

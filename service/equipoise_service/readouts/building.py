@@ -19,7 +19,7 @@ from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.distributions import values_of
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.lasting import RepeatOf, repeat_of
-from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
@@ -47,7 +47,7 @@ class Provenance:
         paused: For how many seconds it was paused; None for a file.
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
-        dropped: How many exposures and events senders gave up meanwhile, by reason; None for a file.
+        dropped: What senders gave up meanwhile; None for a file.
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
         concluded: What the last look concluded, where no look is to come; None where one is.
@@ -64,7 +64,7 @@ class Provenance:
     paused: float | None = None
     locked: Locked | None = None
     deviations: Sequence[Deviation] = ()
-    dropped: Mapping[str, int] | None = None
+    dropped: Dropped | None = None
     arrivals: Arrivals | None = None
     overlaps: Overlaps | None = None
     concluded: Concluded | None = None

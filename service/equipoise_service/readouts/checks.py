@@ -104,6 +104,22 @@ class DroppedItems(Check):
 
     items: int = Field(ge=0, description="How many there are, at most.")
     reasons: dict[str, Annotated[int, Field(ge=0)]] = Field(description="How many for each reason.")
+    received: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Exposures and events of the environment that came meanwhile; null where nothing was "
+        "given up, and in readouts from before they were counted.",
+    )
+    earlier: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="How many of those given up are of senders that had lost something before the start; null "
+        "where `received` is.",
+    )
+    received_longer: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="What came since the first report of such a sender; null where there is none."
+    )
+    share: Number | None = Field(
+        None, description="The part of what was logged since the start that was given up; null where unknown."
+    )
 
 
 class Balance(Check):

@@ -1,6 +1,6 @@
 """The checks of a readout: whether its data can be believed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from equipoise_service.readouts.checks import (
 from equipoise_service.readouts.daily_ratio import daily_ratio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.interactions import interactions
-from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.missing import missing_exposures
 from equipoise_service.readouts.numerals import p_value, percent
 from equipoise_service.readouts.overlaps import Overlaps
@@ -39,6 +39,9 @@ CROSSOVER_WARNING_SHARE = 0.001
 # As many as the effects that are looked for: who is left out can decide the result.
 CROSSOVER_FAILING_SHARE = 0.01
 CROSSOVER_FAILING_UNITS = 10
+# As much as decides results: what is lost is hardly ever lost from all arms alike.
+DROPPED_FAILING_SHARE = 0.01
+DROPPED_FAILING_ITEMS = 10
 LOW_MATURITY = 0.5
 
 
@@ -67,7 +70,7 @@ def check_health(
     compared: Sequence[Compared],
     *,
     complete: bool,
-    dropped: Mapping[str, int] | None = None,
+    dropped: Dropped | None = None,
     days: Sequence[Block] = (),
     arrivals: Arrivals | None = None,
     overlaps: Overlaps | None = None,
@@ -79,7 +82,7 @@ def check_health(
         statistics: The statistics.
         compared: Every comparison of a treatment with the control.
         complete: Whether the planned end is reached: before, only checks at any moment may fail.
-        dropped: How many exposures and events senders gave up, by reason; None for a file.
+        dropped: What senders gave up; None for a file.
         days: The days, where they are known.
         arrivals: How late exposures arrived; None where that is not known.
         overlaps: What is known of other experiments; None where none ran at the same time.
@@ -138,18 +141,31 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
     return IncompleteRows(**about("incomplete_rows", status, number, reason), rows=rows)
 
 
-def _dropped(counts: Mapping[str, int] | None) -> DroppedItems | None:
-    if counts is None:
+def _dropped(dropped: Dropped | None) -> DroppedItems | None:
+    if dropped is None:
         return None
-    items = sum(counts.values())
+    items, share = dropped.items, dropped.share
     status, reason = CheckStatus.OK, None
     number = counted("items", items)
     if items:
         status = CheckStatus.WARNING
-        by_reason = ", ".join(f"{name} {lost:,}" for name, lost in counts.items() if lost)
+        by_reason = ", ".join(f"{name} {lost:,}" for name, lost in dropped.reasons.items() if lost)
         number = f"{number} ({by_reason})"
         reason = say("found.dropped_items")
-    return DroppedItems(**about("dropped_items", status, number, reason), items=items, reasons=dict(counts))
+        if share is not None:
+            number = say("rests_on.dropped", items=number, share=percent(share))
+        if share is not None and share > DROPPED_FAILING_SHARE and items >= DROPPED_FAILING_ITEMS:
+            status = CheckStatus.FAILED
+            reason = say("found.many_dropped_items", share=f"{100 * DROPPED_FAILING_SHARE:g} %")
+    return DroppedItems(
+        **about("dropped_items", status, number, reason),
+        items=items,
+        reasons=dict(dropped.reasons),
+        received=dropped.received,
+        earlier=None if dropped.received is None else dropped.earlier,
+        received_longer=dropped.received_longer,
+        share=share,
+    )
 
 
 def _balance(compared: Sequence[Compared]) -> Balance | None:

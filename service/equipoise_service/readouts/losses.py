@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import exposures_of
@@ -54,30 +56,93 @@ def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
     )
 
 
-def dropped_between(
-    store: EventStore, place: str, start: datetime, end: datetime | None
-) -> Mapping[str, int]:
-    """How many exposures and events the senders of an environment gave up.
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What the senders of an environment gave up, beside what came.
 
-    A sender counts from its own beginning on, so that one that already ran at the start counts in full: it
-    may be fewer that are missing, not more.
+    A sender counts from its own beginning on, so that of one that had lost something before the start it is not
+    known how much it lost since.
+
+    Attributes:
+        reasons: How many exposures and events they gave up, by reason: at most, as senders that had lost
+            something before the start count in full.
+        received: How many came meanwhile; None where nobody asked, as nothing was given up.
+        earlier: How many of them are of senders that had lost something before the start.
+        received_longer: How many came since the first report of such a sender; None where there is none.
+    """
+
+    reasons: Mapping[str, int]
+    received: int | None = None
+    earlier: int = 0
+    received_longer: int | None = None
+
+    @property
+    def items(self) -> int:
+        """How many they gave up, at most."""
+        return sum(self.reasons.values())
+
+    @property
+    def share(self) -> float | None:
+        """The part of what was logged since the start that was given up; None where it is not known.
+
+        What earlier senders gave up is taken as spread evenly over what came since their first report.
+
+        Example:
+            >>> round(Dropped({"queue_full": 249}, received=963).share or 0, 4)
+            0.2054
+            >>> round(Dropped({"queue_full": 249}, 963, earlier=249, received_longer=9_630).share or 0, 4)
+            0.0252
+        """
+        if self.received is None:
+            return None
+        lost = float(self.items)
+        if self.received_longer:
+            lost -= self.earlier * (1 - self.received / self.received_longer)
+        return lost / (lost + self.received) if lost else 0.0
+
+
+def dropped_between(store: EventStore, place: str, start: datetime, end: datetime | None) -> Dropped:
+    """How much the senders of an environment gave up, and how much came.
 
     Args:
         store: Where the reports are.
         place: The environment.
         start: Only senders that reported more since then.
         end: Only what a sender first reported before then; without end when absent.
-
-    Returns:
-        The numbers by reason, in the reasons' order.
     """
     with store.ibis() as backend:
         dropped = backend.table("dropped")
         chosen = dropped.filter(dropped.place == place, dropped.last_at >= _stored(start))
         if end is not None:
             chosen = chosen.filter(chosen.first_at <= _stored(end))
-        rows = chosen.group_by("reason").aggregate(total=chosen["count"].sum()).to_pyarrow().to_pylist()
-    return {row["reason"]: int(row["total"]) for row in sorted(rows, key=lambda row: str(row["reason"]))}
+        before = chosen.first_at < _stored(start)
+        totals = chosen.group_by("reason").agg(
+            total=chosen["count"].sum(),
+            earlier=ibis.ifelse(before, chosen["count"], 0).sum(),
+            first=chosen.first_at.min(),
+        )
+        rows = sorted(backend.to_pyarrow(totals).to_pylist(), key=lambda row: str(row["reason"]))
+        if not any(row["total"] for row in rows):
+            return Dropped({row["reason"]: int(row["total"]) for row in rows})
+        first = min((row["first"] for row in rows if row["earlier"]), default=None)
+        return Dropped(
+            {row["reason"]: int(row["total"]) for row in rows},
+            _received(backend, place, _stored(start), end),
+            sum(int(row["earlier"]) for row in rows),
+            None if first is None else _received(backend, place, first, end),
+        )
+
+
+def _received(backend: Any, place: str, start: datetime, end: datetime | None) -> int:
+    """How many exposures and events of an environment came between two moments."""
+
+    def came(facts: ir.Table) -> int:
+        theirs = facts.filter(facts.place == place, facts.received_at >= start)
+        if end is not None:
+            theirs = theirs.filter(theirs.received_at <= _stored(end))
+        return int(backend.to_pyarrow(theirs.count()).as_py())
+
+    return came(backend.table("exposures")) + came(backend.table("events"))
 
 
 def _stored(moment: datetime) -> datetime:

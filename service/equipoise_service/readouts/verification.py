@@ -9,11 +9,11 @@ from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
-from equipoise_service.readouts.checks import LateExposures, MissingExposures
+from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
 from equipoise_service.readouts.distributions import expect_drawn
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
-from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.schemas import Readout
@@ -171,13 +171,17 @@ def _provenance(readout: Readout) -> Provenance:
         paused=readout.paused_seconds,
         locked=readout.locked,
         deviations=readout.deviations,
-        dropped=None if dropped is None else dropped.reasons,
+        dropped=None if dropped is None else _dropped(dropped),
         arrivals=None if late is None else _arrivals(late, readout.health.missing_exposures),
         overlaps=overlaps_in(readout.health.interactions),
         concluded=concluded_in(readout.recommendation),
         holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
     )
+
+
+def _dropped(check: DroppedItems) -> Dropped:
+    return Dropped(check.reasons, check.received, check.earlier or 0, check.received_longer)
 
 
 def _arrivals(late: LateExposures, missing: MissingExposures | None) -> Arrivals:

@@ -58,6 +58,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Senders of this environment gave up so many since the start, at most: units or their "
             "events can be missing from the results."
         ),
+        "found.many_dropped_items": (
+            "Senders of this environment gave up more than {share} of what was logged since the start: units "
+            "and events are missing, and hardly ever as many in each arm."
+        ),
         # Metrics.
         "found.no_balance": "No pre-period varies, or there are too few units.",
         "found.balance": "The arms differed before the experiment by more than chance.",
@@ -91,6 +95,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         # The figure that a check rests on.
         "rests_on.p": "p {p}",
         "rests_on.no_p": "no p-value",
+        "rests_on.dropped": "{items}, {share} of what was logged",
         "rests_on.differ": "differ: {metrics}",
         "rests_on.none_differ": "none differ",
         "rests_on.moved": "moved: {metrics}",

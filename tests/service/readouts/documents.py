@@ -29,7 +29,7 @@ from equipoise_service.readouts.building import (
     statistics_digest,
 )
 from equipoise_service.readouts.checks import ExposureDay
-from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_stats import Counts, Moments
@@ -226,7 +226,7 @@ def looked_readout() -> dict[str, Any]:
         traffic=0.5,
         locked=Locked(at="2026-02-22T12:30:00Z", digest="sha256:" + "1" * 64),
         deviations=[deviation],
-        dropped={"queue_full": 3, "closed": 0},
+        dropped=Dropped({"queue_full": 3, "closed": 0}, received=40_000),
     )
     return build_readout(planned, found, provenance, [first, second])
 

@@ -232,9 +232,11 @@ def test_what_senders_dropped_is_in_the_readout(service: Any, running: TestClien
     assert running.post("/v1/events", json=elsewhere, headers=staging).status_code == 200
     readout = running.get(f"{URL}/readout?wait=60").json()
     check = readout["health"]["dropped_items"]
-    assert (check["status"], check["items"]) == ("warning", 129)
+    assert (check["status"], check["items"], check["received"]) == ("failed", 129, 0)
     assert check["reasons"] == {"closed": 2, "queue_full": 127}
-    assert check["number"] == "129 exposures and events (closed 2, queue_full 127)"
+    assert check["number"] == (
+        "129 exposures and events (closed 2, queue_full 127), 100.00 % of what was logged"
+    )
     assert "queue" in check["action"]
     assert verify_readout(readout) == []
     readout["health"]["dropped_items"]["items"] = 0

@@ -25,6 +25,7 @@ from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import next_look
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.losses import Dropped
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_stats import Counts, Moments
@@ -277,9 +278,9 @@ def test_an_adjustment_that_brings_nothing_is_told_with_the_metric_and_in_the_su
 
 def test_what_senders_gave_up_is_told() -> None:
     for dropped, told in (
-        ({"queue_full": 1_200, "closed": 34}, "Senders gave up 1,234 exposures and events"),
-        ({"closed": 1}, "Senders gave up 1 exposure or event"),
-        ({}, None),
+        (Dropped({"queue_full": 1_200, "closed": 34}, 130_000), "Senders gave up 1,234 exposures and events"),
+        (Dropped({"closed": 1}, 10), "Senders gave up 1 exposure or event"),
+        (Dropped({}), None),
     ):
         found = statistics(
             control={"converted": Counts(1_000, 100)}, treatment={"converted": Counts(1_000, 110)}
