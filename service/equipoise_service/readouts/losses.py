@@ -60,8 +60,8 @@ def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
 class Dropped:
     """What the senders of an environment gave up, beside what came.
 
-    A sender counts from its own beginning on, so that of one that had lost something before the start it is not
-    known how much it lost since.
+    A sender counts from its own beginning on, so that of one that had lost something before the start it is
+    not known how much it lost since.
 
     Attributes:
         reasons: How many exposures and events they gave up, by reason: at most, as senders that had lost
