@@ -18,10 +18,14 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from psycopg.conninfo import conninfo_to_dict
 from pyspark.sql import SparkSession
-from tests.service.analysis.metric_reference import PLACE, START, assert_same, reference
+from tests.service.analysis.metric_reference import PLACE, START, assert_moments, assert_same, reference
+from tests.service.analysis.test_ages import AS_OF as LATER
+from tests.service.analysis.test_ages import ASKED as OF_AGES
+from tests.service.analysis.test_ages import expected_rows
 from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, SPANS, crowd, named, tables
 
 from equipoise_service.analysis import spreading
+from equipoise_service.analysis.ages import Ages, analyse_ages
 from equipoise_service.analysis.distributions import ArmCounts, Counts
 from equipoise_service.analysis.overlaps import Bounds, Other, analyse_overlaps
 from equipoise_service.analysis.requests import Bots, Identity, Segment, StoreRequest
@@ -260,6 +264,27 @@ def test_units_that_are_in_other_experiments_too(engine: str, request: pytest.Fi
     search = {each.unit for each in BESIDE if each.experiment == "search" and each.revision == 2}
     units = {"banner": len(stayed & banner), "search": len(stayed & search)}
     assert {each.experiment: each.units for each in found} == units
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
+def test_ages(engine: str, request: pytest.FixtureRequest) -> None:
+    backend = request.getfixturevalue(f"on_{engine}")
+    definitions = [named(each, i) for i, each in enumerate(OF_AGES)]
+    asked = StoreRequest(
+        PLACE,
+        "exp",
+        2,
+        "user",
+        tuple(PlannedMetric.model_validate(each).measure for each in definitions),
+        LATER.replace(tzinfo=UTC),
+    )
+    ages = {each["key"]: Ages(3, 1) for each in definitions}
+    found = analyse_ages(backend, backend.table("exposures"), backend.table("events"), asked, ages)
+    for definition in definitions:
+        expected = expected_rows(definition, *FACTS, None)
+        assert found[definition["key"]].keys() == expected.keys()
+        for variant, rows in expected.items():
+            assert_moments(found[definition["key"]][variant], rows)
 
 
 def assert_equal(found: Any, expected: Any) -> None:

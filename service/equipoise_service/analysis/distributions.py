@@ -70,7 +70,8 @@ class Counts:
 
 def is_spread(measure: Measure) -> bool:
     """Whether each unit has one number that can be anything."""
-    return measure.is_aggregate and not measure.type.is_share and measure.denominator is None
+    one = measure.is_aggregate and measure.denominator is None and not measure.ages
+    return one and not measure.type.is_share
 
 
 def halvings_of(units: int) -> int:

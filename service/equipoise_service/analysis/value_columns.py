@@ -65,6 +65,9 @@ def ingredients(measures: Sequence[Measure]) -> dict[str, Ingredient]:
 def _of(index: int, measure: Measure) -> Iterator[tuple[str, Ingredient]]:
     if not measure.is_aggregate:
         return
+    if measure.ages:
+        yield from _of_ages(index, measure)
+        return
     spans: dict[str, tuple[int, int | None]] = {"": (measure.delay_hours, measure.window_hours)}
     if measure.pre_period_days is not None:
         spans["_before"] = (-24 * measure.pre_period_days, 0)
@@ -80,3 +83,14 @@ def _of(index: int, measure: Measure) -> Iterator[tuple[str, Ingredient]]:
                 value_column(index, f"d{suffix}"),
                 Ingredient(under.event, under.filters, under.aggregation, None, *span),
             )
+
+
+def _of_ages(index: int, measure: Measure) -> Iterator[tuple[str, Ingredient]]:
+    aggregation = None if measure.type.is_share else measure.aggregation
+    part = measure.matures_after // measure.ages
+    for age, column in enumerate(measure.columns):
+        span = (part * age, part * (age + 1))
+        yield (
+            value_column(index, column),
+            Ingredient(measure.name, measure.filters, aggregation, measure.distinct, *span),
+        )

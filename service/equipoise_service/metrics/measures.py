@@ -29,6 +29,8 @@ class Measure:
         level: Of a quantile: whether of events or of units.
         steps: Of a funnel: those after the first one.
         within_hours: Of a funnel: from the first step to before which moment the others count; None for none.
+        ages: Into how many equal parts the window is cut, each with a number of its own: of a proportion or a
+            mean without a delay, a cut or a pre-period; 0 for one number of the whole.
     """
 
     metric: str
@@ -46,6 +48,7 @@ class Measure:
     level: Level | None = None
     steps: tuple[Step, ...] = ()
     within_hours: int | None = None
+    ages: int = 0
 
     @property
     def matures_after(self) -> int:
@@ -55,7 +58,7 @@ class Measure:
     @property
     def is_count(self) -> bool:
         """Whether the units with the property are counted; otherwise moments are taken."""
-        return self.type.is_share and self.pre_period_days is None
+        return self.type.is_share and self.pre_period_days is None and not self.ages
 
     @property
     def is_funnel(self) -> bool:
@@ -74,7 +77,9 @@ class Measure:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the numbers that a unit has: y, d for a denominator, and these before the exposure."""
+        """Names of a unit's numbers: y, d for a denominator, and these before the exposure; or of ages."""
+        if self.ages:
+            return tuple(f"a{age}" for age in range(self.ages))
         measured = ("y",) if self.denominator is None else ("y", "d")
         before = tuple(f"{column}_before" for column in measured)
         return measured if self.pre_period_days is None else measured + before
