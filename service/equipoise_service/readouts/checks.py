@@ -112,7 +112,7 @@ class DroppedItems(Check):
     earlier: Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="How many of those given up are of senders that had lost something before the start; "
-        "null where `received` is.",
+        "null where there is none.",
     )
     received_longer: Annotated[int, Field(ge=0)] | None = Field(
         None, description="What came since the first report of such a sender; null where there is none."

@@ -162,7 +162,7 @@ def _dropped(dropped: Dropped | None) -> DroppedItems | None:
         items=items,
         reasons=dict(dropped.reasons),
         received=dropped.received,
-        earlier=None if dropped.received is None else dropped.earlier,
+        earlier=None if dropped.received_longer is None else dropped.earlier,
         received_longer=dropped.received_longer,
         share=share,
     )
