@@ -230,6 +230,22 @@ def pauses_of(session: Session, revision_id: int) -> Sequence[Pause]:
     ).all()
 
 
+def pauses_in(session: Session, keys: Collection[str], environment_id: int, project_id: int) -> list[Pause]:
+    """The pauses of all revisions of some experiments in an environment."""
+    statement = (
+        select(Pause)
+        .join(Revision, col(Revision.id) == col(Pause.revision_id))
+        .join(Run, col(Run.id) == col(Revision.run_id))
+        .join(Experiment, col(Experiment.id) == col(Run.experiment_id))
+        .where(
+            Run.environment_id == environment_id,
+            Experiment.project_id == project_id,
+            col(Experiment.key).in_(keys),
+        )
+    )
+    return list(session.exec(statement))
+
+
 def open_pause(session: Session, revision_id: int) -> Pause | None:
     """The pause of a revision that goes on."""
     return session.exec(

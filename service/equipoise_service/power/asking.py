@@ -20,6 +20,7 @@ from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
 from equipoise_service.plans.schemas import PlanIn
 from equipoise_service.power.history import Past
 from equipoise_service.power.schemas import MAX_METRICS, PowerIn
+from equipoise_service.readouts.pauses import Stretch
 from equipoise_service.sources import service as sources
 from equipoise_service.sources.schemas import SourceIn
 
@@ -65,11 +66,14 @@ def read_request(session: Session, principal: Principal, payload: PowerIn) -> As
     of = payload.traffic_of
     measured = [metric for metric in plan.metrics if metric.key not in payload.baselines]
     named = dict.fromkeys(metric.source for metric in measured)
+    exposed = _exposed(session, principal, payload, experiment)
+    paused = experiments.pauses_in(session, exposed or (), principal.environment_id, principal.project_id)
     past = Past(
         principal.place,
         end - timedelta(days=payload.history_days),
         end,
-        experiments=_exposed(session, principal, payload, experiment),
+        experiments=exposed,
+        pauses=tuple(Stretch(each.started_at, each.ended_at) for each in paused),
         event=None if of is None else of.event,
     )
     if past.experiments is not None and any(key is not None for key in named):

@@ -19,6 +19,7 @@ from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.comparisons import Cuts, Side, pair_of
+from equipoise_service.readouts.pauses import Stretch, is_paused_between
 from equipoise_service.readouts.population import asked_bots, asked_identity
 from equipoise_service.readouts.unanswered import why_no_estimate
 from equipoise_service.sources.deadlines import TooSlow, deadline
@@ -39,6 +40,7 @@ class Past:
         begin: The beginning of the history, UTC.
         end: Its end: now.
         experiments: Experiments whose exposed units are meant; None for those with events.
+        pauses: When any of these experiments was paused: such days tell nothing of the days to come.
         event: Name of the events whose units are meant; None for any.
     """
 
@@ -46,6 +48,7 @@ class Past:
     begin: datetime
     end: datetime
     experiments: tuple[str, ...] | None = None
+    pauses: tuple[Stretch, ...] = ()
     event: str | None = None
 
 
@@ -54,7 +57,7 @@ class History:
     """What was found of it.
 
     Attributes:
-        new: New units of each day that had any before it, the first day first.
+        new: New units of each day that had any before it, the first day first; without days of a pause.
         arm: The units and their values; None without units.
         cuts: For each winsorized metric, where its values were cut.
     """
@@ -176,7 +179,14 @@ def _new_units(
     days = units.select(day=(since // _DAY).cast("int64")).group_by("day").agg(units=ibis._.count())
     found = {row["day"]: row["units"] for row in backend.to_pyarrow(days).to_pylist()}
     whole = max(1, round((past.end - past.begin) / timedelta(days=1)))
-    return tuple(found.get(day, 0) for day in range(min(found, default=whole), whole))
+    return tuple(
+        found.get(day, 0) for day in range(min(found, default=whole), whole) if not _is_paused(past, day)
+    )
+
+
+def _is_paused(past: Past, day: int) -> bool:
+    begin = past.begin + timedelta(days=day)
+    return is_paused_between(begin, begin + timedelta(days=1), past.pauses)
 
 
 def _naive(moment: datetime) -> datetime:

@@ -118,7 +118,9 @@ class LevelsOut(BaseModel):
 class TrafficOut(BaseModel):
     """The units that were seen."""
 
-    units: int | None = Field(description="Different units in the history; null where nothing was counted.")
+    units: int | None = Field(
+        description="Different units in the history, without days of a pause; null where nothing was counted."
+    )
     days: int | None = Field(description="Days that the history has units of; null likewise.")
     daily_units: float | None = Field(
         description="New units a day at the end of the history, before `traffic`; null without any."

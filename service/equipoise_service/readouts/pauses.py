@@ -31,7 +31,11 @@ def is_paused_on(day: date, pauses: Iterable[Stretch]) -> bool:
         [False, True, False]
     """
     begin = datetime.combine(day, time(), UTC)
-    end = begin + timedelta(days=1)
+    return is_paused_between(begin, begin + timedelta(days=1), pauses)
+
+
+def is_paused_between(begin: datetime, end: datetime, pauses: Iterable[Stretch]) -> bool:
+    """Whether any part of a stretch of time, the end of which is not of it, is in a pause."""
     return any(each.start < end and (each.end is None or each.end > begin) for each in pauses)
 
 

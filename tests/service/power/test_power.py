@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import norm
+from sqlmodel import Session, update
 
+from equipoise_service.database import Database
+from equipoise_service.experiments.models import Pause
 from equipoise_service.texts.saying import say
 
 NOW = datetime.now(UTC)
@@ -201,6 +204,33 @@ def test_an_experiment_is_planned_with_what_it_is_registered_with(client: TestCl
         assert (found["traffic"]["units"], found["traffic"]["daily_units"]) == (units, units)
         assert found["horizons"][0]["units"] == units / 4 * 7
         assert found["looks"] == 4
+
+
+def pause(client: TestClient, begin: datetime, end: datetime) -> None:
+    """Let the pause that there was have been at that time."""
+    database: Database = client.app.state.database  # type: ignore[attr-defined]
+    with Session(database.engine) as session:
+        session.connection().execute(update(Pause).values(started_at=begin, ended_at=end))
+        session.commit()
+
+
+def test_days_of_a_pause_tell_nothing_of_the_days_to_come(client: TestClient, payload: Any) -> None:
+    assert client.post("/v1/experiments", json=payload()).status_code == 201
+    for move in ("start", "pause", "resume"):
+        assert client.post(f"/v1/experiments/new-landing-page/{move}").status_code == 200
+    begin = NOW - timedelta(days=10)
+    exposures = [
+        {"id": str(uuid.uuid4()), "time": (begin + timedelta(days=number, hours=1)).isoformat(),
+         "unit": f"u{number}-{i}", "variant": "control", "experiment": "new-landing-page"}
+        for number in range(10) for i in range(40 if number not in (5, 6) else 0)
+    ]  # fmt: skip
+    assert client.post("/v1/events", json={"exposures": exposures, "events": []}).json()["refused"] == 0
+    asked = {"experiment": "new-landing-page", "baselines": {"converted": {"value": 0.2}}}
+    for end, counted in ((begin, (320, 10, 40 * 5 / 7)), (begin + timedelta(days=6, hours=18), (320, 8, 40))):
+        pause(client, end - timedelta(days=1, hours=12), end)
+        for of in ({"experiment": "new-landing-page"}, {"flag": "new-landing-page"}):
+            found = power(client, **asked, traffic_of=of)["traffic"]
+            assert (found["units"], found["days"], found["daily_units"]) == pytest.approx(counted)
 
 
 def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
