@@ -16,7 +16,6 @@ from equipoise_service.errors import Unavailable
 from equipoise_service.evaluation import endpoints as evaluation
 from equipoise_service.events import endpoints as events
 from equipoise_service.events import inspection as events_inspection
-from equipoise_service.events.admission import Admission
 from equipoise_service.events.tail import Tails
 from equipoise_service.experiments import endpoints as experiments
 from equipoise_service.exports import endpoints as exports
@@ -28,6 +27,7 @@ from equipoise_service.housekeeping import endpoints as housekeeping
 from equipoise_service.housekeeping.background import keep_house
 from equipoise_service.housekeeping.turn import Turn
 from equipoise_service.http import payloads
+from equipoise_service.http.admission import Admission
 from equipoise_service.http.bodies import BoundedBodies
 from equipoise_service.http.failures import AnsweredFailures
 from equipoise_service.http.problems import Problem, install, problems
@@ -130,6 +130,8 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         BoundedBodies,
         limit=settings.max_body_bytes,
         limits={segments.router.prefix: settings.max_segment_bytes},
+        admission=Admission(settings.event_body_mb << 20),
+        prove=lambda headers: app.state.principals.prove(headers),
         unread={events.PATH},
     )
     app.add_middleware(AnsweredFailures)

@@ -35,6 +35,7 @@ PROBLEM_TYPES: Mapping[str, str] = {
     "unpublishable": "With this change no client could read the environment's configuration.",
     "idempotency-conflict": "The Idempotency-Key was used before with another request.",
     "precondition-failed": "The entity was changed since the ETag in If-Match was read.",
+    "body-too-slow": "The body came more slowly than the service waits for.",
     "body-too-large": "The body, after decompression, is larger than the limit.",
     "unsupported-encoding": "The body's Content-Encoding is neither gzip nor identity.",
     "invalid-payload": "The payload does not validate; `errors` lists each place.",
@@ -138,6 +139,17 @@ class MethodNotAllowed(ServiceError):
     status = 405
     title = "Method Not Allowed"
     default_type = "method-not-allowed"
+
+
+class RequestTimeout(ServiceError):
+    """408: the body comes too slowly. The connection is closed: the rest of the body would be in the way."""
+
+    status = 408
+    title = "Request Timeout"
+    default_type = "body-too-slow"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Connection": "close"})
 
 
 class Conflict(ServiceError):

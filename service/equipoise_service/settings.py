@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     event_body_mb: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
         128,
         description="Most MiB of batches being read, judged and stored at any time; past that, batches are "
-        "answered 503 before they are read.",
+        "answered 503 before they are read. Bodies of other requests over 64 KiB may take as much again.",
     )
     tail_subscribers: Annotated[int, Field(ge=0, le=10_000)] = Field(
         5, description="Most readers of the live tail of events at once; past that, one is answered 429."

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
 
 from equipoise_service.accounts import repository, secrets
 from equipoise_service.database import Database
@@ -88,7 +89,14 @@ class Principals:
             Unauthenticated: No key, or not a valid one.
             Forbidden: The key has not the scope.
         """
-        headers = request.headers
+        return self.admit(self.prove(request.headers), scope)
+
+    def prove(self, headers: Headers) -> str:
+        """The public id of a request's key, whose secret is right.
+
+        Raises:
+            Unauthenticated: No key, or not a valid one.
+        """
         text = headers.get("authorization", "")
         text = text[7:].strip() if text[:7].lower() == "bearer " else headers.get("x-api-key", "")
         parts = secrets.split_key(text)
@@ -97,7 +105,7 @@ class Principals:
             raise Unauthenticated
         if not secrets.same_hash(found.secret_hash, secrets.hash_secret(parts[1])):
             raise Unauthenticated
-        return self.admit(found.public_id, scope)
+        return found.public_id
 
     def admit(self, public_id: str, scope: Scope) -> Principal:
         """The principal of a key that was proven already: whether it is still valid, and has the scope.

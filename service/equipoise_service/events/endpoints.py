@@ -10,15 +10,15 @@ from starlette.requests import ClientDisconnect
 from equipoise_service.accounts.principals import SECURITY, Principal, Principals, Scope
 from equipoise_service.evaluation.configurations import Configurations
 from equipoise_service.events import lines, reading
-from equipoise_service.events.admission import Admission, Share
 from equipoise_service.events.answers import encoded_answer
 from equipoise_service.events.reading import Sender
-from equipoise_service.events.receiving import received_body
 from equipoise_service.events.rules import Terms, latest_time
 from equipoise_service.events.schemas import BatchIn, BatchOut, LinesOut
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.http import payloads
+from equipoise_service.http.admission import Admission, Share
 from equipoise_service.http.problems import problems
+from equipoise_service.http.receiving import received_body
 from equipoise_service.http.routes import PlainRoute
 from equipoise_service.settings import Settings
 
@@ -117,7 +117,7 @@ async def send(request: Request) -> Response:
     principals: Principals = state.principals
     principal = principals.authenticate(request, Scope.INGEST)
     admission: Admission = state.admission
-    with admission.share() as share:
+    with admission.share(principal.public_id) as share:
         try:
             answer = await _store(request, principal, share)
         except ClientDisconnect:
@@ -132,7 +132,7 @@ async def _store(request: Request, principal: Principal, share: Share) -> bytes:
     configurations: Configurations = state.configurations
     store: EventStore = state.event_store
     now = datetime.now(UTC)
-    body = await received_body(request, share, settings.max_body_bytes)
+    body = await received_body(request.headers, request.receive, share.resize, settings.max_body_bytes)
     latest = latest_time(now, settings.event_future_seconds)
     erased = state.erased_units.of(principal.project_id)
     terms = Terms(configurations.of(principal.environment_id), now, latest, erased)

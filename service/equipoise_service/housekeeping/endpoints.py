@@ -7,7 +7,7 @@ from typing import IO, TypeVar
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from equipoise_service.accounts.principals import Admin
 from equipoise_service.housekeeping.backups import make_backup
@@ -100,7 +100,7 @@ async def list_days(table: ExportedTable, request: Request, principal: Admin) ->
 @router.get(
     "/exports/{table}/{day}",
     summary="Export a day as Parquet",
-    response_class=FileAnswer,
+    response_class=Response,
     responses={
         200: {
             "description": "A Parquet file with the day's rows.",

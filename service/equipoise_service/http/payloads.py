@@ -17,14 +17,18 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """Decode a body.
 
     Raises:
-        BadRequest: It is not JSON.
+        BadRequest: It is not JSON, or nests deeper than anything that is read.
         InvalidPayload: It does not validate; the error names the place.
     """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise invalid_payload(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise BadRequest(
+            "The body nests too deeply, a thousand levels or more. Send less nested values."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
 
 

@@ -52,6 +52,7 @@ _CLASSES: dict[int, type[errors.ServiceError]] = {
         errors.Forbidden,
         errors.NotFound,
         errors.MethodNotAllowed,
+        errors.RequestTimeout,
         errors.Conflict,
         errors.PreconditionFailed,
         errors.ContentTooLarge,
@@ -65,7 +66,12 @@ _CLASSES: dict[int, type[errors.ServiceError]] = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of a route that can answer with these statuses."""
+    """The OpenAPI `responses` of a route that can answer with these statuses.
+
+    A body that may be too large (413) may also come too slowly, or when there is no room for it.
+    """
+    if 413 in statuses:
+        statuses = tuple(sorted({*statuses, 408, 503}))
     return {
         status: {
             "description": _CLASSES[status].title,

@@ -36,9 +36,11 @@ _WHEN = {
     401: ("No valid key.", "GENERAL"),
     403: ("The key has not the scope.", "GENERAL"),
     404: ("There is no such flag.", "FLAG_NOT_FOUND"),
+    408: ("The body comes too slowly.", "GENERAL"),
     413: ("The body is too large.", "GENERAL"),
     415: ("The body's encoding is not known.", "GENERAL"),
     429: ("Too many at once; try again after Retry-After seconds.", "GENERAL"),
+    503: ("There is no room for the body; try again after Retry-After seconds.", "GENERAL"),
 }
 
 
@@ -71,7 +73,7 @@ SINGLE: dict[str, Any] = {
 }
 SINGLE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: payloads.response(EvaluationOut, "What the flag gives to the unit.", _EVALUATION),
-    **_failures(400, 401, 403, 404, 413, 415, key="new-landing-page"),
+    **_failures(400, 401, 403, 404, 408, 413, 415, 503, key="new-landing-page"),
 }
 
 BULK: dict[str, Any] = {
@@ -91,7 +93,7 @@ BULK_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     },
     304: {"description": "The evaluations are those that If-None-Match names."},
-    **_failures(400, 401, 403, 413, 415),
+    **_failures(400, 401, 403, 408, 413, 415, 503),
 }
 
 CHANGES: dict[str, Any] = {

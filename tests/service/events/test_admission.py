@@ -1,21 +1,27 @@
 """No body is read without a key and without room, and memory stays bounded: against a real process."""
 
+import asyncio
 import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
 from tests.service.events.items import body, event
 from tests.service.running import RunningService, running_service
 
-from equipoise_service.errors import BadRequest, Unavailable
-from equipoise_service.events.admission import Admission
-from equipoise_service.http.bodies import decompress
+from equipoise_service.accounts.principals import Scope
+from equipoise_service.errors import BadRequest, RequestTimeout, Unavailable
+from equipoise_service.http import receiving
+from equipoise_service.http.admission import Admission
+from equipoise_service.http.compression import decompress
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def test_a_key_is_checked_and_room_is_made_before_a_body_is_read(tmp_path: Path)
             assert status == 503
             assert "retry-after: 1" in said
             small = padded(1000)
-            third.sendall(head(service, len(small)) + small)
+            third.sendall(head(service, len(small), service.make_key(Scope.INGEST)) + small)
             assert answer(third)[0] == 200
             first.sendall(slow[300_000:])
             assert answer(first)[0] == 200
@@ -81,19 +87,80 @@ def test_a_key_is_checked_and_room_is_made_before_a_body_is_read(tmp_path: Path)
 @pytest.mark.parametrize("alone", [10, 100, 1_000_000])
 def test_shares_are_given_back_and_a_single_one_has_its_turn(alone: int) -> None:
     admission = Admission(100)
-    with admission.share() as only:
+    with admission.share("a") as only:
         only.resize(alone)
-        with admission.share() as other, pytest.raises(Unavailable):
+        with admission.share("b") as other, pytest.raises(Unavailable):
             other.resize(101 - alone if alone <= 100 else 1)
-    with admission.share() as one, admission.share() as two:
+    with admission.share("a") as one, admission.share("b") as two:
         one.resize(60)
         two.resize(40)
         with pytest.raises(Unavailable):
             two.resize(41)
         one.resize(30)
         two.resize(70)
-    with admission.share() as all_of_it:
+    with admission.share("a") as all_of_it:
         all_of_it.resize(100)
+
+
+def test_who_holds_much_leaves_room_for_others() -> None:
+    admission = Admission(100)
+    with ExitStack() as held:
+        for _ in range(5):
+            held.enter_context(admission.share("greedy")).resize(10)
+        with pytest.raises(Unavailable):
+            held.enter_context(admission.share("greedy")).resize(1)
+        held.enter_context(admission.share("other")).resize(50)
+    with admission.share("greedy") as again:
+        again.resize(100)
+
+
+def test_uploads_that_stall_keep_no_other_key_out(tmp_path: Path) -> None:
+    """As many as would fill the room, each of which says that eight megabytes come, and sends one byte."""
+    with running_service(tmp_path) as service, ExitStack() as open_ones:
+        other = service.make_key(Scope.INGEST)
+        for _ in range(17):
+            stalled = open_ones.enter_context(connected(service))
+            stalled.sendall(head(service, 8_388_600) + b"{")
+        assert service.request("GET", "/healthz").status_code == 200
+        batch = padded(1000)
+        with connected(service) as connection:
+            connection.sendall(head(service, len(batch), other) + batch)
+            assert answer(connection)[0] == 200
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "GRACE_SECONDS", 0.0)
+    coming = iter([{"type": "http.request", "body": b"x" * 16_384, "more_body": True}])
+
+    async def receive() -> Message:
+        for message in coming:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def given_up() -> float:
+        began = time.monotonic()
+        with pytest.raises(RequestTimeout) as refused:
+            await receiving.received_body(Headers(), receive, lambda size: None, 1 << 20)
+        assert refused.value.headers == {"Connection": "close"}
+        return time.monotonic() - began
+
+    # What came is worth a second.
+    assert asyncio.run(given_up()) >= 0.99
+
+
+def test_of_nobody_little_is_read(tmp_path: Path) -> None:
+    with running_service(tmp_path) as service:
+        for key, status in ((service.key, None), ("eq_wrong_key", 401)):
+            with connected(service) as connection:
+                path = head(service, 30 << 20, key).replace(b"POST /v1/events", b"PATCH /v1/segments/staff")
+                connection.sendall(path + b"[")
+                connection.settimeout(20 if status else 0.5)
+                if status:
+                    assert answer(connection)[0] == status
+                else:
+                    with pytest.raises(TimeoutError):
+                        answer(connection)
 
 
 def test_gzip_that_grows_more_than_any_text_is_refused() -> None:

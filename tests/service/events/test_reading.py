@@ -220,7 +220,7 @@ def test_what_is_not_json_is_a_bad_request(content: bytes) -> None:
 
 def test_what_nests_without_end_is_a_bad_request() -> None:
     deep = b"[" * 100_000 + b"]" * 100_000
-    with pytest.raises(BadRequest, match="recursion"):
+    with pytest.raises(BadRequest, match="nests too deeply"):
         read(b'{"events": [{"properties": {"a": ' + deep + b"}}]}")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise_service.errors import BadRequest, ContentTooLarge
-from equipoise_service.http.bodies import decompress
+from equipoise_service.http.compression import decompress
 
 JSON = {"Content-Type": "application/json"}
 
