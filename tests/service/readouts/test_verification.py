@@ -27,6 +27,7 @@ FREE = {("experiment",), ("wording",), ("revision",), ("generated_at",), ("water
     ("started_at",),
     ("ended_at",),
     ("traffic",),
+    ("paused_seconds",),
     ("locked", "at"),
     ("locked", "digest"),
     ("deviations", 0, "at"),
