@@ -22,7 +22,7 @@ def last_bits(files: Sequence[Path]) -> dict[str, Any]:
     Returns:
         `numbers` in the files, those that `differ`, the `largest` relative difference and its `place`.
     """
-    verification.RELATIVE_TOLERANCE = 0.0
+    verification.RELATIVE_TOLERANCE = verification.TOLERANCE_OF_AN_END = 0.0
     found: dict[str, Any] = {"numbers": 0, "differ": 0, "largest": 0.0, "place": None}
     for file in files:
         document = json.loads(file.read_text(encoding="utf-8"))

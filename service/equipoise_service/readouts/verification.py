@@ -23,6 +23,10 @@ from equipoise_service.readouts.wording import is_of_words, is_written_here
 
 RELATIVE_TOLERANCE = 1e-9
 
+# An end of an interval that is close to zero is the difference of larger numbers, and no more exact than they
+# are: it may also differ by this share of the larger end.
+TOLERANCE_OF_AN_END = 1e-12
+
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
 
@@ -45,8 +49,9 @@ class Disagreement:
 def verify_readout(document: Any) -> list[Disagreement]:
     """Recomputes every number, text and digest of a readout.
 
-    Numbers agree within a relative 1e-9, everything else exactly. Words are compared where the readout is
-    written in those of today, see `wording.is_written_here`.
+    Numbers agree within a relative 1e-9, ends of an interval also within 1e-12 of the larger one, everything
+    else exactly. Words are compared where the readout is written in those of today, see
+    `wording.is_written_here`.
 
     Args:
         document: The readout, parsed from JSON.
@@ -190,7 +195,7 @@ def _arrivals(late: LateExposures, missing: MissingExposures | None) -> Arrivals
     return Arrivals(late.exposures, late.late, missing.days, missing.paused)
 
 
-def _differences(pointer: str, found: Any, expected: Any) -> list[Disagreement]:
+def _differences(pointer: str, found: Any, expected: Any, within: float = 0.0) -> list[Disagreement]:
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
         names = [*found, *(name for name in expected if name not in found)]
         return [
@@ -200,13 +205,20 @@ def _differences(pointer: str, found: Any, expected: Any) -> list[Disagreement]:
         ]
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         pairs = zip(found, expected, strict=True)
-        return [each for i, pair in enumerate(pairs) for each in _differences(f"{pointer}/{i}", *pair)]
-    return [] if _agree(found, expected) else [Disagreement(pointer, found, expected)]
+        within = _tolerance_of_ends(expected) if pointer.endswith("interval") else 0.0
+        return [
+            each for i, pair in enumerate(pairs) for each in _differences(f"{pointer}/{i}", *pair, within)
+        ]
+    return [] if _agree(found, expected, within) else [Disagreement(pointer, found, expected)]
 
 
-def _agree(found: Any, expected: Any) -> bool:
+def _tolerance_of_ends(interval: list[Any]) -> float:
+    return TOLERANCE_OF_AN_END * max((abs(end) for end in interval if _is_number(end)), default=0.0)
+
+
+def _agree(found: Any, expected: Any, within: float) -> bool:
     if _is_number(found) and _is_number(expected):
-        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=0.0)
+        return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=within)
     return type(found) is type(expected) and bool(found == expected)
 
 

@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 from tests.service.readouts.by_day import three_days
 from tests.service.readouts.documents import (
+    LOAD_TIME,
+    PROVENANCE,
     bayesian_readout,
     daily_readout,
     looked_readout,
     measured_readout,
+    moments,
+    plan,
     rich_readout,
     segmented_readout,
+    statistics,
 )
 
 from equipoise_service.canonical import digest
+from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 
@@ -174,3 +180,25 @@ def test_impossible_statistics_are_said() -> None:
     path = ("metrics", 0, "comparisons", 0, "statistics", "variant", "successes")
     with pytest.raises(NotAReadout, match="20000 successes among 10050 units"):
         verify_readout(with_value(rich_readout(), path, 20_000, forged=True))
+
+
+def test_an_end_close_to_zero_may_differ_as_the_numbers_that_it_is_made_of() -> None:
+    mean = 10.5
+    for _ in range(3):  # the lower end follows the mean, so it is soon next to nothing
+        found = statistics(
+            control={"load-time": moments(1_000, 10.0, 2.0)},
+            treatment={"load-time": moments(1_000, mean, 2.0)},
+        )
+        readout = build_readout(plan(LOAD_TIME), found, PROVENANCE)
+        low, high = readout["metrics"][0]["comparisons"][0]["difference"]["interval"]
+        mean -= low
+    assert abs(low) < 1e-14
+    assert high > 0.1
+    path: Path = ("metrics", 0, "comparisons", 0, "difference", "interval", 0)
+    for apart, agrees in ((1e-14, True), (-1e-14, True), (1e-11, False), (-1e-9, False)):
+        changed = with_value(readout, path, low + apart * high, forged=True)
+        disagreements = [each.pointer for each in verify_readout(changed)]
+        assert disagreements == ([] if agrees else ["/" + "/".join(map(str, path))])
+    # The larger end is held to its own size.
+    changed = with_value(readout, (*path[:-1], 1), high * (1 + 1e-8), forged=True)
+    assert len(verify_readout(changed)) == 1
