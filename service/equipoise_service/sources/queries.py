@@ -35,7 +35,23 @@ _DOES_MORE = (
     exp.Lock,
     exp.Parameter,
     exp.Placeholder,
+    exp.QueryTransform,
+    exp.NextValueFor,
 )
+
+# What rows may come from beside tables, views and queries: what makes them of values alone. Any other
+# function there may read files or other servers, and every engine has dozens.
+_MAKES_ROWS = (
+    exp.Explode,
+    exp.GenerateSeries,
+    exp.JSONTable,
+    exp.OpenJSON,
+    exp.Posexplode,
+    exp.Unnest,
+)
+_MAKES_ROWS_BY_NAME = frozenset({"numbers", "range", "string_split", "zeros"})
+# Of Spark: a file, named as a table of a database of this name.
+_FILE_FORMATS = frozenset({"avro", "binaryfile", "csv", "delta", "json", "orc", "parquet", "text", "xml"})
 
 # Functions that do more than read what lies in the database: they change the session, read files or other
 # servers, hold locks, or end other people's sessions.
@@ -49,7 +65,8 @@ _FUNCTIONS = frozenset(
         "glob", "read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_json_auto",
         "read_ndjson", "read_parquet", "parquet_scan", "sniff_csv", "sqlite_scan", "postgres_scan",
         "mysql_scan", "xp_cmdshell", "openrowset", "opendatasource", "java_method", "reflect",
-        "try_reflect", "http_get", "http_post",
+        "try_reflect", "http_get", "http_post", "http_request", "ai_query", "secret", "get_lock",
+        "release_lock", "release_all_locks", "master_pos_wait", "source_pos_wait", "sys_exec", "sys_eval",
     }
 )  # fmt: skip
 _PREFIXES = ("pg_", "lo_", "dblink", "system$", "query_to_", "cursor_to_")
@@ -92,9 +109,37 @@ def _said(statement: Expr) -> str | None:
             return f"a source reads: the query holds {_called(node)}, which does more, or depends on more"
         if _is_quoted(node):
             return "a source reads: write the names of functions without quotes"
+        if (source := _beyond_tables(node)) is not None:
+            return (
+                f"a source reads tables and views alone: {source} is none; make a view of it in the warehouse"
+            )
         name = _function(node)
         if name in _FUNCTIONS or name.startswith(_PREFIXES):
             return f"a source reads tables and views alone: the function {name} does more; take it out"
+    return None
+
+
+def _beyond_tables(node: Expr) -> str | None:
+    """What rows come from, where that is neither a table, a view, a query nor values; in words."""
+    place: object = None
+    if isinstance(node, exp.Table | exp.Lateral | exp.TableFromRows):
+        place = node.this
+    elif isinstance(node, exp.In):
+        place = node.args.get("field")
+    if isinstance(place, exp.Func | exp.Anonymous):
+        name = _function(place)
+        known = isinstance(place, _MAKES_ROWS) or name in _MAKES_ROWS_BY_NAME
+        return None if known else f"the function {name or place.key}"
+    if not isinstance(node, exp.Table):
+        return None
+    if isinstance(place, exp.Dot):
+        return "a table of another server"
+    name, database = node.name, node.db.lower()
+    # A function that the parser knows as none, such as dictionary('of'), reads as a table with columns.
+    alias = node.args.get("alias")
+    is_called = isinstance(alias, exp.TableAlias) and alias.this is None and bool(alias.columns)
+    if is_called or isinstance(place, exp.Var) or "/" in name or "\\" in name or database in _FILE_FORMATS:
+        return f"{name:.100}"
     return None
 
 
