@@ -158,7 +158,7 @@ class Statistics:
         distributions: For the metrics with one number a unit, by key, how it is spread; none from a source,
             whose facts would have to be read once more.
         ages: For metrics, by key, and the arms, by variant, the values at each age of the units that have
-            reached them all, see `ages`; empty where nobody looked.
+            reached them all, see `ages`; None where nobody looked.
     """
 
     arms: Mapping[str, ArmStatistics]
@@ -173,7 +173,7 @@ class Statistics:
     days: Sequence[DayStatistics] = ()
     early: int | None = None
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
-    ages: Mapping[str, Mapping[str, ArmValues]] = field(default_factory=dict)
+    ages: Mapping[str, Mapping[str, ArmValues]] | None = None
 
 
 def read_arms(

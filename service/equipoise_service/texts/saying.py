@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from equipoise_service.texts import (
+    ages,
     figures,
     findings,
     history,
@@ -27,6 +28,7 @@ from equipoise_service.texts import (
 from equipoise_service.texts.plurals import form
 
 SUBJECTS = (
+    ages,
     figures,
     findings,
     history,

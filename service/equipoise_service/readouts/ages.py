@@ -1,0 +1,138 @@
+"""Which days since exposure are looked at, and the statistics of them that a readout holds."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from equipoise_service.aggregates.facts import bring_left_out, settled_facts
+from equipoise_service.analysis.ages import FEWEST_AGES, Ages, ages_in, analyse_ages, has_ages
+from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.statistics import ArmValues, NotFinite
+from equipoise_service.events.stores.store import EventStore
+from equipoise_service.metrics.schemas import Role
+from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.readouts.by_age import AgeArm, ByAge
+from equipoise_service.readouts.checks import NotAsked
+from equipoise_service.texts.saying import say
+from equipoise_stats import Moments
+
+# Without a window, so many days are followed at most, and half of those that it ran: then most of the units
+# have been there for as long.
+_MOST_DAYS = 28
+
+
+def success_metrics(plan: Plan) -> list[PlannedMetric]:
+    """The metrics whose effects are followed."""
+    return [metric for metric in plan.metrics if metric.role is Role.SUCCESS]
+
+
+def asked_ages(plan: Plan, started_at: datetime | None, until: datetime) -> dict[str, Ages]:
+    """The ages of each success metric that can be looked at so, by key.
+
+    A metric with a window is followed to its end; one without for half of the time that it ran.
+
+    Args:
+        plan: The plan.
+        started_at: When the randomisation began; None for a file, which has no ages.
+        until: When it ended, or now.
+    """
+    if started_at is None:
+        return {}
+    found = {}
+    for metric in success_metrics(plan):
+        ages = ages_in(_days(metric, until - started_at)) if _can_be_asked(metric) else None
+        if ages is not None:
+            found[metric.key] = ages
+    return found
+
+
+def not_asked(plan: Plan, ages: Mapping[str, Ages]) -> list[NotAsked]:
+    """The success metrics that are not looked at, and why not."""
+    return [
+        NotAsked(metric=metric.key, reason=_why_not(metric))
+        for metric in success_metrics(plan)
+        if metric.key not in ages
+    ]
+
+
+def read_ages(
+    store: EventStore, plan: Plan, request: StoreRequest, *, at_the_end: bool
+) -> dict[str, dict[str, ArmValues]] | None:
+    """Reads what the units did at each age, once the planned end is reached.
+
+    Args:
+        store: Where exposures and events are.
+        plan: What is measured.
+        request: The analysis.
+        at_the_end: Whether the end is reached: before, nothing is read.
+
+    Returns:
+        For each metric and each planned arm the moments of the ages; None where nobody looked.
+    """
+    if not at_the_end:
+        return None
+    ages = asked_ages(plan, request.since, request.until or request.as_of)
+    if not ages:
+        return {}
+    with store.workspace() as workspace:
+        left_out = bring_left_out(workspace, request)
+        facts = settled_facts(workspace)
+        found = analyse_ages(workspace.backend, facts.exposures, facts.events, request, ages, left_out)
+    return {
+        metric: {variant: values for variant, values in arms.items() if variant in plan.weights}
+        for metric, arms in found.items()
+    }
+
+
+def ages_held(found: ByAge | None) -> dict[str, dict[str, ArmValues]] | None:
+    """Reads what a readout holds of the ages; None where the last look answered for it."""
+    if found is None or found.look is not None:
+        return None
+    return {
+        metric.metric: {arm.variant: _values(arm, len(metric.ages)) for arm in metric.arms}
+        for metric in found.metrics
+    }
+
+
+def arm_out(variant: str, values: ArmValues | None, ages: Ages) -> AgeArm:
+    """What a readout holds of one arm.
+
+    Raises:
+        ValueError: The values are of other ages.
+    """
+    columns = tuple(f"a{age}" for age in range(ages.count))
+    if values is None:
+        values = Moments.empty(columns)
+    if not isinstance(values, Moments | NotFinite) or values.columns != columns:
+        raise ValueError(f"the values of {variant} by days since exposure are not of {ages.count} ages")
+    known = values if isinstance(values, Moments) else None
+    return AgeArm(
+        variant=variant,
+        n=values.n,
+        means=None if known is None else list(known.mean),
+        comoments=None if known is None else [list(row) for row in known.comoments],
+    )
+
+
+def _values(arm: AgeArm, count: int) -> ArmValues:
+    columns = tuple(f"a{age}" for age in range(count))
+    if arm.means is None or arm.comoments is None:
+        return NotFinite(arm.n, columns)
+    return Moments(arm.n, columns, tuple(arm.means), tuple(map(tuple, arm.comoments)))
+
+
+def _can_be_asked(metric: PlannedMetric) -> bool:
+    return metric.event is not None and metric.source is None and has_ages(metric.measure)
+
+
+def _days(metric: PlannedMetric, ran: timedelta) -> int:
+    window = metric.hours()[1]
+    return min(_MOST_DAYS, ran.days // 2) if window is None else window // 24
+
+
+def _why_not(metric: PlannedMetric) -> str:
+    if metric.source is not None:
+        return say("ages.not_asked.source")
+    if not has_ages(metric.measure):
+        return say("ages.not_asked.type")
+    key = "ran" if metric.hours()[1] is None else "window"
+    return say(f"ages.not_asked.{key}", days=FEWEST_AGES if key == "window" else 2 * FEWEST_AGES)

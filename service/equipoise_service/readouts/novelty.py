@@ -1,0 +1,252 @@
+"""Whether effects fade or grow with the days since a unit's first exposure: asked once, at the planned end.
+
+An effect changes with age only where it changes by either measure: as a difference, and as a share of what
+the control does. Most units do more on the day on which they are exposed than later, so that the difference
+that a constant lift makes fades by itself, and the lift that a constant difference makes grows by itself.
+Both are tested, and the larger p-value is that of their union (Berger 1982, Technometrics 24).
+
+The first measure is the slope of `equipoise_stats.novelty`. The second one compares at which age units do
+what they do: the mean of ln(1 + age) over all that they do, a ratio of sums, is the same in both arms where
+the treatment multiplies what is done at each age by the same number.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from equipoise_service.analysis.ages import Ages
+from equipoise_service.analysis.statistics import ArmValues
+from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.readouts.ages import arm_out, not_asked, success_metrics
+from equipoise_service.readouts.by_age import Age, AgeEffect, AgeMetric, ByAge, EffectAtAge
+from equipoise_service.readouts.numerals import decimals_for, number, p_value
+from equipoise_service.readouts.standing import Concluded
+from equipoise_service.texts.saying import listing, say
+from equipoise_stats import (
+    CheckStatus,
+    Estimate,
+    Moments,
+    NoveltyFinding,
+    fixed_horizon,
+    holm,
+    mean_difference,
+    novelty,
+    ratio_difference,
+)
+
+LEVEL = 0.01
+"""The level of all tests together."""
+
+_Asked = tuple[str, str]
+"""A metric and a treatment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What two arms say of a change.
+
+    Attributes:
+        log_p: Logarithm of the p-value of no change by one of the measures; None where there is no test.
+        finding: How the effect changes, if it does.
+        effects: The difference at each age and, where there is one, its interval.
+    """
+
+    log_p: float | None
+    finding: NoveltyFinding | None
+    effects: list[EffectAtAge]
+
+
+def by_age(
+    plan: Plan,
+    ages: Mapping[str, Ages],
+    values: Mapping[str, Mapping[str, ArmValues]] | None,
+    *,
+    complete: bool,
+) -> ByAge | None:
+    """The effects by days since exposure; None where nobody looked, or nothing is a success metric.
+
+    Args:
+        plan: The plan.
+        ages: The ages of each metric that can be looked at so, see `ages.asked_ages`.
+        values: For each of them the moments of each arm, a column an age.
+        complete: Whether the planned end is reached: before, nothing is tested.
+
+    Raises:
+        ValueError: The values are of other metrics or ages.
+    """
+    if values is None or not success_metrics(plan):
+        return None
+    if values.keys() != ages.keys():
+        raise ValueError(f"by days since exposure there is {list(values)}, asked was for {list(ages)}")
+    arms = {
+        metric: {variant: arm_out(variant, values[metric].get(variant), each) for variant in plan.weights}
+        for metric, each in ages.items()
+    }
+    moments = {
+        metric: {arm: _moments(values[metric].get(arm), each) for arm in plan.weights}
+        for metric, each in ages.items()
+    }
+    changes = {
+        (metric, variant): _change(moments[metric][variant], moments[metric][plan.control], each, plan.alpha)
+        for metric, each in ages.items()
+        for variant in plan.treatments
+    }
+    corrected = _corrected(changes) if complete else {}
+    metrics = [
+        AgeMetric(
+            metric=metric,
+            ages=[Age(first=each.days * i, last=each.days * (i + 1) - 1) for i in range(each.count)],
+            arms=list(arms[metric].values()),
+            effects=[
+                _effect(variant, changes[metric, variant], corrected.get((metric, variant)), complete)
+                for variant in plan.treatments
+            ],
+        )
+        for metric, each in ages.items()
+    ]
+    others = not_asked(plan, ages)
+    return ByAge(text=_text(plan, metrics, complete=complete), metrics=metrics, not_asked=others)
+
+
+def of_last_look(now: ByAge | None, concluded: Concluded) -> ByAge | None:
+    """What the last look found, where no newer data can be asked; else what was found now."""
+    if now is not None or not concluded.final or concluded.readout is None:
+        return now
+    then, look = concluded.readout.by_age, concluded.standing.look
+    if then is None:
+        return None
+    return then.model_copy(update={"look": look, "text": say("segments.stands", text=then.text, number=look)})
+
+
+def expect_ages(expected: dict[str, Any]) -> None:
+    """No more units have reached an age than there are in the arm.
+
+    Args:
+        expected: The readout as it was recomputed.
+    """
+    found, units = expected["by_age"], {arm["variant"]: arm["units"] for arm in expected["arms"]}
+    if found is None or found["look"] is not None:
+        return
+    for arm in (arm for metric in found["metrics"] for arm in metric["arms"]):
+        arm["n"] = min(arm["n"], units[arm["variant"]])
+
+
+def age_name(age: Age) -> str:
+    """How an age is called."""
+    key = "ages.day" if age.first == age.last else "ages.days"
+    return say(key, first=age.first, last=age.last)
+
+
+def _moments(values: ArmValues | None, ages: Ages) -> Moments | None:
+    if values is None:
+        return Moments.empty(tuple(f"a{age}" for age in range(ages.count)))
+    return values if isinstance(values, Moments) else None
+
+
+def _change(treatment: Moments | None, control: Moments | None, ages: Ages, alpha: float) -> _Change:
+    if treatment is None or control is None:
+        return _Change(None, None, [EffectAtAge(difference=None, interval=None)] * ages.count)
+    middles = dict(zip(treatment.columns, ages.middles, strict=True))
+    try:
+        effects = [_at(treatment, control, column, alpha) for column in middles]
+        found = novelty(treatment=treatment, control=control, ages=middles, alpha=LEVEL)
+        times = {column: math.log1p(middle) for column, middle in middles.items()}
+        whole = dict.fromkeys(middles, 1.0)
+        late, early = (arm.linear({"time": times, "done": whole}) for arm in (treatment, control))
+        shift = fixed_horizon(
+            ratio_difference(treatment=late, control=early, numerator="time", denominator="done"), alpha=LEVEL
+        )
+    except OverflowError:
+        return _Change(None, None, [EffectAtAge(difference=None, interval=None)] * ages.count)
+    slope = found.slope
+    if slope.test.log_p_value is None or shift.test.log_p_value is None:
+        return _Change(None, None, effects)
+    if (slope.difference.estimate or 0.0) * (shift.difference.estimate or 0.0) <= 0:
+        # As a difference it changes one way, as a share the other way: neither is shown by both.
+        return _Change(0.0, None, effects)
+    return _Change(max(slope.test.log_p_value, shift.test.log_p_value), found.finding, effects)
+
+
+def _at(treatment: Moments, control: Moments, column: str, alpha: float) -> EffectAtAge:
+    estimate = mean_difference(treatment=treatment, control=control, column=column)
+    if not isinstance(estimate, Estimate):
+        return EffectAtAge(difference=None, interval=None)
+    interval = fixed_horizon(estimate, alpha=alpha).difference.interval
+    return EffectAtAge(
+        difference=estimate.difference,
+        interval=None if interval is None else [interval.lower, interval.upper],
+    )
+
+
+def _corrected(changes: Mapping[_Asked, _Change]) -> dict[_Asked, float]:
+    logs = {asked: each.log_p for asked, each in changes.items() if each.log_p is not None}
+    adjusted = holm(list(logs.values()), log=True).tolist() if logs else []
+    return {asked: math.exp(log_p) for asked, log_p in zip(logs, adjusted, strict=True)}
+
+
+def _effect(variant: str, change: _Change, corrected: float | None, complete: bool) -> AgeEffect:
+    if corrected is None or change.log_p is None:
+        effects = change.effects if complete else [_without_interval(each) for each in change.effects]
+        return AgeEffect(
+            variant=variant,
+            status=CheckStatus.UNAVAILABLE,
+            reason=say("ages.too_few" if complete else "ages.at_the_end"),
+            finding=None,
+            p_value=None,
+            corrected_p_value=None,
+            detected=None,
+            at=effects,
+        )
+    detected = corrected <= LEVEL
+    return AgeEffect(
+        variant=variant,
+        status=CheckStatus.WARNING if detected else CheckStatus.OK,
+        reason=None,
+        finding=change.finding if detected else None,
+        p_value=math.exp(change.log_p),
+        corrected_p_value=corrected,
+        detected=detected,
+        at=change.effects,
+    )
+
+
+def _without_interval(effect: EffectAtAge) -> EffectAtAge:
+    return effect.model_copy(update={"interval": None})
+
+
+def _text(plan: Plan, metrics: list[AgeMetric], *, complete: bool) -> str:
+    by_key = {metric.key: metric for metric in plan.metrics}
+    effects = [(metric, effect) for metric in metrics for effect in metric.effects]
+    found = [_said(by_key[metric.metric], metric, effect) for metric, effect in effects if effect.detected]
+    if found:
+        return " ".join(found)
+    tested = list(dict.fromkeys(metric.metric for metric, effect in effects if effect.detected is not None))
+    if tested:
+        return say("ages.alike", metrics=listing(tested))
+    if not metrics:
+        return say("ages.not_asked")
+    return say("ages.unknown", reason=say("ages.too_few" if complete else "ages.at_the_end"))
+
+
+def _said(metric: PlannedMetric, found: AgeMetric, effect: AgeEffect) -> str:
+    """How an effect changes: where it begins, where it ends, and what that means."""
+    ends = [(found.ages[i], effect.at[i].difference) for i in (0, -1)]
+    scale, unit = (100.0, f" {say('percentage_points')}") if metric.type.is_share else (1.0, "")
+    shown = [scale * (difference or 0.0) for _, difference in ends]
+    decimals = decimals_for([*shown, 0.0])
+    first, last = (number(value, decimals=decimals, signed=True) + unit for value in shown)
+    p = p_value(effect.corrected_p_value or 0.0)
+    said = say(
+        f"ages.{effect.finding}",
+        variant=effect.variant,
+        metric=metric.key,
+        first=say("ages.at", effect=first, age=age_name(ends[0][0])),
+        last=say("ages.at", effect=last, age=age_name(ends[1][0])),
+        p=p if p.startswith("<") else say("relation.equal", p=p),
+    )
+    delay = metric.hours()[0]
+    means = (
+        say("ages.left_out", metric=metric.key, hours=delay) if delay else say(f"ages.{effect.finding}.means")
+    )
+    return f"{said} {means}"
