@@ -64,6 +64,7 @@ All hold in all of them.
 
 The service was stopped, and every readout was copied into an empty directory. `equipoise verify` ran there as a
 process with an empty environment: no store, no settings, nothing but the files. **{agreed:,} of {readouts:,} agree.**
+Readouts of such a run were verified on [another machine](../how-to/verify-on-another-machine.md) too.
 
 Then one place of each was edited and its digest made to fit, as somebody would who knows how. *Told* are those
 where `equipoise verify` failed and named the place; for statistics and units, numbers that follow from them.
