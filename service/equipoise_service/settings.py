@@ -103,7 +103,9 @@ class Settings(BaseSettings):
         "answered 503 before they are read. Bodies of other requests over 64 KiB may take as much again.",
     )
     tail_subscribers: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        5, description="Most readers of the live tail of events at once; past that, one is answered 429."
+        5,
+        description="Most readers of the live tail of events at once, shared by the keys as streams are; past "
+        "that, one is answered 429.",
     )
     event_future_seconds: Annotated[float, Field(ge=0)] = Field(
         86_400.0, description="How far ahead of the service's clock the time of an item may lie."

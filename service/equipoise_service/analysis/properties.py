@@ -133,3 +133,5 @@ _READERS: Mapping[str, Callable[[Any, str], Property]] = {
     "clickhouse": _clickhouse,
     "pyspark": _spark,
 }
+ENGINES = _READERS.keys()
+"""The engines, as Ibis calls them, on which properties are read."""

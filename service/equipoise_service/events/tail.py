@@ -5,6 +5,7 @@ reader: the next look at the store finds what came meanwhile, shows the newest o
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -82,32 +83,39 @@ class News:
 class Tails:
     """The readers of the process; all state belongs to its event loop.
 
+    A key gets another place only while more are free than it has, as with `Changes`.
+
     Args:
         limit: Most readers at once.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._count = 0
+        self._of_key: Counter[str] = Counter()
 
     @contextmanager
-    def reader(self) -> Iterator[None]:
+    def reader(self, key: str) -> Iterator[None]:
         """A place for one reader.
 
+        Args:
+            key: Public id of the key that asks.
+
         Raises:
-            TooManyRequests: All are taken.
+            TooManyRequests: The key has as many places as are left.
         """
-        if self._count >= self._limit:
+        if self._of_key[key] >= self._limit - self._of_key.total():
             raise TooManyRequests(
-                "No more readers of the tail can be served now. Close one, or let the operator raise "
-                "EQUIPOISE_TAIL_SUBSCRIBERS.",
+                "No more readers of the tail can be served with this key now. Close one, take a key of your "
+                "own, or let the operator raise EQUIPOISE_TAIL_SUBSCRIBERS.",
                 retry_after=5,
             )
-        self._count += 1
+        self._of_key[key] += 1
         try:
             yield
         finally:
-            self._count -= 1
+            self._of_key[key] -= 1
+            if not self._of_key[key]:
+                del self._of_key[key]
 
 
 def look(store: EventStore, place: str, shown: Shown, after: datetime) -> News:
@@ -161,7 +169,7 @@ def stream_of_items(request: Request, principal: Principal, shown: Shown) -> Res
 
     async def bodies(gone: Gone) -> AsyncGenerator[bytes]:
         after, silent = start, HEARTBEAT_SECONDS
-        with tails.reader():
+        with tails.reader(principal.public_id):
             while not gone.done() and not changes.closed and _is_admitted(principals, principal):
                 try:
                     news = await asyncio.to_thread(look, store, principal.place, shown, after)

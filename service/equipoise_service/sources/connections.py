@@ -45,6 +45,9 @@ DIALECTS: Mapping[str, str] = {
 }
 """The engines that a source may be on: the scheme of the address, and what sqlglot calls its SQL."""
 
+READS_PROPERTIES = frozenset({"clickhouse", "duckdb", "postgres", "pyspark"})
+"""The engines, as Ibis calls them, whose way to read properties of events is known."""
+
 
 class SourceFault(Exception):
     """A source cannot be read as it is defined.
