@@ -59,7 +59,8 @@ def send(address: tuple[str, int], streams: Sequence[Stream], seconds: float) ->
     Raises:
         RuntimeError: An answer was not 2xx or 304, or more than 200 connections are waiting for theirs.
     """
-    selector = selectors.DefaultSelector()
+    # The default one waits for whole milliseconds, and each request would be sent up to one too late.
+    selector = selectors.SelectSelector()
     idle: deque[socket.socket] = deque()
     begin = time.perf_counter()
     moments = [(begin, number) for number in range(len(streams))]
