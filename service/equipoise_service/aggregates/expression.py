@@ -21,7 +21,7 @@ from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.funnels import funnel_ingredients
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.unit_values import bare_values
-from equipoise_service.analysis.units import any_of, exposures_of, first_exposures, is_mature
+from equipoise_service.analysis.units import any_of, first_exposures, is_mature
 from equipoise_service.analysis.value_columns import Ingredient, ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
@@ -30,6 +30,9 @@ UNIT_COLUMNS = ("unit", "unit_hash", "first", "last", "first_time")
 """What a base says of each unit; then `active`, 1 where the unit has facts, and the columns of values.
 
 What several metrics are made of is one column, that of the first."""
+
+_Part = tuple[ir.BooleanValue, ir.Value]
+"""Whether there is a value, and the value."""
 
 _ADDED = (None, Aggregation.COUNT, Aggregation.SUM, Aggregation.MAXIMUM)
 
@@ -72,10 +75,7 @@ def exposed(exposures: ir.Table, request: StoreRequest) -> ir.Table:
         exposures: Columns place, unit_type, unit, unit_hash, experiment, variant, revision, time.
         request: Which experiment.
     """
-    shown = exposures_of(exposures, request)
-    hashes = shown.group_by("unit").agg(unit_hash=shown.unit_hash.min()).rename(hashed_unit="unit")
-    units = first_exposures(exposures, request)
-    return units.join(hashes, units.unit == hashes.hashed_unit).select(*UNIT_COLUMNS)
+    return first_exposures(exposures, request).select(*UNIT_COLUMNS)
 
 
 def known_units(new: ir.Table, base: ir.Table) -> ir.Table:
@@ -202,9 +202,7 @@ def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     made = ingredients(request.measures)
     sums = {
         name: _sum(
-            _where(acted, joined[name]),
-            _where(acts, joined[to]),
-            made[name].aggregation if name in made else None,
+            (acted, joined[name]), (acts, joined[to]), made[name].aggregation if name in made else None
         )
         for name, to in columns.items()
     }
@@ -283,11 +281,11 @@ def _marked(rows: ir.Table, unit: str, columns: list[str]) -> ir.Table:
     return rows.select(*columns, **{unit: rows.unit}, marked=ibis.literal(1, type="int8"))
 
 
-def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
-    return ibis.ifelse(condition, value, ibis.null("float64"))
-
-
-def _sum(before: ir.Value, new: ir.Value, aggregation: Aggregation | None) -> ir.Value:
-    if aggregation in (None, Aggregation.MAXIMUM):
-        return ibis.greatest(ibis.coalesce(before, new), ibis.coalesce(new, before))
-    return ibis.coalesce(before + new, before, new)
+def _sum(before: _Part, new: _Part, aggregation: Aggregation | None) -> ir.Value:
+    """What two parts come to, of which there may be one, or none: then nobody reads it."""
+    if aggregation is Aggregation.MAXIMUM:
+        # Of no values it is null.
+        one, other = (ibis.ifelse(there, value, ibis.null("float64")) for there, value in (before, new))
+        return ibis.greatest(ibis.coalesce(one, other), ibis.coalesce(other, one))
+    one, other = (ibis.ifelse(there, value, 0.0) for there, value in (before, new))
+    return ibis.greatest(one, other) if aggregation is None else one + other

@@ -15,7 +15,6 @@ from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements
-from equipoise_service.analysis.distributions import drawn
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import bare_values
@@ -58,14 +57,13 @@ class Changes:
         hashes: Column unit_hash: of which units the rows may be others.
         were: Their rows in the base.
         before: The rows of all units that may be others, without what is new.
-        now: Makes of these the rows with what is new, of units that are drawn after so many halvings. It is
-            no table, but worked out by who reads it.
+        now: Makes of these the rows with what is new. It is no table, but worked out by who reads it.
     """
 
     hashes: Table
     were: Table
     before: Table
-    now: Callable[[int], ir.Table]
+    now: Table
 
 
 def all_rows(statements: Statements, facts: Facts, request: StoreRequest) -> Table:
@@ -101,9 +99,8 @@ def changes(of: Known, matured: datetime | None) -> Changes:
         rows = [expression.without_values(each, request) for each in exposed]
         return expression.together([expression.of_others(were(), touched()), *rows])
 
-    def now(halvings: int) -> ir.Table:
-        rows = drawn(before(), halvings)
-        events = _events(of, found(), touched(), awaited(), halvings)
+    def now() -> ir.Table:
+        rows, events = before(), _events(of, found(), touched(), awaited())
         return expression.added_to(rows, bare_values(rows, events, request), request)
 
     return Changes(hashes, were, before, now)
@@ -111,7 +108,7 @@ def changes(of: Known, matured: datetime | None) -> Changes:
 
 def refreshed(of: Known, changed: Changes) -> Table:
     """The row of each unit."""
-    now = of.statements.keep("now", lambda: changed.now(0))
+    now = of.statements.keep("now", changed.now)
     return lambda: expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 
@@ -132,7 +129,7 @@ def _touched(of: Known, shown: ir.Table, known: ir.Table, awaited: ir.Table) -> 
 
 def _changed(of: Known, touched: ir.Table, matured: datetime | None) -> ir.Table:
     events = expression.measured(of.new.events, of.request)
-    hashes = [rows.select("unit_hash").distinct() for rows in (touched, events)]
+    hashes = [rows.select("unit_hash") for rows in (touched, events)]
     if matured is not None:
         hashes.append(expression.maturing_hashes(of.rows(), of.request, matured))
     return _any_of(hashes)
@@ -173,10 +170,10 @@ def _found(of: Known, units: ir.Table, begin: datetime | None) -> ir.Table:
     return expression.read_columns(expression.of_touched(events, units), of.request)
 
 
-def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table, halvings: int) -> ir.Table:
-    """All events of the touched and the awaited units, and the new ones of others, where they are drawn."""
+def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table) -> ir.Table:
+    """All events of the touched and the awaited units, and the new ones of others."""
     others = [expression.of_others(expression.measured(of.new.events, of.request), touched)]
     if of.base.waits:
         others.append(expression.of_touched(of.waiting(), awaited))
-    read = (expression.read_columns(drawn(each, halvings), of.request) for each in others)
+    read = (expression.read_columns(each, of.request) for each in others)
     return expression.together([found, *read])

@@ -7,13 +7,31 @@ from datetime import datetime
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import bases, expression
+from equipoise_service.aggregates.amounts import (
+    COUNTS_NOW,
+    COUNTS_WERE,
+    SUMS_NOW,
+    SUMS_WERE,
+    Amounts,
+    at_once,
+    read_amounts,
+)
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
 from equipoise_service.aggregates.refreshing import Changes, Known, Table, all_rows, changes, refreshed
 from equipoise_service.aggregates.statements import Statements
-from equipoise_service.aggregates.sums import Row, analysed_at, arm_sums, have_sums, maturing_at, with_changes
+from equipoise_service.aggregates.sums import (
+    Row,
+    analysed_at,
+    arm_sums,
+    have_sums,
+    maturing_at,
+    units_of_arms,
+    with_changes,
+)
 from equipoise_service.analysis.days import over_days, read_days, read_early
+from equipoise_service.analysis.distributions import halvings_of
 from equipoise_service.analysis.expression import newest_receipt
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import most_frequent
@@ -135,50 +153,38 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
         "kept", known.rows
     ):
         return _anew(look, statements, refreshed(known, changed), new_base(digest, newest or base.until))
-    added = _added_up(look, known, changed, sums) if sums else None
+    if not sums:
+        return _of_rows(look, refreshed(known, changed)())
+    halvings = halvings_of(units_of_arms(sums))
+    amounts = _amounts(look, known, changed, sums, halvings)
+    added = with_changes(sums, amounts.sums_were, amounts.sums_now, request)
     if added is None:
         return _of_rows(look, refreshed(known, changed)())
-    found = _of_sums(added, look)
-    halvings = halvings_of_arms(_of_sums(sums, look).arms)
-    if halvings_of_arms(found.arms) != halvings:
+    if halvings_of(units_of_arms(added)) != halvings:
         # Other units are drawn from now on, and only of those are the counts kept.
         return _anew(look, statements, refreshed(known, changed), new_base(digest, newest or base.until))
-    return _with_distributions(found, _changed_counts(look, known, changed, sums, halvings), look)
+    kept = _kept_counts(look, base, statements)
+    counts = changed_counts(kept, amounts.counts_were, amounts.counts_now)
+    return _with_distributions(_of_sums(added, look), counts, look)
 
 
-def _added_up(look: _Look, known: Known, changed: Changes, sums: Sequence[Row]) -> list[Row] | None:
-    """The sums of all units from the kept ones; None where that is not exact enough."""
+def _amounts(look: _Look, known: Known, changed: Changes, sums: Sequence[Row], halvings: int) -> Amounts:
+    """What the changed rows come to."""
     then, request = replace(look.request, as_of=analysed_at(sums)), look.request
 
-    def were() -> ir.Table:
-        return arm_sums(changed.were(), changed.were(), then, _sums(look, known.base))
+    def query() -> ir.Table:
+        centres, were, before, now = _sums(look, known.base), changed.were(), changed.before(), changed.now()
+        parts = {
+            SUMS_WERE: arm_sums(were, were, then, centres),
+            SUMS_NOW: arm_sums(before, now, request, centres),
+        }
+        if have_counts(request):
+            parts[COUNTS_WERE] = unit_counts(were, were, then, halvings)
+            parts[COUNTS_NOW] = unit_counts(before, now, request, halvings)
+        return at_once(parts)
 
-    def now() -> ir.Table:
-        return arm_sums(changed.before(), changed.now(0), request, _sums(look, known.base))
-
-    rows = known.statements.rows
-    found = rows("sums_were", were, maturing_at(then)), rows("sums_now", now, maturing_at(request))
-    return with_changes(sums, *found, request)
-
-
-def _changed_counts(
-    look: _Look, known: Known, changed: Changes, sums: Sequence[Row], halvings: int
-) -> Sequence[Row]:
-    """The counts of all units from the kept ones."""
-    if not have_counts(look.request):
-        return []
-    then, request = replace(look.request, as_of=analysed_at(sums)), look.request
-
-    def were() -> ir.Table:
-        return unit_counts(changed.were(), changed.were(), then, halvings)
-
-    def now() -> ir.Table:
-        return unit_counts(changed.before(), changed.now(halvings), request, halvings)
-
-    rows = known.statements.rows
-    kept = _kept_counts(look, known.base, known.statements)
-    before = rows("counts_were", were, halvings, maturing_at(then))
-    return changed_counts(kept, before, rows("counts_now", now, halvings, maturing_at(request)))
+    moments = maturing_at(then), maturing_at(request)
+    return read_amounts(known.statements.rows("amounts", query, halvings, *moments))
 
 
 def _kept_counts(look: _Look, base: Base, statements: Statements) -> Sequence[Row]:

@@ -1,9 +1,7 @@
 """The statements of refreshes, remembered: to make one from Ibis can take longer than to run it."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Lock
 from typing import Any
 
 import ibis
@@ -11,18 +9,13 @@ import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.names import Base
+from equipoise_service.analysis.asking import recall, remember
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import CLOCKS, naive
 from equipoise_service.events.stores.workspace import Workspace
 
-# Of about a hundred requests; a statement is a few kilobytes.
-_MOST = 1000
 # No text of ours or of anybody else's has it in it: engines refuse it.
 _GAP = "\0{}\0"
-
-_Key = tuple[object, ...]
-_remembered: OrderedDict[_Key, str] = OrderedDict()
-_lock = Lock()
 
 
 class Statements:
@@ -40,10 +33,13 @@ class Statements:
 
     def __init__(self, workspace: Workspace, digest: str, request: StoreRequest, base: Base | None) -> None:
         self.workspace = workspace
-        moments = [] if base is None else [*expression.moments(request, base), naive(request.as_of)]
-        is_forgetful = workspace.settled is not None
-        self._gaps = [] if base is None or is_forgetful else [base.name, *map(self._said, moments)]
-        self._moments = [*moments, *_fixed(request)]
+        now = naive(request.as_of)
+        of_base = [] if base is None else expression.moments(request, base)
+        self._moments = [*of_base, *([] if base is None else [now]), *_fixed(request)]
+        self._gaps: list[str] = []
+        if base is not None and workspace.settled is None:
+            # The moments of a base are asked for again and again.
+            self._gaps = [base.name, *map(self._said_again, of_base), self._said(now)]
         self._of = (workspace.backend.name, digest, base is not None and base.waits)
 
     def keep(self, name: str, query: Callable[[], ir.Table], *varying: object) -> Callable[[], ir.Table]:
@@ -83,17 +79,11 @@ class Statements:
         # Moments that happen to be the same have one text: a statement in which they are is another one.
         alike = _alike([*self._moments, *(each for each in varying if isinstance(each, datetime))])
         key = (self._of, alike, name, varying)
-        with _lock:
-            found = _remembered.get(key)
-            if found is not None:
-                _remembered.move_to_end(key)
+        found = recall(key)
         if found is not None:
             return self._filled(found)
         statement = str(backend.compile(query()))
-        with _lock:
-            _remembered[key] = self._with_gaps(statement)
-            while len(_remembered) > _MOST:
-                _remembered.popitem(last=False)
+        remember(key, self._with_gaps(statement))
         return statement
 
     def _with_gaps(self, statement: str) -> str:
@@ -110,6 +100,14 @@ class Statements:
         """A moment as it stands in statements."""
         said = str(self.workspace.backend.compile(ibis.literal(moment).name("moment")))
         return said.removeprefix("SELECT ").removesuffix(' AS "moment"')
+
+    def _said_again(self, moment: datetime) -> str:
+        key = (self.workspace.backend.name, moment)
+        said = recall(key)
+        if said is None:
+            said = self._said(moment)
+            remember(key, said)
+        return said
 
 
 def _fixed(request: StoreRequest) -> list[datetime]:

@@ -63,6 +63,11 @@ def analysed_at(sums: Iterable[Row]) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
+def units_of_arms(sums: Iterable[Row]) -> int:
+    """How many units the arms have, without the crossovers."""
+    return sum(int(row["units"]) for row in sums if row["variant"] is not None)
+
+
 def with_changes(
     kept: Iterable[Row], were: Iterable[Row], now: Iterable[Row], request: StoreRequest
 ) -> list[Row] | None:

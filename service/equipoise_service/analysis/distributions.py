@@ -84,22 +84,19 @@ def halvings_of(units: int) -> int:
     return (max(1, -(-units // MOST_DRAWN)) - 1).bit_length()
 
 
-def counts(units: ir.Table, values: ir.Table, request: StoreRequest, halvings: int) -> ir.Table | None:
+def counts(units: ir.Table, values: ir.Table, request: StoreRequest, halvings: int) -> ir.Table:
     """Counts the units that are drawn.
 
     Args:
         units: Columns unit, first, last, first_time, and `unit_hash` where not all are drawn.
         values: What `unit_values.unit_values` gives; with `unit_hash`, the units need not be looked for.
-        request: What is measured, and when it is analysed.
+        request: What is measured, and when it is analysed; a metric of it is spread.
         halvings: How often the units are halved.
 
     Returns:
-        Columns measure, variant, bin (`bin_of`, 0 for all mature units that are drawn) and units; None where
-        no metric is spread.
+        Columns measure, variant, bin (`bin_of`, 0 for all mature units that are drawn) and units.
     """
     asked = [i for i, measure in enumerate(request.measures) if is_spread(measure)]
-    if not asked:
-        return None
     # Of the values and of the units the same: whoever has facts is among the units.
     theirs = drawn(units.filter(units["first"] == units["last"]), halvings)
     hashed = "unit_hash" in values.columns

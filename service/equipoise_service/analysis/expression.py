@@ -60,6 +60,10 @@ def row_statistics(rows: ir.Table, measures: Sequence[Measure]) -> ir.Table:
 
 def newest_receipt(exposures: ir.Table, events: ir.Table, place: str) -> ir.Table:
     """One row, column `watermark`: when the newest fact of a place was received; null for no facts."""
-    received = [table.filter(table.place == place).select("received_at") for table in (exposures, events)]
+    # Of each table the last of an order: engines then pass over what they know to be older.
+    received = [
+        table.filter(table.place == place).select("received_at").order_by(ibis.desc("received_at")).limit(1)
+        for table in (exposures, events)
+    ]
     both = ibis.union(*received)
     return both.agg(watermark=latest(both.received_at))

@@ -5,7 +5,7 @@ estimate of the mean. Plain sums lose the variance of values far from zero, and 
 million values near 1e9 is off by a tenth of its standard error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 
 import ibis
@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 from equipoise_service.analysis.cuts import cut_column, over_column, with_cuts
 from equipoise_service.analysis.segments import fanned
-from equipoise_service.analysis.value_columns import value_column, value_columns
+from equipoise_service.analysis.value_columns import ingredients, value_column, value_columns
 from equipoise_service.metrics.measures import Measure
 
 
@@ -39,25 +39,23 @@ def moments(
         deviations), and where values are cut `m{i}_u_cut` and `m{i}_u_over` (how many were).
     """
     values = with_cuts(values, measures)
-    means = [(i, measure) for i, measure in enumerate(measures) if measure.has_moments]
-    names = [value_column(i, column) for i, measure in means for column in measure.columns]
+    firsts = _firsts(measures)
+    names = list(dict.fromkeys(firsts.values()))
     centred = _with_centres(values, names, centres) if names else values
     centred, keys = fanned(centred, segments)
-    aggregates: dict[str, ir.Scalar] = {"active": centred.count()}
+    counts: dict[str, ir.Scalar] = {"active": centred.count()}
     for i, measure in enumerate(measures):
         columns = value_columns(i, measure)
         if measure.matures_after and columns:
-            aggregates[f"m{i}_active"] = centred[columns[0]].count()
+            counts[f"m{i}_active"] = centred[columns[0]].count()
         if measure.is_count:
-            aggregates |= {f"{name}_units": centred[name].sum() for name in columns}
-    for i, measure in means:
-        aggregates |= _sums(centred, i, measure.columns)
-    for i, measure in enumerate(measures):
-        cuts = [cut_column(value_column(i, column)) for column in measure.cut_columns]
-        aggregates |= {name: centred[name].max() for name in cuts}
-        overs = [over_column(value_column(i, column)) for column in measure.cut_columns]
-        aggregates |= {name: centred[name].sum() for name in overs}
-    return centred.group_by(keys).agg(**aggregates)
+            counts |= {f"{name}_units": centred[name].sum() for name in columns}
+        cuts = [value_column(i, column) for column in measure.cut_columns]
+        counts |= {cut_column(name): centred[cut_column(name)].max() for name in cuts}
+        counts |= {over_column(name): centred[over_column(name)].sum() for name in cuts}
+    sums, shown = _sums(centred, measures, firsts)
+    found = centred.group_by(keys).agg(**counts, **sums)
+    return found.select(*keys, *counts, **{name: found[made] for name, made in shown.items()})
 
 
 def _with_centres(values: ir.Table, names: Sequence[str], given: ir.Table | None) -> ir.Table:
@@ -75,12 +73,38 @@ def _with_centres(values: ir.Table, names: Sequence[str], given: ir.Table | None
     return values.join(centres, "variant")
 
 
-def _sums(centred: ir.Table, index: int, columns: Sequence[str]) -> dict[str, ir.Scalar]:
-    names = {column: value_column(index, column) for column in columns}
-    centres = {column: centred[f"{name}_centre"] for column, name in names.items()}
-    deviations = {column: centred[name] - centres[column] for column, name in names.items()}
-    found = {f"{name}_centre": centres[column].max() for column, name in names.items()}
-    found |= {f"{name}_sum": deviations[column].sum() for column, name in names.items()}
-    for u, v in combinations_with_replacement(columns, 2):
-        found[f"{names[u]}_{v}"] = (deviations[u] * deviations[v]).sum()
+def _firsts(measures: Sequence[Measure]) -> dict[str, str]:
+    """For each column with moments the first one that holds the same: ratios are often of what has a mean."""
+    made = ingredients(measures)
+    firsts: dict[object, str] = {}
+    found: dict[str, str] = {}
+    for i, measure in enumerate(measures):
+        # What was before the exposure is measured for other windows too, but there of other mature units.
+        of = measure.delay_hours, measure.window_hours, measure.winsorize
+        for column in measure.columns if measure.has_moments else ():
+            name = value_column(i, column)
+            found[name] = firsts.setdefault((made[name].identity, *of), name)
     return found
+
+
+def _sums(
+    centred: ir.Table, measures: Sequence[Measure], firsts: Mapping[str, str]
+) -> tuple[dict[str, ir.Scalar], dict[str, str]]:
+    """The sums, each made once, and for each that is asked for which of them it is."""
+    deviations = {name: centred[name] - centred[f"{name}_centre"] for name in firsts.values()}
+    made: dict[str, ir.Scalar] = {}
+    asked: dict[str, str] = {}
+    for i, measure in enumerate(measures):
+        if not measure.has_moments:
+            continue
+        names = {column: value_column(i, column) for column in measure.columns}
+        for name in names.values():
+            first = firsts[name]
+            asked |= {f"{name}_centre": f"{first}_centre", f"{name}_sum": f"{first}_sum"}
+            made[f"{first}_centre"] = centred[f"{first}_centre"].max()
+            made[f"{first}_sum"] = deviations[first].sum()
+        for u, v in combinations_with_replacement(measure.columns, 2):
+            one, other = sorted((firsts[names[u]], firsts[names[v]]))
+            asked[f"{names[u]}_{v}"] = f"{one}_by_{other}"
+            made[f"{one}_by_{other}"] = (deviations[one] * deviations[other]).sum()
+    return made, asked

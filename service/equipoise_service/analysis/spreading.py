@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 from equipoise_service.analysis.distributions import LEAST_POWER, MOST_POWER, Counts, edge, edge_number
@@ -94,8 +95,7 @@ def _inner_edges(pooled: Mapping[int, int]) -> list[int] | None:
     above = {number: n for number, n in pooled.items() if number > 0}
     below = {-number: n for number, n in pooled.items() if number < 0}
     found: list[int] = []
-    for cuts, decades in _SCALES:
-        grid = [edge_number(cut, power) for power in range(LEAST_POWER, MOST_POWER, decades) for cut in cuts]
+    for grid in _grids():
         edges = [-each for each in reversed(_side(below, grid, least))]
         # Zero is an edge where there are values on both sides of it, and enough of them.
         edges += [0] if min(sum(above.values()), sum(below.values())) >= least else []
@@ -107,11 +107,24 @@ def _inner_edges(pooled: Mapping[int, int]) -> list[int] | None:
     return found
 
 
+@cache
+def _grids() -> tuple[tuple[int, ...], ...]:
+    """The edges of each scale above zero, ascending."""
+    return tuple(
+        tuple(edge_number(cut, power) for power in range(LEAST_POWER, MOST_POWER, decades) for cut in cuts)
+        for cuts, decades in _SCALES
+    )
+
+
 def _side(bins: Mapping[int, int], grid: Sequence[int], least: int) -> list[int]:
     """The edges above zero: those with enough units below them, and enough at or above them."""
     numbers = sorted(bins)
+    if not numbers:
+        return []
     summed = [0, *accumulate(bins[number] for number in numbers)]
-    below = ((each, summed[bisect_left(numbers, each)]) for each in grid)
+    # Edges that all bins are beyond need not be looked at one by one.
+    near = grid[bisect_right(grid, numbers[0]) : bisect_right(grid, numbers[-1])]
+    below = ((each, summed[bisect_left(numbers, each)]) for each in near)
     return [each for each, under in below if least <= under <= summed[-1] - least]
 
 

@@ -1,16 +1,20 @@
 """Analyses of the event store, or of tables like it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from equipoise_service.analysis import distributions, expression, quantiles
+from equipoise_service.analysis import distributions, quantiles
 from equipoise_service.analysis.arms import reduce_to_arms
+from equipoise_service.analysis.asking import Asked, Query, rows_of
 from equipoise_service.analysis.days import over_days, read_days, read_early
+from equipoise_service.analysis.expression import analysed_units, newest_receipt
 from equipoise_service.analysis.identity import joined_counts, joined_facts
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.spreading import Distribution
@@ -31,6 +35,23 @@ Keep = Callable[[str, ir.Table], ir.Table]
 """Makes a table of what a query gives, by a name, so that it is worked out once."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The facts of an analysis."""
+
+    exposures: Query
+    events: Query
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The units of an analysis, their values (None where no metric has any), and all events."""
+
+    units: Query
+    values: Query | None
+    events: Query
+
+
 def named_units(request: StoreRequest) -> pa.Table:
     """Column unit: those that are left out by their id."""
     return pa.table({"unit": pa.array(request.left_out, pa.string())})
@@ -44,12 +65,16 @@ def analyse_store(
     Args:
         backend: An Ibis backend with the tables `exposures` and `events`, on one consistent snapshot.
         request: Which experiment, and what is measured.
-        left_out: `named_units` as a table of the backend, for engines whose snapshots take no tables; None:
-            Ibis brings them there where it is needed.
+        left_out: `named_units` as a table of the backend, always of one name, for engines whose snapshots
+            take no tables; None: Ibis brings them there where it is needed.
         keep: As for `analyse_tables`.
     """
+    # What Ibis has to bring comes with a query, and other engines have drivers of other kinds.
+    known = backend.name == "duckdb" and (left_out is not None or not request.left_out)
     exposures, events = backend.table("exposures"), backend.table("events")
-    return analyse_tables(backend, exposures, events, request, left_out, keep=keep)
+    of = (_described(request), exposures.schema(), events.schema(), keep is not None)
+    asked = Asked(backend, of if known else None)
+    return _analyse(asked, _Facts(lambda: exposures, lambda: events), request, left_out, keep)
 
 
 def analyse_tables(
@@ -72,28 +97,7 @@ def analyse_tables(
         keep: Makes a table of the values, which several statements read. None: each works them out, and there
             are no distributions, for which all facts would have to be read once more.
     """
-    newest = _rows(backend, expression.newest_receipt(exposures, events, request.place))
-    joined = None
-    if request.identity is not None:
-        joined = Joined(**_rows(backend, joined_counts(exposures, events, request))[0])
-        exposures, events = joined_facts(exposures, events, request)
-    overridden = 0
-    if request.left_out:
-        left_out = ibis.memtable(named_units(request)) if left_out is None else left_out
-        overridden = overridden_units(backend, exposures, request, left_out)
-        exposures = exposures.anti_join(left_out, "unit")
-    units = expression.analysed_units(exposures, events, request)
-    measured = any(measure.is_aggregate or measure.is_funnel for measure in request.measures)
-    values = unit_values(units, events, request) if measured else None
-    if keep is not None and values is not None:
-        units, values = keep("analysed_units", units), keep("analysed_values", values)
-    return replace(
-        statistics_of(backend, units, values, events, request, distributed=keep is not None),
-        watermark=newest[0]["watermark"],
-        overridden=overridden,
-        bots=_bots(backend, exposures, events, request),
-        joined=joined,
-    )
+    return _analyse(Asked(backend), _Facts(lambda: exposures, lambda: events), request, left_out, keep)
 
 
 def statistics_of(
@@ -118,9 +122,71 @@ def statistics_of(
     Returns:
         The statistics, without what only exposures tell: the watermark and who was left out.
     """
-    by_day = _rows(backend, reduce_to_arms(units, values, request))
+    of = _Values(lambda: units, None if values is None else lambda: values, lambda: events)
+    return _statistics(Asked(backend), of, request, distributed=distributed)
+
+
+def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, left_out: ir.Table) -> int:
+    """How many units were exposed that are left out because people chose their variant."""
+    return _overridden(Asked(backend), lambda: exposures, request, left_out)
+
+
+def halvings_of_arms(arms: Mapping[str, ArmStatistics]) -> int:
+    """How often the units of arms are halved for distributions."""
+    return distributions.halvings_of(sum(arm.units for arm in arms.values()))
+
+
+def _described(request: StoreRequest) -> str:
+    """What tells statements apart: when it is analysed where units mature, and not who is left out."""
+    as_of = request.as_of if any(measure.matures_after for measure in request.measures) else None
+    said = replace(request, as_of=datetime.min, left_out=())
+    # As a text, because to Python 1.0 and True are equal.
+    return repr((said, as_of, bool(request.left_out)))
+
+
+def _analyse(
+    asked: Asked, given: _Facts, request: StoreRequest, left_out: ir.Table | None, keep: Keep | None
+) -> Statistics:
+    newest = asked.rows("newest", lambda: newest_receipt(given.exposures(), given.events(), request.place))
+    joined, facts = None, given
+    if request.identity is not None:
+        counts = asked.rows("joined", lambda: joined_counts(given.exposures(), given.events(), request))
+        joined = Joined(**counts[0])
+        both = cache(lambda: joined_facts(given.exposures(), given.events(), request))
+        facts = _Facts(lambda: both()[0], lambda: both()[1])
+    overridden = 0
+    if request.left_out:
+        without = ibis.memtable(named_units(request)) if left_out is None else left_out
+        shown = facts.exposures
+        overridden = _overridden(asked, shown, request, without)
+        facts = replace(facts, exposures=cache(lambda: shown().anti_join(without, "unit")))
+    return replace(
+        _statistics(asked, _values(facts, request, keep), request, distributed=keep is not None),
+        watermark=newest[0]["watermark"],
+        overridden=overridden,
+        bots=_bots(asked, facts, request),
+        joined=joined,
+    )
+
+
+def _values(facts: _Facts, request: StoreRequest, keep: Keep | None) -> _Values:
+    units = cache(lambda: analysed_units(facts.exposures(), facts.events(), request))
+    if not any(measure.is_aggregate or measure.is_funnel for measure in request.measures):
+        return _Values(units, None, facts.events)
+    values = cache(lambda: unit_values(units(), facts.events(), request))
+    if keep is None:
+        return _Values(units, values, facts.events)
+    known, valued = keep("analysed_units", units()), keep("analysed_values", values())
+    return _Values(lambda: known, lambda: valued, facts.events)
+
+
+def _statistics(asked: Asked, of: _Values, request: StoreRequest, *, distributed: bool) -> Statistics:
+    def arms_by_day() -> ir.Table:
+        return reduce_to_arms(of.units(), of.values and of.values(), request)
+
+    by_day = asked.rows("arms", arms_by_day)
     rows = over_days(by_day)
-    found = _quantiles(backend, units, values, events, request)
+    found = _quantiles(asked.backend, of, request)
     arms, crossovers = read_arms(rows, request.measures, found)
     return Statistics(
         arms,
@@ -130,60 +196,57 @@ def statistics_of(
         early=read_early(rows, request),
         cuts=read_cuts(rows, request.measures),
         segments=read_segments(rows, request, found),
-        distributions=_distributions(backend, units, values, request, arms) if distributed else {},
+        distributions=_distributions(asked, of, request, arms) if distributed else {},
     )
 
 
-def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, left_out: ir.Table) -> int:
-    """How many units were exposed that are left out because people chose their variant."""
-    theirs = exposures_of(exposures, request).semi_join(left_out, "unit")
-    return int(_rows(backend, theirs.agg(units=theirs.unit.nunique()))[0]["units"])
+def _overridden(asked: Asked, exposures: Query, request: StoreRequest, left_out: ir.Table) -> int:
+    def query() -> ir.Table:
+        theirs = exposures_of(exposures(), request).semi_join(left_out, "unit")
+        return theirs.agg(units=theirs.unit.nunique())
+
+    return int(asked.rows("overridden", query)[0]["units"])
 
 
 def _distributions(
-    backend: Any,
-    units: ir.Table,
-    values: ir.Table | None,
-    request: StoreRequest,
-    arms: Mapping[str, ArmStatistics],
+    asked: Asked, of: _Values, request: StoreRequest, arms: Mapping[str, ArmStatistics]
 ) -> dict[str, Distribution]:
     """The distributions; of units without a hash all are looked at, however many."""
+    if of.values is None or not any(map(distributions.is_spread, request.measures)):
+        return {}
+    units, values = of.units(), of.values()
     halvings = halvings_of_arms(arms) if "unit_hash" in units.columns else 0
-    counts = None if values is None else distributions.counts(units, values, request, halvings)
-    return {} if counts is None else read_distributions(_rows(backend, counts), request, halvings, arms)
+    counts = asked.rows(f"counts_{halvings}", lambda: distributions.counts(units, values, request, halvings))
+    return read_distributions(counts, request, halvings, arms)
 
 
-def halvings_of_arms(arms: Mapping[str, ArmStatistics]) -> int:
-    """How often the units of arms are halved for distributions."""
-    return distributions.halvings_of(sum(arm.units for arm in arms.values()))
-
-
-def _quantiles(
-    backend: Any, units: ir.Table, values: ir.Table | None, events: ir.Table, request: StoreRequest
-) -> Mapping[quantiles.Cell, ArmQuantile]:
+def _quantiles(backend: Any, of: _Values, request: StoreRequest) -> Mapping[quantiles.Cell, ArmQuantile]:
     """The quantiles that are asked for, found in two passes over the values."""
     found: dict[quantiles.Cell, ArmQuantile] = {}
+    if all(measure.quantile is None for measure in request.measures):
+        return found
+    units = of.units()
     for rows in (
-        None if values is None else quantiles.unit_rows(units, values, request),
-        quantiles.event_rows(units, events, request),
+        None if of.values is None else quantiles.unit_rows(units, of.values(), request),
+        quantiles.event_rows(units, of.events(), request),
     ):
         if rows is None:
             continue
-        counted = quantiles.read_counts(_rows(backend, quantiles.quantile_counts(rows, request)), request)
+        counted = quantiles.read_counts(rows_of(backend, quantiles.quantile_counts(rows, request)), request)
         if counted:
             ranks = {cell: each.ranks for cell, each in counted.items()}
-            at = _rows(backend, quantiles.values_at(rows, request, ranks))
+            at = rows_of(backend, quantiles.values_at(rows, request, ranks))
             found |= quantiles.read_values(at, counted)
     return found
 
 
-def _bots(backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest) -> int | None:
+def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> int | None:
     if request.bots is None:
         return None
-    left_out = first_exposures(exposures, request).semi_join(bots(events, request), "unit")
-    return int(_rows(backend, left_out.agg(units=left_out.count()))[0]["units"])
 
+    def query() -> ir.Table:
+        exposed = first_exposures(facts.exposures(), request)
+        left_out = exposed.semi_join(bots(facts.events(), request), "unit")
+        return left_out.agg(units=left_out.count())
 
-def _rows(backend: Any, expression: ir.Table) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = backend.to_pyarrow(expression).to_pylist()
-    return found
+    return int(asked.rows("bots", query)[0]["units"])

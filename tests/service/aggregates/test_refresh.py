@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 from tests.service.events.contract import append, batch
 
-from equipoise_service.aggregates import refreshing, service, statements, waiting
+from equipoise_service.aggregates import refreshing, service, waiting
 from equipoise_service.aggregates.bases import newest
 from equipoise_service.aggregates.names import digest_of
 from equipoise_service.aggregates.service import Keeping, analyse
+from equipoise_service.analysis import asking
 from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import EventIn, ExposureIn
@@ -248,7 +249,7 @@ def test_events_wait_for_their_units(tmp_path: Path, monkeypatch: pytest.MonkeyP
     find = refreshing._found
     monkeypatch.setattr(refreshing, "_found", found)
     # Statements of other tests are not made again.
-    monkeypatch.setattr(statements, "_remembered", OrderedDict())
+    monkeypatch.setattr(asking, "_remembered", OrderedDict())
     with opened(tmp_path) as store:
         happened = [spent(unit, 3.0 + unit, hour) for unit in range(6) for hour in (20, 30, 58)]
         send(store, [met(i, variant_of(i)) for i in range(4)], happened)
@@ -334,7 +335,7 @@ def test_a_few_units_tell_that_far_too_many_events_wait(
     monkeypatch.setattr(DuckdbWorkspace, "make", make)
     # Of six units there may be none with the least hashes.
     monkeypatch.setattr(waiting, "_ONE_OF", 1)
-    monkeypatch.setattr(statements, "_remembered", OrderedDict())
+    monkeypatch.setattr(asking, "_remembered", OrderedDict())
     with opened(tmp_path) as store:
         # Two events for each of the three units of the base may wait, and twice as many are asked about.
         happened = [spent(3 + number % 3, 3.0, 30 + number) for number in range(12 + more)]
