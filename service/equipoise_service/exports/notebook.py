@@ -31,7 +31,9 @@ def value(arm):
     if arm["means"] is None:
         return None
     columns = dict(zip(arm["columns"], arm["means"], strict=True))
-    return columns["y"] / columns["d"] if "d" in columns else columns["y"]
+    if "d" not in columns:
+        return columns["y"]
+    return columns["y"] / columns["d"] if columns["d"] > 0 else None
 
 
 def agree(what, shown, recomputed):

@@ -16,6 +16,7 @@ from tests.service.readouts.documents import (
     measured_readout,
     rich_readout,
     segmented_readout,
+    viewless_readout,
 )
 from tests.service.readouts.repeated import numbers, repeated_readout
 
@@ -26,6 +27,7 @@ DOCUMENTS = {
     "rich": rich_readout(),
     "measured": measured_readout(),
     "segmented": segmented_readout(),
+    "nothing to divide by": viewless_readout(),
     "bayesian": bayesian_readout(),
     "funnel": funnelled(),
     "repeated": repeated_readout(then=numbers(0.3, 0.2, 0.4)),

@@ -313,6 +313,29 @@ def segmented_readout() -> dict[str, Any]:
     return build_readout(asked, found, PROVENANCE)
 
 
+def viewless_readout() -> dict[str, Any]:
+    """A readout of a ratio, where no unit of one arm in one part of a segment has anything to divide by."""
+
+    def views(n: int, buys: float, viewed: float) -> Moments:
+        spread = n * viewed
+        return Moments(n, ("y", "d"), (buys, viewed), ((spread / 2, spread / 4), (spread / 4, spread)))
+
+    def arms(control: Moments, treatment: Moments) -> dict[str, ArmStatistics]:
+        both = {"control": control, "treatment": treatment}
+        return {variant: ArmStatistics(found.n, {"per-view": found}) for variant, found in both.items()}
+
+    parts = [
+        SegmentStatistics(
+            segment_label("DE", others=False), arms(views(500, 2.0, 8.0), views(510, 2.25, 8.125)), 0
+        ),
+        SegmentStatistics(NO_VALUE, arms(views(3, 0.0, 0.0), views(2, 0.5, 2.0)), 0),
+    ]
+    whole = arms(views(503, 1.99, 7.95), views(512, 2.24, 8.1))
+    found = Statistics(whole, 0, WATERMARK, segments={"country": parts})
+    segment = PlannedSegment(key="country", event="signed_up", property="country")
+    return build_readout(plan(PER_VIEW, segments=[segment]), found, PROVENANCE)
+
+
 SPENT = CONVERTED.model_copy(update={"key": "spent", "type": MetricType.MEAN, "window_hours": 24})
 EFFECTS = {("banner", "off"): (40, 70), ("banner", "on"): (45, 20), ("search", "a"): (30, 44)}
 """For each other experiment and variant of it, how many of 400 units of control and treatment converted."""
