@@ -83,6 +83,8 @@ def test_the_slope_is_that_of_each_units_regression() -> None:
         ([0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 1.0], NoveltyFinding.GROWING),
         ([-0.1, -0.2, -0.4, -0.5, -0.7, -0.8, -1.0], NoveltyFinding.GROWING),
         ([-0.6, -0.3, 0.0, 0.2, 0.4, 0.5, 0.6], NoveltyFinding.REVERSING),
+        # The line through these ends far below 0, where the effects do not.
+        ([4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], NoveltyFinding.FADING),
     ],
 )
 def test_findings(effects: list[float], finding: NoveltyFinding) -> None:

@@ -1,7 +1,7 @@
 """Novelty and primacy: does the effect fade or grow with the time since a unit's first exposure?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from equipoise_stats.moments import Moments
 from equipoise_stats.results import CheckStatus, Serialisable
 
 _FEWEST_AGES = 3
+_HALVES_ALPHA = 0.05
 
 
 class NoveltyFinding(StrEnum):
@@ -44,9 +45,10 @@ class Novelty(Serialisable):
 
     Attributes:
         status: `ok`, `warning`, or `unavailable` (too few units, or no variance).
-        finding: With a warning, from the line fitted through the effects: `fading` (novelty: it ends nearer
-            to 0 than it began), `growing` (primacy: farther away), or `reversing` (it begins and ends
-            significantly on opposite sides of 0); None otherwise.
+        finding: With a warning, from the mean effects in the earlier and the later half of the ages: `fading`
+            (novelty: the later one is nearer to 0), `growing` (primacy: it is farther away), or `reversing`
+            (they are on opposite sides of 0, each at the level 0.05, and so are both ends of the line fitted
+            through the effects, at the level of the test); None otherwise.
         reason: A sentence for a person, None when the status is `ok`.
         slope: The change of the effect per unit of ln(1 + age), tested against 0.
         late_minus_early: The effect in the later half of the ages minus that in the earlier half, of the same
@@ -110,13 +112,15 @@ def novelty(
         "late_minus_early": [-1 / half] * half + [0.0] * (len(times) - 2 * half) + [1 / half] * half,
         "first": [1 / len(times) + (times[0] - centre) * weight for weight in slope_weights],
         "last": [1 / len(times) + (times[-1] - centre) * weight for weight in slope_weights],
+        "early": [1 / half] * half + [0.0] * (len(times) - half),
+        "late": [0.0] * (len(times) - half) + [1 / half] * half,
     }
     names = [name for name, _ in ordered]
     combined = [
         arm.linear({what: dict(zip(names, weights, strict=True)) for what, weights in contrasts.items()})
         for arm in (treatment, control)
     ]
-    slope, late_minus_early, first, last = (
+    slope, late_minus_early, *ends, early, late = (
         fixed_horizon(mean_difference(treatment=combined[0], control=combined[1], column=what), alpha=alpha)
         for what in contrasts
     )
@@ -125,7 +129,7 @@ def novelty(
         return Novelty(CheckStatus.UNAVAILABLE, None, slope.test.reason, slope, late_minus_early, effects)
     if not slope.test.rejected:
         return Novelty(CheckStatus.OK, None, None, slope, late_minus_early, effects)
-    finding = _finding(first, last)
+    finding = _finding(ends, early, late)
     return Novelty(CheckStatus.WARNING, finding, _REASONS[finding], slope, late_minus_early, effects)
 
 
@@ -148,13 +152,19 @@ def _at_age(treatment: Moments, control: Moments, name: str, age: float) -> Effe
     return EffectAtAge(age, difference, None)
 
 
-def _finding(first: Comparison, last: Comparison) -> NoveltyFinding:
-    """What a slope means, from the fitted effects at the first and at the last age."""
-    start, end = (float(each.test.statistic or 0.0) for each in (first, last))
-    if start * end < 0 and first.test.rejected and last.test.rejected:
+def _finding(ends: Sequence[Comparison], early: Comparison, late: Comparison) -> NoveltyFinding:
+    """What a slope means, from the fitted effects at both ends, and those in both halves of the ages."""
+    # The line alone would not do: where an effect fades at once and stays at 0, its end is across 0.
+    if _are_opposite(*ends, alpha=early.test.alpha) and _are_opposite(early, late, alpha=_HALVES_ALPHA):
         return NoveltyFinding.REVERSING
-    shrinks = abs(last.difference.estimate or 0.0) < abs(first.difference.estimate or 0.0)
+    shrinks = abs(late.difference.estimate or 0.0) < abs(early.difference.estimate or 0.0)
     return NoveltyFinding.FADING if shrinks else NoveltyFinding.GROWING
+
+
+def _are_opposite(one: Comparison, other: Comparison, *, alpha: float) -> bool:
+    """Whether two effects are on opposite sides of 0, each shown at this level."""
+    shown = all((each.test.p_value or 0.0) <= alpha for each in (one, other))
+    return shown and float(one.test.statistic or 0.0) * float(other.test.statistic or 0.0) < 0
 
 
 _REASONS = {
