@@ -23,6 +23,7 @@ from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
+from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
@@ -50,6 +51,7 @@ class Provenance:
         dropped: What senders gave up meanwhile; None for a file.
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
+        recomputed: Whether units met the variants that their ids give them; None for a file.
         concluded: What the last look concluded, where no look is to come; None where one is.
         holdback: Basis points of the units that are held back, of a holdback's revision.
         repeat: What it repeats after a ship, if it does.
@@ -67,6 +69,7 @@ class Provenance:
     dropped: Dropped | None = None
     arrivals: Arrivals | None = None
     overlaps: Overlaps | None = None
+    recomputed: Recomputation | None = None
     concluded: Concluded | None = None
     holdback: int | None = None
     repeat: RepeatOf | None = None
@@ -112,6 +115,7 @@ def build_readout(
         days=blocks,
         arrivals=provenance.arrivals,
         overlaps=provenance.overlaps,
+        recomputed=provenance.recomputed,
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     population = _population(statistics)

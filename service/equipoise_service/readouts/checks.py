@@ -1,6 +1,6 @@
 """The checks of a readout, as they go over the wire."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,6 +97,28 @@ class IncompleteRows(Check):
     """Rows of a file that lack unit, variant or time. They are left out."""
 
     rows: int = Field(ge=0, description="How many there are.")
+
+
+class RecomputedAssignments(Check):
+    """Units that met another variant than their id gives them, among some that are drawn by their ids."""
+
+    obstacle: Literal["hashed", "elsewhere"] | None = Field(
+        description="Why nothing can be recomputed: unit ids are stored as keyed hashes, or exposures are a "
+        "warehouse's; null where it can."
+    )
+    units: Annotated[int, Field(ge=0)] | None = Field(
+        description="How many units were recomputed; null where nothing can be."
+    )
+    disagreeing: Annotated[int, Field(ge=0)] | None = Field(
+        description="How many of them met a variant that is not the one which their id gives them."
+    )
+    halvings: Annotated[int, Field(ge=0, le=31)] | None = Field(
+        description="Of all units one in 2 to the power of so many was drawn."
+    )
+    share: Number | None = Field(description="The share of those that were drawn; null without any.")
+    interval: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = Field(
+        description="Where the share of all units lies, at level 0.999; null where all were drawn."
+    )
 
 
 class DroppedItems(Check):
@@ -240,6 +262,9 @@ class Health(BaseModel):
     )
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
     dropped_items: DroppedItems | None = Field(description="Only for the event store.")
+    recomputed_assignments: RecomputedAssignments | None = Field(
+        None, description="Null for a file, and in readouts from before there was this check."
+    )
     pre_exposure_balance: Balance | None = Field(description="Only with a metric that has a pre-period.")
     quality_metrics: Metrics | None = Field(description="Only with a metric of that role.")
     moved_denominators: Metrics | None = Field(description="Only with a ratio.")

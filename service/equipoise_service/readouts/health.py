@@ -23,6 +23,7 @@ from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.missing import missing_exposures
 from equipoise_service.readouts.numerals import p_value, percent
 from equipoise_service.readouts.overlaps import Overlaps
+from equipoise_service.readouts.recomputed import Recomputation, recomputed_assignments
 from equipoise_service.readouts.sample_ratios import at_any_moment, at_the_end, by_segment
 from equipoise_service.texts.saying import counted, say
 from equipoise_stats import (
@@ -74,6 +75,7 @@ def check_health(
     days: Sequence[Block] = (),
     arrivals: Arrivals | None = None,
     overlaps: Overlaps | None = None,
+    recomputed: Recomputation | None = None,
 ) -> Health:
     """Runs every check.
 
@@ -86,6 +88,7 @@ def check_health(
         days: The days, where they are known.
         arrivals: How late exposures arrived; None where that is not known.
         overlaps: What is known of other experiments; None where none ran at the same time.
+        recomputed: Whether units met the variants that their ids give them; None where nobody asked.
     """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
     return Health(
@@ -99,6 +102,7 @@ def check_health(
         missing_exposures=missing_exposures(arrivals, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
+        recomputed_assignments=recomputed_assignments(recomputed),
         pre_exposure_balance=_balance(compared),
         quality_metrics=_quality(compared),
         moved_denominators=_denominators(compared),

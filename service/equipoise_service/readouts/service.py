@@ -43,9 +43,11 @@ from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.reading import readable
+from equipoise_service.readouts.recomputed import recomputation_of
 from equipoise_service.readouts.repeating import Due
 from equipoise_service.readouts.schemas import Deviation, Locked
 from equipoise_service.readouts.standing import concluded_by
+from equipoise_service.recomputation.service import randomisation_of
 from equipoise_service.sources import service as sources
 
 
@@ -234,7 +236,9 @@ def analyse(
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
     newer = is_spent(plan, looks) and looks[-1].statistics_digest != statistics_digest(plan, statistics)
     overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
-    return Analysis(found, plan, looks, statistics, replace(provenance, overlaps=overlaps))
+    recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
+    provenance = replace(provenance, overlaps=overlaps, recomputed=recomputed)
+    return Analysis(found, plan, looks, statistics, provenance)
 
 
 def _locked(session: Session, revision_id: int) -> Locked | None:

@@ -16,6 +16,7 @@ from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
+from equipoise_service.readouts.recomputed import recomputation_in
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
@@ -179,6 +180,7 @@ def _provenance(readout: Readout) -> Provenance:
         dropped=None if dropped is None else _dropped(dropped),
         arrivals=None if late is None else _arrivals(late, readout.health.missing_exposures),
         overlaps=overlaps_in(readout.health.interactions),
+        recomputed=recomputation_in(readout.health.recomputed_assignments),
         concluded=concluded_in(readout.recommendation),
         holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),

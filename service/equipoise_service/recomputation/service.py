@@ -8,6 +8,7 @@ from equipoise_service.database import Database
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository, service
+from equipoise_service.experiments.models import Revision
 from equipoise_service.recomputation.audit import Audit, Logged, Randomisation, audit, logged_variants
 from equipoise_service.recomputation.schemas import AuditOut, DisagreementOut
 
@@ -37,12 +38,17 @@ def audit_experiment(database: Database, store: EventStore, principal: Principal
         experiment = service.find(session, principal, key)
         run = repository.run_of(session, experiment.id or 0, principal.environment_id)
         revisions = {
-            revision.number: Randomisation(revision.salt, tuple((v, s, e) for v, s, e in revision.ranges))
+            revision.number: randomisation_of(revision)
             for revision in (repository.revisions_of(session, run.id or 0) if run else [])
         }
     with store.ibis() as backend:
         found = audit(_logged(backend, principal.place, key), revisions)
     return _out(found, key, principal.environment)
+
+
+def randomisation_of(revision: Revision) -> Randomisation:
+    """What decides a unit's arm in a revision."""
+    return Randomisation(revision.salt, tuple((v, s, e) for v, s, e in revision.ranges))
 
 
 def _logged(backend: Any, place: str, key: str) -> Iterator[Logged]:

@@ -128,6 +128,18 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             "Look into the senders' logs for the reason; give them a longer queue, a spool file or more time "
             "at their end. Where one arm loses more than the other, the results are biased.",
         ),
+        "recomputed_assignments": CheckText(
+            "Recomputed assignments",
+            "Did units meet the variant that their id gives them? Some units are computed again.",
+            (
+                "a client that decides by itself: by another method, or from an old configuration",
+                "a client that logs another variant than it showed",
+                "unit ids that change between the assignment and the exposure, as at a login",
+                "exposures that were imported or sent by hand",
+            ),
+            "Look at what disagrees (`equipoise audit EXPERIMENT` shows some of it), mend the client, and "
+            "start again with a new revision: who met what is not known.",
+        ),
         "pre_exposure_balance": CheckText(
             "Balance before exposure",
             "Were the arms alike on the metrics of the pre-period, before they met a variant?",

@@ -62,6 +62,20 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Senders of this environment gave up more than {share} of what was logged since the start: units "
             "and events are missing, and hardly ever as many in each arm."
         ),
+        "found.recomputed": (
+            "More than {share} of the units met another variant than their id gives them: a client assigns, "
+            "logs or identifies units inconsistently."
+        ),
+        "found.many_recomputed": (
+            "More than {share} of the units met another variant than their id gives them: what was assigned "
+            "is not what is compared."
+        ),
+        "found.not_recomputed.hashed": (
+            "Unit ids are stored as keyed hashes, and a variant is computed from the id itself."
+        ),
+        "found.not_recomputed.elsewhere": (
+            "The exposures are a warehouse's, which may have been assigned by anything."
+        ),
         # Metrics.
         "found.no_balance": "No pre-period varies, or there are too few units.",
         "found.balance": "The arms differed before the experiment by more than chance.",
@@ -77,6 +91,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Shared units are counted and effects compared once, at the planned end; asked every day, "
             "it would find something sooner or later."
         ),
+        "found.interactions.stands": "{text} (at look {number}, the last one)",
         "found.interactions.not_asked": (
             "What is measured in a warehouse is not asked about: the exposures to other experiments are in "
             "the event store."
@@ -96,6 +111,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rests_on.p": "p {p}",
         "rests_on.no_p": "no p-value",
         "rests_on.dropped": "{items}, {share} of what was logged",
+        "rests_on.recomputed": "{disagreeing} of {units}",
+        "rests_on.drawn": "{number}; one unit in {of} was drawn",
+        "rests_on.not_recomputed": "not recomputed",
         "rests_on.differ": "differ: {metrics}",
         "rests_on.none_differ": "none differ",
         "rests_on.moved": "moved: {metrics}",

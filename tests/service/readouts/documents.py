@@ -31,7 +31,9 @@ from equipoise_service.readouts.building import (
 from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
+from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.schemas import Deviation, Locked
+from equipoise_service.recomputation.drawn import Recomputed
 from equipoise_stats import Counts, Moments
 
 CONVERTED = PlannedMetric(
@@ -227,6 +229,7 @@ def looked_readout() -> dict[str, Any]:
         locked=Locked(at="2026-02-22T12:30:00Z", digest="sha256:" + "1" * 64),
         deviations=[deviation],
         dropped=Dropped({"queue_full": 3, "closed": 0}, received=40_000),
+        recomputed=Recomputation(Recomputed(3, 8_000, 40)),
     )
     return build_readout(planned, found, provenance, [first, second])
 
