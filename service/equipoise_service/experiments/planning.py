@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 from sqlmodel import Session
 
+from equipoise_service.errors import Conflict
 from equipoise_service.experiments.models import Experiment, Revision
 from equipoise_service.experiments.variants import invalid
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans import locking
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
-from equipoise_service.plans.schemas import PlanIn
+from equipoise_service.plans.schemas import NoSuchEnd, PlanIn
 
 _metrics = TypeAdapter(list[PinnedMetric])
 
@@ -19,6 +20,7 @@ def plan_of(experiment: Experiment, revision: Revision) -> Plan:
     """The plan of a revision by the definition as it stands: its own arms, with the present metrics."""
     return make_plan(
         PlanIn.model_validate(experiment.plan),
+        starts_at=revision.started_at,
         unit_type=experiment.unit_type,
         variants=[
             PlannedVariant(key=key, weight=end - start, control=key == revision.control)
@@ -43,14 +45,31 @@ def check_plan(experiment: Experiment) -> None:
         for arm in experiment.arms
     ]
     try:
-        make_plan(design, unit_type=experiment.unit_type, variants=variants, metrics=metrics)
+        make_plan(
+            design,
+            # It starts later, but for what it can never be this is enough.
+            starts_at=experiment.created_at,
+            unit_type=experiment.unit_type,
+            variants=variants,
+            metrics=metrics,
+        )
+    except NoSuchEnd as error:
+        raise invalid("/plan/horizon/date", str(error)) from None
     except ValidationError as error:
         raise invalid("/plan", error.errors()[0]["msg"]) from None
 
 
 def lock_plan(session: Session, experiment: Experiment, revision: Revision) -> None:
-    """Lock the plan of a revision that begins."""
-    locking.lock(session, revision.id or 0, plan_of(experiment, revision), at=revision.started_at)
+    """Lock the plan of a revision that begins.
+
+    Raises:
+        Conflict: It would begin on the day of its end, or later.
+    """
+    try:
+        plan = plan_of(experiment, revision)
+    except NoSuchEnd as error:
+        raise Conflict(f"The plan has no time: {error}. Give the plan another date.") from None
+    locking.lock(session, revision.id or 0, plan, at=revision.started_at)
 
 
 def follow_plan(
@@ -60,6 +79,10 @@ def follow_plan(
 
     Raises:
         Conflict: There is no reason, or a look was taken under what would change.
+        InvalidPayload: It would end before it began.
     """
-    plan = plan_of(experiment, revision)
+    try:
+        plan = plan_of(experiment, revision)
+    except NoSuchEnd as error:
+        raise invalid("/plan/horizon/date", str(error)) from None
     locking.deviate(session, revision.id or 0, plan, reason=reason, by=by, at=datetime.now(UTC))

@@ -1,6 +1,7 @@
 """The analysis plan that a readout follows, complete and by itself."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -178,18 +179,32 @@ class Plan(Design):
 
 
 def make_plan(
-    design: PlanIn, *, unit_type: str, variants: Sequence[PlannedVariant], metrics: Sequence[PinnedMetric]
+    design: PlanIn,
+    *,
+    starts_at: datetime | None,
+    unit_type: str,
+    variants: Sequence[PlannedVariant],
+    metrics: Sequence[PinnedMetric],
 ) -> Plan:
     """The complete plan: every default resolved, so that it says the same whatever later defaults are.
 
+    Args:
+        design: What was asked for.
+        starts_at: When the randomisation begins, from which days are counted; None: nobody knows.
+        unit_type: What is randomised.
+        variants: The arms.
+        metrics: What is measured.
+
     Raises:
+        NoSuchEnd: It cannot end on the date that it names.
         ValueError: The design does not fit the metrics.
     """
-    horizon = design.horizon
+    horizon = None if design.horizon is None else design.horizon.counted_from(starts_at)
     units = horizon.units if horizon is not None else None
     tuning = design.tuning_units or (max(1, units // 2) if units else DEFAULT_TUNING_UNITS)
     return Plan(
-        **design.model_dump(exclude={"targets", "method", "tuning_units"}),
+        **design.model_dump(exclude={"targets", "horizon", "method", "tuning_units"}),
+        horizon=horizon,
         unit_type=unit_type,
         variants=list(variants),
         metrics=[planned_metric(metric, design.targets.get(metric.key)) for metric in metrics],

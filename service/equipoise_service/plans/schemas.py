@@ -1,9 +1,12 @@
 """What an experiment's plan says beside its metrics: levels, horizon, method, looks, corrections."""
 
+import re
+from datetime import UTC, datetime
+from datetime import date as Day  # noqa: N812 - a field has its name
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from equipoise_service.keys import Key
 from equipoise_service.plans.population import Population
@@ -66,6 +69,58 @@ class Horizon(BaseModel):
         if self.units is None and self.days is None:
             raise ValueError("a horizon has units, days or both; without an end leave the horizon out")
         return self
+
+
+class NoSuchEnd(ValueError):
+    """The date of a plan cannot be its end; the message says why."""
+
+
+def _day_in_words(value: Any) -> Any:
+    """A day as it is written; numbers and moments would be taken for days, too."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("a date is a day, written YYYY-MM-DD, in UTC")
+    if not isinstance(value, str | Day | None):
+        raise ValueError("a date is a text, written YYYY-MM-DD")
+    return value
+
+
+class PlannedEnd(Horizon):
+    """The planned end as it is asked for, which may name the day; a start makes a number of days of it."""
+
+    date: Annotated[Day | None, BeforeValidator(_day_in_words)] = Field(
+        None,
+        description="Instead of `days`, the day (UTC) on which it ends, at the hour at which it began: each "
+        "start makes `days` of it.",
+    )
+
+    @model_validator(mode="after")
+    def _an_end(self) -> Self:
+        if self.units is None and self.days is None and self.date is None:
+            raise ValueError("a horizon has units, days or a date; without an end leave the horizon out")
+        if self.days is not None and self.date is not None:
+            raise ValueError("a horizon has days or a date, one of both")
+        return self
+
+    def counted_from(self, starts_at: datetime | None) -> Horizon:
+        """The same end, in days after a start.
+
+        Args:
+            starts_at: When the randomisation begins; None: nobody knows.
+
+        Raises:
+            NoSuchEnd: The date is not after that of the start, or too far away, or there is no start.
+        """
+        if self.date is None:
+            return Horizon(units=self.units, days=self.days)
+        if starts_at is None:
+            raise NoSuchEnd(f"when it starts is not known, so give days instead of the date {self.date}")
+        starts_on = starts_at.astimezone(UTC).date()
+        days = (self.date - starts_on).days
+        if not 1 <= days <= MAX_DAYS:
+            raise NoSuchEnd(
+                f"the end, {self.date}, is not between 1 and {MAX_DAYS} days after the start, {starts_on}"
+            )
+        return Horizon(units=self.units, days=days)
 
 
 class Looks(BaseModel):
@@ -183,6 +238,7 @@ class PlanIn(Design):
         }
     )
 
+    horizon: PlannedEnd | None = Field(None, description="The planned end; null: none.")
     targets: dict[Key, Target] = Field(
         default_factory=dict, max_length=200, description="What is asked of metrics, by their keys."
     )

@@ -17,7 +17,7 @@ from equipoise_service.flags import service as flags
 from equipoise_service.metrics import service as metrics
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
-from equipoise_service.plans.schemas import PlanIn
+from equipoise_service.plans.schemas import NoSuchEnd, PlanIn
 from equipoise_service.power.history import Past
 from equipoise_service.power.schemas import MAX_METRICS, PowerIn
 from equipoise_service.readouts.pauses import Stretch
@@ -124,7 +124,15 @@ def _plan(session: Session, principal: Principal, payload: PowerIn, experiment: 
         raise invalid(f"/plan/targets/{key}", f"there is no metric {key}")
     unit_type = payload.unit_type or ("user" if experiment is None else experiment.unit_type)
     try:
-        return make_plan(design, unit_type=unit_type, variants=variants, metrics=pinned)
+        return make_plan(
+            design,
+            starts_at=datetime.now(UTC),
+            unit_type=unit_type,
+            variants=variants,
+            metrics=pinned,
+        )
+    except NoSuchEnd as error:
+        raise invalid("/plan/horizon/date", str(error)) from None
     except ValidationError as error:
         raise invalid("/plan", error.errors()[0]["msg"]) from None
 

@@ -65,6 +65,7 @@ def plan_of(body: ExperimentIn) -> Plan:
         raise CannotBeRead(f"no definition of the metrics {', '.join(stored)} is given")
     return make_plan(
         body.plan,
+        starts_at=None,
         unit_type=body.unit_type,
         variants=[
             PlannedVariant(key=each.key, weight=each.weight or 0, control=each.control)

@@ -55,7 +55,7 @@ def test_the_plan_is_locked_with_every_default_resolved(planned: TestClient) -> 
     assert found["plan"]["metrics"][0]["mde"] == 0.2
     assert found["locked"]["digest"] == found["plan_digest"]
     assert found["deviations"] == []
-    assert planned.get(URL).json()["plan"]["horizon"] == {"units": 400, "days": None}
+    assert planned.get(URL).json()["plan"]["horizon"] == {"units": 400, "days": None, "date": None}
 
 
 def test_a_plan_that_was_locked_before_members_were_added_keeps_its_digest(planned: TestClient) -> None:
