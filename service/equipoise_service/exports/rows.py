@@ -10,7 +10,7 @@ import pyarrow as pa
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.measured import ArmStatistics
 from equipoise_service.readouts.repeat import EffectNumbers
-from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
+from equipoise_service.readouts.schemas import Comparison, RatioPart, Readout, SegmentResult
 from equipoise_service.readouts.summary import outcome
 
 _TEXT, _NUMBER, _WHOLE, _TRUTH = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -63,6 +63,19 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
         "impact_per_day": _NUMBER,
         "impact_lower": _NUMBER,
         "impact_upper": _NUMBER,
+        "numerator": _NUMBER,
+        "baseline_numerator": _NUMBER,
+        "numerator_difference": _NUMBER,
+        "numerator_lower": _NUMBER,
+        "numerator_upper": _NUMBER,
+        "denominator": _NUMBER,
+        "baseline_denominator": _NUMBER,
+        "denominator_difference": _NUMBER,
+        "denominator_lower": _NUMBER,
+        "denominator_upper": _NUMBER,
+        "age_p_value": _NUMBER,
+        "age_detected": _TRUTH,
+        "age_finding": _TEXT,
         "heterogeneity_p_value": _NUMBER,
         "heterogeneity_detected": _TRUTH,
         "differs": _TRUTH,
@@ -96,6 +109,7 @@ def rows_of(readout: Readout) -> Iterator[dict[str, Any]]:
                 comparison,
                 **whole,
                 **_repeated(readout, metric),
+                **_by_age(readout, metric, comparison),
                 against_control=True,
                 exploratory=False,
             )
@@ -135,6 +149,19 @@ def _repeated(readout: Readout, metric: PlannedMetric) -> dict[str, Any]:
 
 def _effect(name: str, effect: EffectNumbers | None) -> dict[str, float]:
     return {} if effect is None else {name: effect.estimate, **_ends(name, effect.interval)}
+
+
+def _by_age(readout: Readout, metric: PlannedMetric, comparison: Comparison) -> dict[str, Any]:
+    """Whether the effect changes with the days since exposure."""
+    for each in readout.by_age.metrics if readout.by_age is not None else ():
+        for effect in each.effects:
+            if (each.metric, effect.variant) == (metric.key, comparison.variant):
+                return {
+                    "age_p_value": effect.corrected_p_value,
+                    "age_detected": effect.detected,
+                    "age_finding": None if effect.finding is None else effect.finding.value,
+                }
+    return {}
 
 
 def _differing(
@@ -204,6 +231,9 @@ def _more(comparison: Comparison) -> dict[str, Any]:
             **_ends("unadjusted", without.interval),
             "variance_removed": without.variance_removed,
         }
+    if comparison.parts is not None:
+        found |= _part("numerator", comparison.parts.numerator)
+        found |= _part("denominator", comparison.parts.denominator)
     if posterior is not None:
         found |= posterior.model_dump()
     if impact is not None:
@@ -213,6 +243,15 @@ def _more(comparison: Comparison) -> dict[str, Any]:
             **_ends("impact", impact.interval),
         }
     return found
+
+
+def _part(name: str, part: RatioPart) -> dict[str, Any]:
+    return {
+        name: part.variant,
+        f"baseline_{name}": part.baseline,
+        f"{name}_difference": part.difference,
+        **_ends(name, part.interval),
+    }
 
 
 def _ends(name: str, interval: Sequence[float] | None) -> dict[str, float]:

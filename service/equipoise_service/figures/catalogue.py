@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from equipoise_service.figures.ages import effects_by_age
 from equipoise_service.figures.beliefs import beliefs
 from equipoise_service.figures.distributions import distributions
 from equipoise_service.figures.figure import Figure, distinct
@@ -37,6 +38,7 @@ def figures_of(readout: Readout, earlier: Sequence[Readout] = ()) -> list[Figure
             *beliefs(readout),
             *bounds(readout, before),
             *effects_over_time(readout, before),
+            *effects_by_age(readout),
             *funnels(readout),
             *distributions(readout),
             *segment_forests(readout),

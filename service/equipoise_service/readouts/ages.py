@@ -134,5 +134,6 @@ def _why_not(metric: PlannedMetric) -> str:
         return say("ages.not_asked.source")
     if not has_ages(metric.measure):
         return say("ages.not_asked.type")
-    key = "ran" if metric.hours()[1] is None else "window"
-    return say(f"ages.not_asked.{key}", days=FEWEST_AGES if key == "window" else 2 * FEWEST_AGES)
+    if metric.hours()[1] is None:
+        return say("ages.not_asked.ran", days=2 * FEWEST_AGES)
+    return say("ages.not_asked.window", days=FEWEST_AGES)

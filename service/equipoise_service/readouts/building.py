@@ -11,6 +11,7 @@ from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import Look, is_spent
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
+from equipoise_service.readouts.ages import asked_ages
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
 from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
@@ -20,6 +21,7 @@ from equipoise_service.readouts.distributions import values_of
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.lasting import RepeatOf, repeat_of
 from equipoise_service.readouts.losses import Arrivals, Dropped
+from equipoise_service.readouts.novelty import by_age
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
@@ -118,6 +120,8 @@ def build_readout(
         recomputed=provenance.recomputed,
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
+    until = provenance.ended_at or provenance.generated_at
+    ages = by_age(plan, asked_ages(plan, began, until), statistics.ages, complete=moment.complete)
     population = _population(statistics)
     repeat = None
     recommendation = _recommendation(plan, moment, results, health, provenance)
@@ -152,6 +156,7 @@ def build_readout(
         "metrics": [metric.model_dump(mode="json") for metric in metrics],
         "segments": [each.model_dump(mode="json") for each in segments],
         "by_day": None if days is None else days.model_dump(mode="json"),
+        "by_age": None if ages is None else ages.model_dump(mode="json"),
         "holdback": provenance.holdback,
         "repeat": None if repeat is None else repeat.model_dump(mode="json"),
         "recommendation": recommendation.model_dump(mode="json"),
@@ -162,6 +167,7 @@ def build_readout(
             metrics,
             recommendation,
             segments=segments,
+            by_age=ages,
             population=population,
             deviations=len(provenance.deviations),
             repeat=repeat,

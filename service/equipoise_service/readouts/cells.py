@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
@@ -15,6 +16,7 @@ from equipoise_service.readouts.schemas import (
     Comparison,
     Difference,
     Lift,
+    RatioPart,
     Readout,
 )
 from equipoise_service.texts.saying import counted, say
@@ -69,6 +71,26 @@ def value_cells(type_: MetricType, statistics: ArmStatistics, decimals: int) -> 
     return shown, counted("units", statistics.n)
 
 
+def part_cells(metric: PlannedMetric, comparison: Comparison) -> list[tuple[str, str, tuple[str, str]]]:
+    """Of a ratio its parts: what they are of, the two means, and the difference with its interval."""
+    parts, under = comparison.parts, metric.denominator
+    if parts is None or under is None:
+        return []
+    rows = []
+    for event, part in ((metric.event or metric.key, parts.numerator), (under.event, parts.denominator)):
+        decimals = decimals_for([max(abs(part.variant), abs(part.baseline)), 0.0], digits=4)
+        means = (number(mean, decimals=decimals) for mean in (part.variant, part.baseline))
+        values = say("against", **dict(zip(("variant", "baseline"), means, strict=True)))
+        rows.append((say("part.of", event=event), values, _part_difference(part)))
+    return rows
+
+
+def _part_difference(part: RatioPart) -> tuple[str, str]:
+    if part.difference is None or part.interval is None:
+        return NOTHING, ""
+    return _shown([part.difference, *part.interval], "")
+
+
 def decimals_of(comparisons: Sequence[Comparison]) -> int:
     """Decimals that show the means of all arms alike."""
     both = [side for c in comparisons for side in (c.statistics.variant, c.statistics.baseline)]
@@ -104,7 +126,11 @@ def notes_of(readout: Readout) -> list[str]:
 def _effect(effect: Difference | Lift, scale: float, unit: str) -> tuple[str, str]:
     if effect.estimate is None or effect.interval is None:
         return say(f"no_effect.{effect.status}"), ""
-    shown = [scale * value for value in (effect.estimate, *effect.interval)]
+    return _shown([scale * value for value in (effect.estimate, *effect.interval)], unit)
+
+
+def _shown(shown: list[float], unit: str) -> tuple[str, str]:
+    """An estimate and the ends of its interval."""
     decimals = decimals_for(shown[1:])
     first, low, high = (number(value, decimals=decimals, signed=True) for value in shown)
     return f"{first}{unit}", say("range", low=low, high=high)

@@ -21,6 +21,8 @@ from equipoise_service.readouts.schemas import (
     Impact,
     Lift,
     Posterior,
+    RatioPart,
+    RatioParts,
     Warning,
     WithoutCovariates,
 )
@@ -187,6 +189,7 @@ def describe(
         detected=detected if valid else None,
         corrected=shown,
         without_covariates=_without_covariates(pair, compare, alpha),
+        parts=_parts(pair, result.difference),
         posterior=posterior,
         impact=impact,
         method=f"{result.estimator} {result.method.name}/{result.method.version}",
@@ -275,6 +278,34 @@ def _without_covariates(pair: Pair, compare: Compare, alpha: float) -> WithoutCo
         estimate=plain.difference,
         interval=interval,
         variance_removed=1 - found.variance / plain.variance,
+    )
+
+
+def _parts(pair: Pair, effect: Effect) -> RatioParts | None:
+    """The parts of a ratio, at the critical value of its interval."""
+    values, others = moments_of(pair.variant), moments_of(pair.baseline)
+    if values is None or others is None or "d" not in values.columns or not (values.n and others.n):
+        return None
+    critical = None
+    if effect.interval is not None and effect.standard_error:
+        critical = (effect.interval.upper - effect.interval.lower) / 2 / effect.standard_error
+    return RatioParts(
+        numerator=_part(values, others, "y", critical), denominator=_part(values, others, "d", critical)
+    )
+
+
+def _part(values: Moments, others: Moments, column: str, critical: float | None) -> RatioPart:
+    means = [each.mean[each.index(column)] for each in (values, others)]
+    found = mean_difference(treatment=values, control=others, column=column)
+    interval = None
+    if critical is not None and isinstance(found, Estimate):
+        radius = critical * found.standard_error
+        interval = [found.difference - radius, found.difference + radius]
+    return RatioPart(
+        variant=means[0],
+        baseline=means[1],
+        difference=found.difference if isinstance(found, Estimate) else None,
+        interval=interval,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from equipoise_service.analysis.statistics import Joined, Statistics
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
+from equipoise_service.readouts.ages import ages_held
 from equipoise_service.readouts.building import statistics_digest, statistics_document
 from equipoise_service.readouts.distributions import distributions_in
 from equipoise_service.readouts.schemas import Readout
@@ -41,6 +42,7 @@ def statistics_in(readout: Readout) -> Statistics:
         days=days_in(readout.by_day),
         early=None if early is None else early.units,
         distributions=distributions_in(readout.metrics),
+        ages=ages_held(readout.by_age),
     )
 
 

@@ -1,6 +1,6 @@
 """Whether effects fade or grow with the days since a unit's first exposure: asked once, at the planned end.
 
-An effect changes with age only where it changes by either measure: as a difference, and as a share of what
+An effect changes with age only where it changes by both measures: as a difference, and as a share of what
 the control does. Most units do more on the day on which they are exposed than later, so that the difference
 that a constant lift makes fades by itself, and the lift that a constant difference makes grows by itself.
 Both are tested, and the larger p-value is that of their union (Berger 1982, Technometrics 24).

@@ -9,6 +9,7 @@ from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.advice import Recommendation
+from equipoise_service.readouts.by_age import ByAge
 from equipoise_service.readouts.by_day import ByDay
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
@@ -140,6 +141,28 @@ class Impact(BaseModel):
     interval: Bounds = Field(description="Its interval; the pace is taken as known.")
 
 
+class RatioPart(BaseModel):
+    """The numerator of a ratio, or its denominator: its mean over the units of two arms."""
+
+    model_config = _CONFIG
+
+    variant: Number = Field(description="Mean of the variant's units.")
+    baseline: Number = Field(description="Mean of the baseline's units.")
+    difference: Number | None = Field(description="Variant minus baseline; null with too few units.")
+    interval: Bounds | None = Field(
+        description="Its interval, at the critical value of the ratio's; null where that has none."
+    )
+
+
+class RatioParts(BaseModel):
+    """What a ratio is made of: a ratio may move because of either."""
+
+    model_config = _CONFIG
+
+    numerator: RatioPart
+    denominator: RatioPart
+
+
 class Comparison(BaseModel):
     """One variant against another one, on one metric."""
 
@@ -156,6 +179,9 @@ class Comparison(BaseModel):
     corrected: Corrected | None = Field(description="Of a success metric against the control.")
     without_covariates: WithoutCovariates | None = Field(
         description="Of a comparison that is adjusted for a pre-period."
+    )
+    parts: RatioParts | None = Field(
+        None, description="Of a ratio: its two parts, not adjusted for a pre-period."
     )
     posterior: Posterior | None = Field(description="Of a Bayesian plan at its end.")
     impact: Impact | None = Field(description="Of sums and shares, after a day at least.")
@@ -317,6 +343,11 @@ class Readout(BaseModel):
     metrics: list[MetricResult]
     segments: list[SegmentResult] = Field(description="The segments of the plan.")
     by_day: ByDay | None = Field(None, description="The same for every past day; null where none is known.")
+    by_age: ByAge | None = Field(
+        None,
+        description="Whether effects change with the days since exposure; null before the planned end, for a "
+        "file, and without a success metric.",
+    )
     holdback: Annotated[int, Field(ge=1, le=BUCKETS)] | None = Field(
         None, description="Basis points of the units that are held back, of a holdback; null in every other."
     )

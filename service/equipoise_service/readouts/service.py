@@ -27,6 +27,7 @@ from equipoise_service.plans.models import TakenLook
 from equipoise_service.plans.repeats import repeated
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
+from equipoise_service.readouts.ages import read_ages
 from equipoise_service.readouts.beside import overlaps_of, ran_beside
 from equipoise_service.readouts.building import (
     Provenance,
@@ -236,7 +237,9 @@ def analyse(
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
     newer = is_spent(plan, looks) and looks[-1].statistics_digest != statistics_digest(plan, statistics)
     overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
+    followed = at_the_end and not newer and found.holdback is None
     recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
+    statistics = replace(statistics, ages=read_ages(store, plan, request, at_the_end=followed))
     provenance = replace(provenance, overlaps=overlaps, recomputed=recomputed)
     return Analysis(found, plan, looks, statistics, provenance)
 

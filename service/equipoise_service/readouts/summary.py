@@ -14,6 +14,7 @@ from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.advice import Recommendation
+from equipoise_service.readouts.by_age import ByAge
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import Population
 from equipoise_service.readouts.notes import little_adjusted
@@ -88,6 +89,7 @@ def summarise(
     recommendation: Recommendation,
     *,
     segments: Sequence[SegmentResult],
+    by_age: ByAge | None,
     population: Population,
     deviations: int = 0,
     repeat: Repeat | None = None,
@@ -101,6 +103,7 @@ def summarise(
         metrics: The results, in the order of the plan's metrics.
         recommendation: What the plan's rule recommends.
         segments: The segments.
+        by_age: The effects by days since exposure, where somebody looked.
         population: Who was counted.
         deviations: How often the plan was changed after its lock.
         repeat: Of a readout that is repeated after a ship: what became of the effects.
@@ -114,6 +117,8 @@ def summarise(
         sentences += [
             each.text for each in segments if any(one.detected is not None for one in each.heterogeneity)
         ]
+        if by_age is not None and any(one.detected for each in by_age.metrics for one in each.effects):
+            sentences.append(by_age.text)
         beside = health.interactions
         if beside is not None and beside.status is CheckStatus.WARNING:
             sentences.append(beside.reason or "")

@@ -20,6 +20,7 @@ from equipoise_service.readouts.cells import (
     lift_cells,
     notes_of,
     p_cell,
+    part_cells,
     stand,
     value_cells,
 )
@@ -91,6 +92,8 @@ def _parts(readout: Readout) -> list[RenderableType]:
             parts += [Text(note, "dim") for note in result.notes]
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
+    if readout.by_age is not None:
+        parts += ["", Text(say("terminal.ages"), "bold"), Text(readout.by_age.text)]
     return [*parts, "", _health(readout), *_footnotes(readout)]
 
 
@@ -145,6 +148,8 @@ def _metric(metric: PlannedMetric, comparisons: Sequence[Comparison], alpha: flo
             Text(p_cell(difference.p_value), colour),
             *([Text(p_cell(corrected_p(comparison)), colour)] if corrected else []),
         )
+        for name, values, cells in part_cells(metric, comparison):
+            table.add_row(Text(f"  {name}", "dim"), Text(values, "dim"), Text(_lines(cells), "dim"))
     return table
 
 

@@ -14,6 +14,7 @@ from equipoise_service.readouts.distributions import expect_drawn
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals, Dropped
+from equipoise_service.readouts.novelty import expect_ages
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.recomputed import recomputation_in
@@ -30,6 +31,8 @@ TOLERANCE_OF_AN_END = 1e-12
 
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
+# What those of an earlier release may lack besides.
+_ADDED = ("parts",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def _is_of_another(document: Any, found: Disagreement) -> bool:
     name = found.pointer.rpartition("/")[2]
     if name in _LACKED and found.found is None and "wording" not in document:
         return True
+    if name in _ADDED and found.found is None:
+        return True
     return is_of_words(found.pointer) and not (_is_number(found.found) or _is_number(found.expected))
 
 
@@ -130,6 +135,7 @@ def _expect_units(expected: dict[str, Any]) -> None:
     _expect_arms(expected)
     expect_drawn(expected)
     expect_days(expected)
+    expect_ages(expected)
     _expect_overlaps(expected)
     for segment in expected["segments"]:
         for part in segment["parts"]:

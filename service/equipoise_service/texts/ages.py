@@ -44,6 +44,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "ages.not_asked.ran": (
             "It has no window, and the experiment ran for less than {days} days, half of which are followed."
         ),
+        # A heading.
+        "terminal.ages": "days since exposure",
         # The figure.
         "figure.ages": "{metric} by days since exposure",
         "figure.ages.of": "{metric} by days since exposure: {variant}",

@@ -35,6 +35,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "intervals.any_moment": "{level} intervals that hold at any moment",
         "no_number": "–",
         "against": "{variant} against {baseline}",
+        "part.of": "{event} per unit",
         # Roles of metrics.
         "role.success": "success",
         "role.guardrail": "guardrail",

@@ -17,7 +17,7 @@ from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.plurals import form
 from equipoise_service.texts.saying import SUBJECTS, TEXTS
-from equipoise_stats import NOTICE_MESSAGES, CheckStatus, DecisionOutcome, ReasonCode, Status
+from equipoise_stats import NOTICE_MESSAGES, CheckStatus, DecisionOutcome, NoveltyFinding, ReasonCode, Status
 
 PARTS = (decisions, exports, figures, jobs, power, previews, readouts)
 FILES = [path for part in PARTS for path in Path(part.__path__[0]).rglob("*.py")]
@@ -46,6 +46,7 @@ CHOSEN = (
     | {f"figure.segment.{since}" for since in ("declared", "exploratory", "unknown")}
     | {f"figure.segment.{found}{of}" for found in ("differ", "alike") for of in ("", "_of")}
     | {f"figure.shares_{how}.whose" for how in ("over_time", "by_day")}
+    | {f"ages.{finding}{means}" for finding in NoveltyFinding for means in ("", ".means")}
     | {f"repeat.finding.{finding}" for finding in Lasting}
     | {f"report.health.{status}" for status in ("failed", "warning")}
     | {f"report.left_out.{who}.{each}" for who in ("crossovers", "overridden", "bots") for each in FORMS}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from equipoise_service.exports.markup import Markup
+from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import drawn, page, section
 from equipoise_service.exports.report.provenance import provenance
 from equipoise_service.exports.report.results import results, segments
@@ -38,6 +38,7 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
     def those(place: Callable[[str], bool]) -> list[Markup]:
         return [drawn(each) for each in figures if place(each.name)]
 
+    told = [] if readout.by_age is None else [tag("p", readout.by_age.text)]
     course = those(lambda name: not name.startswith((*_RESULTS, _SEGMENTS)) and name not in _HEALTH)
     return page(
         say("report.title", experiment=readout.experiment),
@@ -46,7 +47,7 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
         *since(readout),
         health(readout, *those(lambda name: name in _HEALTH)),
         results(readout, *those(lambda name: name.startswith(_RESULTS))),
-        *([section(say("report.course"), *course)] if course else []),
+        *([section(say("report.course"), *told, *course)] if told or course else []),
         *segments(readout, *those(lambda name: name.startswith(_SEGMENTS))),
         provenance(readout, agrees=not disagreements),
     )

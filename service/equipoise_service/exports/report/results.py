@@ -16,6 +16,7 @@ from equipoise_service.readouts.cells import (
     lift_cells,
     notes_of,
     p_cell,
+    part_cells,
     value_cells,
 )
 from equipoise_service.readouts.numerals import percent
@@ -117,6 +118,16 @@ def _comparisons(
                 *([tag("td", pill(words, _PILLS.get(found, "")), class_="figure")] if concluded else []),
             ]
         )
+        for name, values, cells in part_cells(metric, each):
+            rest = [cell("") for _ in names[3:]]
+            rows.append(
+                [
+                    cell("", name, kind="name"),
+                    cell("", values, kind="figure"),
+                    cell(*cells, kind="figure"),
+                    *rest,
+                ]
+            )
     return table(names, rows, figures=1)
 
 
