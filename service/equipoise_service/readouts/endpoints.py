@@ -7,6 +7,7 @@ import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import JsonValue
+from pydantic.json_schema import GenerateJsonSchema
 
 from equipoise_service.accounts.principals import Reader, Writer
 from equipoise_service.errors import TooManyRequests
@@ -17,7 +18,7 @@ from equipoise_service.jobs.schemas import JobOut, Kind, Status
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.repeat import RepeatOut
 from equipoise_service.readouts.repeating import repeat_after, repeats_of
-from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.schemas import SCHEMA, Readout
 from equipoise_service.readouts.service import readout_of_last_look, readout_of_look, taken_looks
 from equipoise_service.readouts.serving import JOB, MOST_SECONDS, ExperimentKey, RevisionNumber, add_job
 from equipoise_service.readouts.storage import Asked, StoredReadouts
@@ -138,5 +139,10 @@ def read_repeat(
 
 @router.get("/schemas/readout", summary="Read the schema of readouts", responses=problems(401, 403))
 def schema(_: Reader) -> dict[str, JsonValue]:
-    """The JSON schema of a readout, whose `schema` says the version."""
-    return Readout.model_json_schema(by_alias=True)
+    """The JSON schema of a readout; its `$id` has the version that `schema` has in each readout."""
+    # See RFC 8141: a URN has no slash there, so the version follows a colon.
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": f"urn:equipoise:schema:{SCHEMA.partition('.')[2].replace('/', ':')}",
+        **Readout.model_json_schema(by_alias=True),
+    }
