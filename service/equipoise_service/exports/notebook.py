@@ -74,10 +74,11 @@ _SHARES = """\
 # Pearson's chi-square for the shares of the arms, by its definition; with two arms its p-value is one line.
 units = [arm["units"] for arm in readout["arms"]]
 expected = [arm["expected_share"] * sum(units) for arm in readout["arms"]]
-if len(units) == 2 and min(expected) >= 5:
+shown = readout["health"]["sample_ratio"]["p_value"]  # null before the planned end
+if shown is not None and len(units) == 2 and min(expected) >= 5:
     chi_square = sum((n - e) ** 2 / e for n, e in zip(units, expected, strict=True))
     p_value = math.erfc(math.sqrt(chi_square / 2))
-    agree("p-value of the sample ratio", readout["health"]["sample_ratio"]["p_value"], p_value)"""
+    agree("p-value of the sample ratio", shown, p_value)"""
 
 _REPEAT = """\
 # What was decided on, what is found now, and the change: now minus then, taken as independent. The ends of

@@ -27,7 +27,7 @@ class Check(BaseModel):
 class SampleRatio(Check):
     """Whether the arms got their planned shares of the units, by one test."""
 
-    p_value: Number | None = Field(description="P-value of the check; null where there is none.")
+    p_value: Number | None = Field(description="P-value of the check; null where none is valid now.")
 
 
 class SegmentRatio(SampleRatio):

@@ -7,9 +7,9 @@ from typing import Any
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arrivals import early_exposures, late_exposures
+from equipoise_service.readouts.balance import balance
 from equipoise_service.readouts.calendar import Block
 from equipoise_service.readouts.checks import (
-    Balance,
     Crossovers,
     DroppedItems,
     Health,
@@ -21,7 +21,7 @@ from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.missing import missing_exposures
-from equipoise_service.readouts.numerals import p_value, percent
+from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.recomputed import Recomputation, recomputed_assignments
 from equipoise_service.readouts.sample_ratios import at_any_moment, at_the_end, by_segment
@@ -30,9 +30,7 @@ from equipoise_stats import (
     CheckStatus,
     Estimate,
     Moments,
-    bonferroni,
     moved_denominator,
-    pre_exposure_balance,
     skewness_guard,
 )
 
@@ -103,7 +101,7 @@ def check_health(
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
         recomputed_assignments=recomputed_assignments(recomputed),
-        pre_exposure_balance=_balance(compared),
+        pre_exposure_balance=balance(plan, _moments(compared), complete=complete),
         quality_metrics=_quality(compared),
         moved_denominators=_denominators(compared),
         maturity=_maturity(plan, statistics),
@@ -172,30 +170,12 @@ def _dropped(dropped: Dropped | None) -> DroppedItems | None:
     )
 
 
-def _balance(compared: Sequence[Compared]) -> Balance | None:
-    p_values = []
-    for each in compared:
-        if each.treatment is None or each.control is None:
-            continue
-        before = [column for column in each.treatment.columns if column.endswith("_before")]
-        if before:
-            found = pre_exposure_balance(
-                treatment=each.treatment, control=each.control, columns=before, alpha=CHECK_ALPHA
-            )
-            p_values.append(found.p_value)
-    if not p_values:
-        return None
-    known = [p for p in p_values if p is not None]
-    if not known:
-        unknown = say("found.no_balance")
-        nothing = about("pre_exposure_balance", CheckStatus.UNAVAILABLE, say("rests_on.no_p"), unknown)
-        return Balance(**nothing, p_value=None)
-    smallest = float(min(bonferroni(known)))
-    failed = smallest <= CHECK_ALPHA
-    reason = say("found.balance") if failed else None
-    status = CheckStatus.FAILED if failed else CheckStatus.OK
-    number = say("rests_on.p", p=p_value(smallest))
-    return Balance(**about("pre_exposure_balance", status, number, reason), p_value=smallest)
+def _moments(compared: Sequence[Compared]) -> list[tuple[Moments, Moments]]:
+    return [
+        (each.treatment, each.control)
+        for each in compared
+        if each.treatment is not None and each.control is not None
+    ]
 
 
 def _quality(compared: Sequence[Compared]) -> Metrics | None:

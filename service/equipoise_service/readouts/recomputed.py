@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from equipoise_service.analysis.requests import StoreRequest
@@ -24,6 +25,10 @@ FAILING_UNITS = 10
 
 Obstacle = Literal["hashed", "elsewhere"]
 """Why nothing can be recomputed: ids are stored as keyed hashes, or exposures are a warehouse's."""
+
+_OBSTACLES: Mapping[Obstacle, str] = MappingProxyType(
+    {"hashed": "found.not_recomputed.hashed", "elsewhere": "found.not_recomputed.elsewhere"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def recomputed_assignments(known: Recomputation | None) -> RecomputedAssignments
             "recomputed_assignments",
             CheckStatus.UNAVAILABLE,
             say("rests_on.not_recomputed"),
-            say(f"found.not_recomputed.{known.obstacle}"),
+            say(_OBSTACLES[known.obstacle or "hashed"]),
         )
         return RecomputedAssignments(
             **nothing,

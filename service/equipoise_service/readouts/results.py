@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.metrics.schemas import Aggregation, Direction, MetricType, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts import inference
@@ -18,7 +18,8 @@ from equipoise_service.texts.saying import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior
 from equipoise_stats import Comparison as Conclusion
 
-_ADDITIVE = (MetricType.PROPORTION, MetricType.MEAN, MetricType.COUNT_DISTINCT)
+_COUNTS = (MetricType.PROPORTION, MetricType.COUNT_DISTINCT)
+_ADDITIVE = (Aggregation.SUM, Aggregation.COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +185,18 @@ def _posterior(plan: Plan, moment: Moment, pair: Pair) -> Posterior | None:
     )
 
 
+def _adds_up(metric: PlannedMetric) -> bool:
+    """Whether values of several units add up to something: seconds, or largest values, do not."""
+    if metric.role is Role.QUALITY:
+        return False
+    return metric.type in _COUNTS or (metric.type is MetricType.MEAN and metric.aggregation in _ADDITIVE)
+
+
 def _impact(metric: PlannedMetric, found: Conclusion, daily_units: float | None) -> Impact | None:
     effect = found.difference
     if (
         daily_units is None
-        or metric.type not in _ADDITIVE
+        or not _adds_up(metric)
         or effect.interval is None
         or effect.estimate is None
     ):

@@ -34,8 +34,10 @@ def at_the_end(units: Mapping[str, int], plan: Plan, *, complete: bool) -> Sampl
     if found.finding is SampleRatioFinding.MISMATCH and not complete:
         # Asked every day, one test in a thousand would become one experiment in a hundred.
         status, reason = CheckStatus.WARNING, say("found.sample_ratio.early")
-    number = say("rests_on.no_p") if found.p_value is None else say("rests_on.p", p=p_value(found.p_value))
-    return SampleRatio(**about("sample_ratio", status, number, reason), p_value=found.p_value)
+    # Nor is the p-value one that may be looked at every day.
+    p = found.p_value if complete else None
+    number = say("rests_on.no_p") if p is None else say("rests_on.p", p=p_value(p))
+    return SampleRatio(**about("sample_ratio", status, number, reason), p_value=p)
 
 
 def at_any_moment(units: Mapping[str, int], plan: Plan) -> SampleRatio:

@@ -184,7 +184,7 @@ class Comparison(BaseModel):
         None, description="Of a ratio: its two parts, not adjusted for a pre-period."
     )
     posterior: Posterior | None = Field(description="Of a Bayesian plan at its end.")
-    impact: Impact | None = Field(description="Of sums and shares, after a day at least.")
+    impact: Impact | None = Field(description="Of what adds up over units, after a day at least.")
     method: str = Field(description="Estimator, inference and the inference's version.")
     warnings: list[Warning] = Field(description="What to know before relying on it; usually empty.")
     details: list[Detail] = Field(description="Figures of the estimator; usually empty.")

@@ -1,6 +1,7 @@
 """Recomputes a readout from the statistics in it and says where it disagrees."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ RELATIVE_TOLERANCE = 1e-9
 # An end of an interval that is close to zero is the difference of larger numbers, and no more exact than they
 # are: it may also differ by this share of the larger end.
 TOLERANCE_OF_AN_END = 1e-12
+
+# What earlier releases had by other rules: p-values of checks that are valid at the end only, and projections
+# of what does not add up.
+_BY_OTHER_RULES = re.compile(r"^/health/(sample_ratio|pre_exposure_balance)/(p_value|status)$|/impact$")
 
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
@@ -84,7 +89,11 @@ def verify_readout(document: Any) -> list[Disagreement]:
 
 
 def _is_of_another(document: Any, found: Disagreement) -> bool:
-    """Whether a disagreement only says that another release, or language, wrote the readout."""
+    """Whether a disagreement only says that another release, or language, wrote the readout.
+
+    Raises:
+        NotAReadout: That release had other rules, so that nothing can be said of it here.
+    """
     if found.pointer == "/wording":
         return True
     if is_written_here(document):
@@ -94,6 +103,11 @@ def _is_of_another(document: Any, found: Disagreement) -> bool:
         return True
     if name in _ADDED and found.found is None:
         return True
+    if _BY_OTHER_RULES.search(found.pointer) and "recomputed_assignments" not in document["health"]:
+        raise NotAReadout(
+            "The readout is of an earlier release, which had other rules for "
+            f"{found.pointer}. Verify it with the release that made it."
+        )
     return is_of_words(found.pointer) and not (_is_number(found.found) or _is_number(found.expected))
 
 

@@ -164,9 +164,9 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
         ),
         "skewness": CheckText(
             "Skewness",
-            "Are the values so skewed, and the arms so unequal, that the tests are off in one tail?",
-            ("a few units with very large values", "a small arm beside a large one"),
-            "Winsorize the metric, or give the arms equal weights.",
+            "Are the values so skewed, for arms of this size, that the tests are off in one tail?",
+            ("a few units with very large values", "a small arm, by itself or beside a large one"),
+            "Winsorize the metric, wait for more units, or give a small arm a larger weight.",
         ),
         "interactions": CheckText(
             "Interactions",

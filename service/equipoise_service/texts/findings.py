@@ -82,7 +82,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "found.quality_metrics": ("These metrics differ between arms, and no treatment should move them."),
         "found.moved_denominators": "A treatment changes what these ratios are divided by.",
         "found.maturity": "The windows of most units have not passed for these metrics.",
-        "found.skewness": "These metrics are too skewed for arms of such unequal size.",
+        "found.skewness": "These metrics are too skewed for arms of this size.",
         # Other experiments.
         "found.interactions.ran": "{experiments} ran at the same time",
         "found.interactions.none_shared": ("{experiments} ran at the same time; none shares {units} units"),

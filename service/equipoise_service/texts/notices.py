@@ -37,8 +37,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "assigned at random, and whether the pre-period ends before each unit's first exposure."
         ),
         "notice.skewed_unequal_arms": (
-            "A few large values weigh much in arms of such unequal size, so the interval assumes that the "
-            "values of both arms vary alike. Winsorize the metric, or plan arms of equal size."
+            "A few large values weigh much in arms of this size, so the interval assumes that the values of "
+            "both arms vary alike. Winsorize the metric, or wait for more units."
         ),
         "notice.skewness_unknown": (
             "Whether a few large values weigh too much in arms of unequal size is not known here."

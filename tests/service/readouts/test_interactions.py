@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import chi2, chi2_contingency
+from tests.service.assigned import assigned_units
 from tests.service.readouts.documents import CONVERTED, EFFECTS, converted, overlapping_readout, plan
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
@@ -64,9 +65,11 @@ def run(
             assert client.post(f"/v1/experiments/{body['key']}/start").status_code == 200
     shown: list[dict[str, Any]] = []
     happened: list[dict[str, Any]] = []
+    units = assigned_units(client, "new-landing-page", 2 * UNITS)
     for (arm, variant), successes in converting.items():
+        begin = UNITS if variant == "on" else 0
         for i in range(UNITS):
-            fact = {"time": datetime.now(UTC).isoformat(), "unit": f"{arm}-{variant}-{i}"}
+            fact = {"time": datetime.now(UTC).isoformat(), "unit": units[arm][begin + i]}
             for key, met in (("new-landing-page", arm), ("banner", variant)):
                 shown.append({"id": str(uuid.uuid4()), **fact, "experiment": key, "variant": met})
             if i < successes:
@@ -75,7 +78,11 @@ def run(
                 paid = amounts[arm, variant] * (i + 1) / UNITS
                 happened.append({"id": str(uuid.uuid4()), **fact, "name": "paid", "value": paid})
     # Who met both variants of the other one is in none of its parts.
-    twice = {"time": datetime.now(UTC).isoformat(), "experiment": "banner", "unit": "control-off-299"}
+    twice = {
+        "time": datetime.now(UTC).isoformat(),
+        "experiment": "banner",
+        "unit": units["control"][UNITS - 1],
+    }
     shown.append({"id": str(uuid.uuid4()), **twice, "variant": "on"})
     for begin in range(0, max(len(shown), len(happened)), 400):
         part = {"exposures": shown[begin : begin + 400], "events": happened[begin : begin + 400]}

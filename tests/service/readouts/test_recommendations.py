@@ -1,5 +1,6 @@
 """What is recommended in every state, and that it never contradicts the numbers beside it."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -171,9 +172,13 @@ def test_what_is_broken_is_never_shipped(method: Method) -> None:
 def test_a_ratio_of_shares_may_warn_but_not_fail_before_the_end() -> None:
     horizon = Horizon(units=100_000)
     readout = converted((1_000, 10_000), (1_050, 10_500), method=Method.FIXED_HORIZON, horizon=horizon)
-    assert readout["health"]["sample_ratio"]["status"] == "warning"
+    check = readout["health"]["sample_ratio"]
+    assert (check["status"], check["p_value"], check["number"]) == ("warning", None, "no p-value")
     assert readout["health"]["sequential_sample_ratio"]["status"] == "ok"
-    assert converted((1_000, 10_000), (1_050, 10_500))["health"]["sample_ratio"]["status"] == "failed"
+    at_the_end = converted((1_000, 10_000), (1_050, 10_500))["health"]["sample_ratio"]
+    # Pearson's chi-square: 250 more and 250 fewer than 10,250.
+    p = math.erfc(math.sqrt(2 * 250**2 / 10_250 / 2))
+    assert (at_the_end["status"], at_the_end["p_value"]) == ("failed", pytest.approx(p))
 
 
 def test_without_a_success_metric_nothing_is_recommended() -> None:
