@@ -234,7 +234,8 @@ def _said(metric: PlannedMetric, found: AgeMetric, effect: AgeEffect) -> str:
     ends = [(found.ages[i], effect.at[i].difference) for i in (0, -1)]
     scale, unit = (100.0, f" {say('percentage_points')}") if metric.type.is_share else (1.0, "")
     shown = [scale * (difference or 0.0) for _, difference in ends]
-    decimals = decimals_for([*shown, 0.0])
+    # An effect that has faded to a rounding error is 0.
+    decimals = decimals_for([max(map(abs, shown)), 0.0])
     first, last = (number(value, decimals=decimals, signed=True) + unit for value in shown)
     p = p_value(effect.corrected_p_value or 0.0)
     said = say(
