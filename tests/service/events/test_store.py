@@ -214,6 +214,16 @@ def test_a_reader_sees_one_snapshot_and_stops_no_writer(store: EventStore) -> No
     assert len(rows(store, "events")) == 2
 
 
+def test_a_workspace_runs_a_query_as_it_stands(store: EventStore) -> None:
+    with store.workspace() as workspace:
+        said = 'SELECT \'it\'\'s; -- \\\' AS "a ""text""" -- \''
+        assert workspace.rows(said) == [{'a "text"': "it's; -- \\"}]
+        workspace.make("told", said)
+        assert workspace.rows('SELECT * FROM "told"') == [{'a "text"': "it's; -- \\"}]
+        falling = workspace.rows("SELECT number FROM range(300_000) made(number) ORDER BY number DESC")
+        assert [row["number"] for row in falling] == list(range(299_999, -1, -1))
+
+
 def test_a_full_queue_is_unavailable_and_nothing_is_lost(open_store: OpenStore) -> None:
     with open_store(event_queue_items=30, event_commit_milliseconds=100) as store:
         sent = [batch([], [event() for _ in range(10)]) for _ in range(9)]

@@ -14,7 +14,8 @@ from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.duckdb import deletions
 from equipoise_service.events.stores.duckdb.commits import commit
 from equipoise_service.events.stores.duckdb.file import DuckdbFile, copy
-from equipoise_service.events.stores.duckdb.recent import recent_ids
+from equipoise_service.events.stores.duckdb.index import IdIndex
+from equipoise_service.events.stores.duckdb.known import KnownIds, known_ids
 from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
 from equipoise_service.settings import Settings
 
@@ -44,12 +45,12 @@ class DuckdbEngine:
     def __init__(self, settings: Settings) -> None:
         self._file = DuckdbFile(settings.event_store_path, settings)
         self._received_at = _latest_receipt(self._file.connection)
-        self._recent = recent_ids(self._file.connection)
+        self._known = self._remember()
         self._log_size = 0
         # What the last process left is moved together once.
         self._is_vacuum_due = True
         # Arrow imports half of pandas at its first use: better now than while the first batch waits.
-        commit(self._file.connection, [], self._received_at, self._recent)
+        commit(self._file.connection, [], self._received_at, self._known)
 
     def commit(self, batches: Sequence[Batch]) -> Sequence[Receipt]:
         """Store what is not stored yet of some batches, all of it or nothing."""
@@ -57,9 +58,9 @@ class DuckdbEngine:
         # Later for every commit, whatever the clock does: who read up to one finds the next ones after it.
         self._received_at = max(now, self._received_at + timedelta(microseconds=1))
         try:
-            receipts = commit(self._file.connection, batches, self._received_at, self._recent)
+            receipts = commit(self._file.connection, batches, self._received_at, self._known)
         except (duckdb.FatalException, duckdb.ConnectionException):
-            self._file.reopen()
+            self._reopen()
             raise
         self._sync_new_log()
         return receipts
@@ -77,7 +78,7 @@ class DuckdbEngine:
             self._is_vacuum_due |= bool(tasks)
             return
         except (duckdb.FatalException, duckdb.ConnectionException):
-            self._file.reopen()
+            self._reopen()
             raise
         self._log_size = 0
 
@@ -143,7 +144,18 @@ class DuckdbEngine:
 
     def close(self) -> None:
         """Move the write-ahead log into the file and let go of it."""
+        self._known.index.close()
         self._file.close()
+
+    def _remember(self) -> KnownIds:
+        """What is known of the ids in the file, which is now opened."""
+        index = IdIndex(self._file.connection, self._received_at, self._file.path.parent)
+        return known_ids(self._file.connection, index)
+
+    def _reopen(self) -> None:
+        self._known.index.close()
+        self._file.reopen()
+        self._known = self._remember()
 
     def _sync_new_log(self) -> None:
         """Make a new write-ahead log's name in its directory durable; DuckDB syncs its content only."""
