@@ -16,7 +16,7 @@ from rehearsal.clock import missing
 from rehearsal.counting import Line, count
 from rehearsal.days import Tell, rehearse
 from rehearsal.elsewhere import Checked, verify_elsewhere
-from rehearsal.judging import covers, experiment_faults
+from rehearsal.judging import covers, experiment_faults, novelty_faults
 from rehearsal.kinds import planned_kinds
 from rehearsal.page import page, table_line
 from rehearsal.registering import Rehearsed
@@ -83,6 +83,7 @@ def conclude(rehearsed: list[Rehearsed], checked: Checked) -> tuple[list[Line], 
     lines = count(rehearsed)
     faults = [f"{table_line(line)}" for line in lines if not line.holds]
     faults += [fault for each in rehearsed for fault in experiment_faults(each)]
+    faults += novelty_faults(rehearsed)
     return lines, [*faults, *checked.faults]
 
 

@@ -4,8 +4,10 @@ The rules were written before the first run, and are listed in the documentation
 where what is said changed: how wide intervals are written, and that the last look's conclusion stands.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from rehearsal.bounds import FAMILY, least
 from rehearsal.kinds import MARGIN, Broken
 from rehearsal.registering import FIRST_DAY, GUARDRAIL, SUCCESS, Rehearsed
 
@@ -22,6 +24,8 @@ RULES = (
     "A broken ratio names the units of both arms and their planned share; many crossovers how many units "
     "there were; what senders gave up how many items, exactly.",
     "The first day's effect of a novelty that is detected is told beside the metric that decides.",
+    "An effect that is found to change with the days since exposure is told; of a novelty it is asked once "
+    "that is over, and where it changes it fades.",
     "Units whose window has not passed are told, exactly.",
     "After the end nothing asks to keep running.",
 )
@@ -119,6 +123,7 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
     immature = sum(side["immature"] for side in found["statistics"].values())
     if immature and not any(
         f"{immature:,} {words} not counted on {SUCCESS} yet" in text for words in ("unit was", "units were")
+    faults += _of_ages(readout, text)
     ):
         faults.append(f"{immature:,} units that are not mature are not told")
     return faults
@@ -127,6 +132,27 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
 def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
     """The shares and the interval stand in the sentence as they are in the readout."""
     sides = [found["statistics"][side] for side in ("variant", "baseline")]
+def _of_ages(readout: dict[str, Any], text: str) -> list[str]:
+    """A change with the days since exposure is told beside the effect."""
+    changed = [each for each in _by_age(readout) if each["detected"]]
+    words = [f"The effect of {each['variant']} on {SUCCESS} {_CHANGES[each['finding']]}" for each in changed]
+    faults = [f"“{one}” is missing" for one in words if one not in text]
+    if not changed and "since exposure" in text:
+        faults.append("a change with the days since exposure is told that was not found")
+    return faults
+
+
+def _by_age(readout: dict[str, Any]) -> list[dict[str, Any]]:
+    metrics = [] if readout["by_age"] is None else readout["by_age"]["metrics"]
+    return [effect for metric in metrics for effect in metric["effects"]]
+
+
+FOUND = 0.8
+"""More than this share of novelties so large is found at the level 0.01 (96 % of 600 simulated ones)."""
+
+_CHANGES = {"fading": "fades", "growing": "grows", "reversing": "turns"}
+
+
     one, other = (_rounded(100 * side["successes"] / side["n"]) for side in sides)
     faults = []
     if not any(f"{mine} % against {theirs} %" in text for mine in one for theirs in other):
@@ -173,6 +199,14 @@ def experiment_faults(each: Rehearsed) -> list[str]:
 def _of_counts(each: Rehearsed) -> list[str]:
     """The last readout counts every unit that met one variant, those that met both, and what was given up."""
     last, people = each.readouts[-1], each.people
+def novelty_faults(rehearsed: Sequence[Rehearsed]) -> list[str]:
+    """Whether the last readouts say of fewer novelties that they fade than chance allows."""
+    asked = [each for each in rehearsed if each.kind.fades]
+    said = sum(any(effect["finding"] == "fading" for effect in _by_age(each.readouts[-1])) for each in asked)
+    fewest = least(len(asked), FOUND, level=FAMILY)
+    return [f"only {said} of {len(asked)} novelties are said to fade"] if said < fewest else []
+
+
     faults = []
     seen = {arm["variant"]: arm["units"] for arm in last["arms"]}
     if seen != (true := people.units(last["revision"])):
@@ -182,6 +216,9 @@ def _of_counts(each: Rehearsed) -> list[str]:
     if each.kind.broken is Broken.DROPPED and last["health"]["dropped_items"]["items"] != people.dropped:
         faults.append(f"{each.key}: {people.dropped} items were given up, the last readout says otherwise")
     return faults
+    asked = [effect["finding"] for effect in _by_age(last) if effect["detected"] is not None]
+    if each.kind.fades and asked not in ([None], ["fading"]):
+        faults.append(f"{each.key}: whether the effect fades is {asked or 'not asked'} at the end")
 
 
 def covers(each: Rehearsed) -> bool | None:

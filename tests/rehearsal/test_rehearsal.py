@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,10 @@ def _the_rules_can_fail(readouts: list[dict[str, Any]]) -> None:
         )
 
     assert [fault for readout in readouts for fault in faults(readout)] == []
+    followed = next(readout for readout in readouts if readout["by_age"] and readout["by_age"]["metrics"])
+    changed = deepcopy(followed)
+    changed["by_age"]["metrics"][0]["effects"][0] |= {"detected": True, "finding": "growing"}
+    assert any("grows" in fault for fault in faults(changed))
     for what, lie in lies:
         found = [
             fault

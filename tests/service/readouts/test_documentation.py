@@ -26,6 +26,7 @@ from tests.service.readouts.documents import (
     statistics,
 )
 from tests.service.readouts.repeated import numbers, repeated_readout
+from tests.service.readouts.test_novelty import aged_readout, unfollowed_readout
 from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
@@ -65,6 +66,8 @@ SHARED = (
     (r"^recommendation\.treatments\[\]\.reasons\[\]\..*", "recommendation.treatments[].reasons[]"),
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
+    (r"^stands_on\..*", "stands_on"),
+    (r"^(.*\.parts)\.(numerator|denominator)\.", r"\1.*."),
     (r"^repeat\.decided\.effects\[\]\.(difference|lift)\..*", r"repeat.decided.effects[].\1"),
     (r"^repeat\.effects\[\]\.(then|now|change)\..*", r"repeat.effects[].\1"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),
@@ -121,6 +124,8 @@ def readouts() -> list[dict[str, Any]]:
         overlapping_readout(),
         three_days(),
         bayesian_readout(),
+        aged_readout(),
+        unfollowed_readout(),
         repeated_readout(),
         repeated_readout(then=numbers(0.1, 0.05, 0.15)),
         newer_readout(),
