@@ -23,10 +23,11 @@ from equipoise_service.interruption import interruptible
 from equipoise_service.priorities import give_way
 from equipoise_service.sources.apart import Apart
 from equipoise_service.sources.deadlines import TooSlow, deadline
+from equipoise_service.sources.memory import NoMemory, share
 
 # No file but this one, and nothing from elsewhere. The engine runs in this process, and by itself would take
-# most of the machine's memory.
-_DUCKDB: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "4GiB"}
+# most of the machine's memory: `connected` sets what it has, as all who open a file must do so alike.
+_DUCKDB: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "256MiB"}
 _SWITCH = re.compile(r"true|false|yes|no|on|off|none|\d{1,6}", re.IGNORECASE)
 _SECRET = re.compile(r"pass|pwd|secret|token|key|auth|credential|sig", re.IGNORECASE)
 
@@ -126,6 +127,22 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
         SourceFault: It cannot be reached, an engine's error came out of the block, or time was over.
     """
     url = address(connection)
+    if urlsplit(url).scheme != "duckdb":
+        with _connected(connection, url, seconds) as warehouse:
+            yield warehouse
+        return
+    try:
+        with share(_path(url), seconds) as memory, _connected(connection, url, seconds) as warehouse:
+            warehouse.backend.con.execute(f"SET memory_limit = '{memory}MiB'")
+            yield warehouse
+    except NoMemory:
+        raise SourceFault(
+            f"other sources on DuckDB had all the memory for {seconds:g} seconds. Try again later", "too-slow"
+        ) from None
+
+
+@contextmanager
+def _connected(connection: str, url: str, seconds: float) -> Iterator[Warehouse]:
     try:
         warehouse = _open(url, seconds)
     except Exception as error:
@@ -222,11 +239,16 @@ def _postgres_types(con: Any, query: str) -> dict[str, str]:
     return {name: names[code] for name, code in found}
 
 
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return unquote(parts.netloc + parts.path)
+
+
 def _open(url: str, seconds: float) -> Warehouse:
     parts = urlsplit(url)
     dialect = DIALECTS[parts.scheme]
     if parts.scheme == "duckdb":
-        path = unquote(parts.netloc + parts.path)
+        path = _path(url)
         # Its own threads start here and inherit the priority: others of this process answer requests.
         with ThreadPoolExecutor(1, "duckdb-start", give_way) as starting:
             backend = starting.submit(ibis.duckdb.connect, path, read_only=True, **_DUCKDB).result()

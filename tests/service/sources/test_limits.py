@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.sources.warehouses import Warehouse, source
@@ -93,12 +95,34 @@ def test_no_more_is_asked_of_engines_than_may_be_given_up(monkeypatch: pytest.Mo
         assert ask(warehouse, "SELECT 1 AS one") == [{"one": 1}]
 
 
-@pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
-def test_a_file_that_is_read_here_takes_not_all_memory(warehouse: Warehouse) -> None:
-    assert warehouse.engine == "duckdb"
-    with connected("SHOP", 60) as opened:
-        (found,) = opened.backend.con.execute("SELECT current_setting('memory_limit')").fetchone()
-    assert found == "4.0 GiB"
+def test_files_that_are_read_here_share_a_part_of_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limit(warehouse: Opened) -> str:
+        (found,) = warehouse.backend.con.execute("SELECT current_setting('memory_limit')").fetchone()
+        return str(found)
+
+    for number in range(6):
+        path = tmp_path / f"{number}.duckdb"
+        duckdb.connect(str(path)).close()
+        monkeypatch.setenv(f"EQUIPOISE_SOURCE_FILE{number}_URL", f"duckdb://{path}")
+    with ExitStack() as stack:
+        found = [limit(stack.enter_context(connected(f"FILE{number}", 60))) for number in range(5)]
+        assert found == ["2.0 GiB", "1.0 GiB", "512.0 MiB", "256.0 MiB", "256.0 MiB"], "4 GiB together"
+        assert limit(stack.enter_context(connected("FILE1", 60))) == "1.0 GiB", "the same engine"
+        with pytest.raises(SourceFault, match="all the memory"), connected("FILE5", 0.1):
+            """It is refused."""
+        with ThreadPoolExecutor(1) as pool:
+
+            def wait() -> str:
+                with connected("FILE5", 60) as warehouse:
+                    return limit(warehouse)
+
+            waiting = pool.submit(wait)
+            stack.close()
+            waiting.result(60)
+    with connected("FILE5", 60) as opened:
+        assert limit(opened) == "2.0 GiB", "what is closed is given back"
 
 
 @pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
