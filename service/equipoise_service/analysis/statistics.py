@@ -150,6 +150,7 @@ class Statistics:
         segments: For each segment, by key, its values, the most frequent first.
         overridden: Exposed units that are left out by their id.
         bots: Exposed units that are left out as bots; None where nobody asked.
+        bots_by_arm: How many of them met each variant and no other; None where that is not known.
         joined: What came of joining units; None where nobody asked.
         days: The days on which units of the arms were first exposed, in order; the arms are their sums. None
             are known where a file has no times.
@@ -169,6 +170,7 @@ class Statistics:
     segments: Mapping[str, Sequence[SegmentStatistics]] = field(default_factory=dict)
     overridden: int = 0
     bots: int | None = None
+    bots_by_arm: Mapping[str, int] | None = None
     joined: Joined | None = None
     days: Sequence[DayStatistics] = ()
     early: int | None = None

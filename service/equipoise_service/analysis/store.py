@@ -160,11 +160,13 @@ def _analyse(
         shown = facts.exposures
         overridden = _overridden(asked, shown, request, without)
         facts = replace(facts, exposures=cache(lambda: shown().anti_join(without, "unit")))
+    left_out_bots = _bots(asked, facts, request)
     return replace(
         _statistics(asked, _values(facts, request, keep), request, distributed=keep is not None),
         watermark=newest[0]["watermark"],
         overridden=overridden,
-        bots=_bots(asked, facts, request),
+        bots=None if left_out_bots is None else sum(left_out_bots.values()),
+        bots_by_arm=None if left_out_bots is None else _of_arms(left_out_bots),
         joined=joined,
     )
 
@@ -240,13 +242,19 @@ def _quantiles(backend: Any, of: _Values, request: StoreRequest) -> Mapping[quan
     return found
 
 
-def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> int | None:
+def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> Mapping[tuple[str, str], int] | None:
+    """How many units are left out as bots, by the first and the last variant, by name, that they met."""
     if request.bots is None:
         return None
 
     def query() -> ir.Table:
         exposed = first_exposures(facts.exposures(), request)
         left_out = exposed.semi_join(bots(facts.events(), request), "unit")
-        return left_out.agg(units=left_out.count())
+        return left_out.group_by("first", "last").agg(units=left_out.count())
 
-    return int(asked.rows("bots", query)[0]["units"])
+    return {(row["first"], row["last"]): int(row["units"]) for row in asked.rows("bots", query)}
+
+
+def _of_arms(units: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Those that met one variant, in its order."""
+    return {first: number for (first, last), number in sorted(units.items()) if first == last}

@@ -99,6 +99,19 @@ class IncompleteRows(Check):
     rows: int = Field(ge=0, description="How many there are.")
 
 
+class BotUnits(Check):
+    """Units that are left out as bots, by the variants that they met."""
+
+    units: int = Field(ge=0, description="How many there are.")
+    share: Number | None = Field(description="Their share of all units seen; null without units.")
+    arms: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        description="How many of them met each variant, and no other."
+    )
+    p_value: Number | None = Field(
+        description="P-value of their arms having the planned shares, at any moment; null without any."
+    )
+
+
 class RecomputedAssignments(Check):
     """Units that met another variant than their id gives them, among some that are drawn by their ids."""
 
@@ -262,6 +275,7 @@ class Health(BaseModel):
     )
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
     dropped_items: DroppedItems | None = Field(description="Only for the event store.")
+    bots: BotUnits | None = Field(None, description="Only with a rule for bots.")
     recomputed_assignments: RecomputedAssignments | None = Field(
         None, description="Null for a file, and in readouts from before there was this check."
     )

@@ -8,6 +8,7 @@ from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arrivals import early_exposures, late_exposures
 from equipoise_service.readouts.balance import balance
+from equipoise_service.readouts.bots import bot_units
 from equipoise_service.readouts.calendar import Block
 from equipoise_service.readouts.checks import (
     Crossovers,
@@ -100,6 +101,7 @@ def check_health(
         missing_exposures=missing_exposures(arrivals, sum(units.values()) + statistics.crossovers),
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
+        bots=bot_units(plan, statistics),
         recomputed_assignments=recomputed_assignments(recomputed),
         pre_exposure_balance=balance(plan, _moments(compared), complete=complete),
         quality_metrics=_quality(compared),

@@ -38,6 +38,7 @@ def statistics_in(readout: Readout) -> Statistics:
         segments=segments_in(readout.segments),
         overridden=readout.population.overridden,
         bots=readout.population.bots,
+        bots_by_arm=None if readout.health.bots is None else readout.health.bots.arms,
         joined=None if joined is None else Joined(**joined.model_dump()),
         days=days_in(readout.by_day),
         early=None if early is None else early.units,

@@ -128,6 +128,17 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             "Look into the senders' logs for the reason; give them a longer queue, a spool file or more time "
             "at their end. Where one arm loses more than the other, the results are biased.",
         ),
+        "bots": CheckText(
+            "Bots",
+            "Are the units that are left out as bots few, and as many of each arm as planned?",
+            (
+                "a treatment that has people do more, or less, of what the rule takes for a bot",
+                "a limit of events a day that busy people reach",
+                "bots that one variant attracts, or keeps out",
+            ),
+            "Make the rule of something that no variant changes, such as an event before the exposure, and "
+            "start again with a new revision; look at who is left out.",
+        ),
         "recomputed_assignments": CheckText(
             "Recomputed assignments",
             "Did units meet the variant that their id gives them? Some units are computed again.",

@@ -62,6 +62,15 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Senders of this environment gave up more than {share} of what was logged since the start: units "
             "and events are missing, and hardly ever as many in each arm."
         ),
+        "found.bots_differ": (
+            "Units are left out as bots from one arm more than from another, though few: the rule may depend "
+            "on the variant."
+        ),
+        "found.bots_differ_much": (
+            "More than {share} of the units are left out as bots, and from one arm more than from another: "
+            "who is left in is not comparable."
+        ),
+        "found.many_bots": "More than {share} of the units are left out as bots: the rule may meet people.",
         "found.recomputed": (
             "More than {share} of the units met another variant than their id gives them: a client assigns, "
             "logs or identifies units inconsistently."
@@ -111,6 +120,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rests_on.p": "p {p}",
         "rests_on.no_p": "no p-value",
         "rests_on.dropped": "{items}, {share} of what was logged",
+        "rests_on.bots": "{number}: {arms}, p {p}",
+        "rests_on.bots.arm": "{units} in {arm}",
         "rests_on.recomputed": "{disagreeing} of {units}",
         "rests_on.drawn": "{number}; one unit in {of} was drawn",
         "rests_on.not_recomputed": "not recomputed",

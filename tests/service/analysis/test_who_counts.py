@@ -153,6 +153,8 @@ def test_bots(store: Store, seed: int, most: int) -> None:
     exposed = set(first_times(exposures))
     assert values(found.arms) == arms(exposures, events, exposed - out)
     assert found.bots == len(exposed & out)
+    theirs_by_arm = arms(exposures, events, exposed & out)
+    assert found.bots_by_arm == {arm: each.n for arm, each in theirs_by_arm.items() if each.n}
 
 
 @settings(max_examples=40, deadline=None)

@@ -305,6 +305,7 @@ def segmented_readout() -> dict[str, Any]:
         },
         overridden=4,
         bots=7,
+        bots_by_arm={"control": 3, "treatment": 4},
         joined=Joined(anonymous=300, joined=200, conflicts=12, left_out=2, crossovers=1),
     )
     asked = plan(

@@ -71,6 +71,7 @@ SHARED = (
     (r"^repeat\.decided\.effects\[\]\.(difference|lift)\..*", r"repeat.decided.effects[].\1"),
     (r"^repeat\.effects\[\]\.(then|now|change)\..*", r"repeat.effects[].\1"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),
+    (r"^health\.bots\.arms\..*", "health.bots.arms.*"),
     (
         r"^health\.interactions\.overlaps\[\]\.parts\[\]\.arms\[\]\.metrics\[\]\.statistics\..*",
         "health.interactions.overlaps[].parts[].arms[].metrics[].statistics",
