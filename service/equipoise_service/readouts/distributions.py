@@ -2,7 +2,8 @@
 
 Nothing is concluded from it and it follows from nothing else in a readout. So it is no part of
 `statistics_digest`, which a look is recognised by. The readout's own digest covers it, and `verify` checks
-that it is about units that there are.
+that it is about units that there are, and, where all of them were looked at, that values in these bins can
+have the mean and the variance that the comparisons rest on.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from equipoise_service.analysis.spreading import ArmSpread, Distribution
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arms import side_of
+from equipoise_service.readouts.binned import can_have
 from equipoise_service.readouts.schemas import MetricResult
 from equipoise_service.readouts.values import ArmValues, Values
 
@@ -67,3 +69,36 @@ def expect_drawn(expected: dict[str, Any]) -> None:
             if not values["halvings"] or arm["drawn"] > arm["units"]:
                 arm["drawn"] = arm["units"]
             arm["counts"] = (arm["counts"] + [0] * (1 + len(edges or ())))[: 1 + len(edges or ())]
+
+
+def expect_counts(expected: dict[str, Any]) -> None:
+    """Where all units were looked at, nothing is expected of counts that no values with their sums have.
+
+    Numbers are needed that a comparison has: where there is none, or they are too large, counts are believed.
+    """
+    for metric in expected["metrics"]:
+        values = metric["values"]
+        if values is None or values["halvings"]:
+            continue
+        sums = _sums_of(metric)
+        for arm in values["arms"]:
+            if arm["variant"] in sums and not can_have(
+                arm["counts"], values["edges"] or [], cut=metric["cut"], **sums[arm["variant"]]
+            ):
+                arm["counts"] = None
+
+
+def _sums_of(metric: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The units, mean and squared deviations of each arm that has them."""
+    found = {}
+    for comparison in metric["comparisons"]:
+        for side in ("variant", "baseline"):
+            sums = comparison["statistics"][side]
+            if sums.get("mean") is not None and sums["m2"] is not None:
+                mean, m2 = sums["mean"], sums["m2"]
+            elif sums.get("columns") and sums["means"] is not None and sums["comoments"] is not None:
+                mean, m2 = sums["means"][0], sums["comoments"][0][0]
+            else:
+                continue
+            found[comparison[side]] = {"units": sums["n"], "mean": mean, "m2": m2}
+    return found

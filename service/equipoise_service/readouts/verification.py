@@ -11,7 +11,7 @@ from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
-from equipoise_service.readouts.distributions import expect_drawn
+from equipoise_service.readouts.distributions import expect_counts, expect_drawn
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals, Dropped
@@ -47,7 +47,8 @@ class Disagreement:
     Attributes:
         pointer: JSON pointer to the place (RFC 6901).
         found: What the readout says there; None where it has no such member.
-        expected: What was recomputed; None where there should be no such member.
+        expected: What was recomputed; None where there should be no such member, and for counts in bins that
+            no values can have.
     """
 
     pointer: str
@@ -170,6 +171,7 @@ def _expect_overlaps(expected: dict[str, Any]) -> None:
     """The statistics of an arm's part are over all its units, but for the immature ones."""
     check = expected["health"]["interactions"]
     for overlap in (check or {}).get("overlaps") or ():
+    expect_counts(expected)
         for arm in (arm for part in overlap["parts"] for arm in part["arms"]):
             for metric in arm["metrics"]:
                 metric["statistics"]["n"] = arm["units"] - metric["statistics"]["immature"]

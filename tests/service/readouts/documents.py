@@ -95,8 +95,8 @@ def spread_readout(halvings: int = 2) -> dict[str, Any]:
     }
     found = replace(
         statistics(
-            control={"load-time": moments(1_000, 10.0, 2.0)},
-            treatment={"load-time": moments(1_000, 10.0, 2.0)},
+            control={"load-time": moments(1_000, 6.5, 750.0)},
+            treatment={"load-time": moments(1_000, 6.5, 750.0)},
         ),
         distributions={"load-time": Distribution(halvings, (100.0, 200.0), arms)},
         cuts={"load-time": {"y": 150.0}},
