@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rehearsal.bounds import FAMILY, least
-from rehearsal.kinds import MARGIN, Broken
+from rehearsal.kinds import MARGIN
 from rehearsal.registering import FIRST_DAY, GUARDRAIL, SUCCESS, Rehearsed
 
 RULES = (
@@ -213,7 +213,8 @@ def novelty_faults(rehearsed: Sequence[Rehearsed]) -> list[str]:
         faults.append(f"{each.key}: the last readout counts {seen}, there were {true}")
     if last["health"]["crossovers"]["units"] != (crossed := people.crossovers(last["revision"])):
         faults.append(f"{each.key}: {crossed} units met both variants, the last readout says otherwise")
-    if each.kind.broken is Broken.DROPPED and last["health"]["dropped_items"]["items"] != people.dropped:
+    given_up = last["health"]["dropped_items"]["items"]
+    if each.kind.broken is not None and each.kind.broken.is_dropped and given_up != people.dropped:
         faults.append(f"{each.key}: {people.dropped} items were given up, the last readout says otherwise")
     return faults
     asked = [effect["finding"] for effect in _by_age(last) if effect["detected"] is not None]

@@ -22,7 +22,13 @@ class Broken(StrEnum):
 
     RATIO = "ratio"
     CROSSOVERS = "crossovers"
-    DROPPED = "dropped"
+    DROPPED_UNITS = "dropped units"
+    DROPPED_EVENTS = "dropped events"
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a sender gives something up, and says how much."""
+        return self in (Broken.DROPPED_UNITS, Broken.DROPPED_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +122,25 @@ KINDS = (
         hit=0.1,
     ),
     Kind(
-        "dropped events",
-        12,
+        "dropped units",
+        6,
         "A winner, but the treatment's sender has too short a queue: it gives up all of 30 % of its units, "
         "and says how much.",
         "investigate",
         0.99,
         lift=MDE,
-        broken=Broken.DROPPED,
+        broken=Broken.DROPPED_UNITS,
         hit=0.3,
+    ),
+    Kind(
+        "dropped events",
+        6,
+        "It changes nothing, but the control's sender gives up the purchases of 40 % of its units, and says "
+        "how many: the treatment looks far better.",
+        "investigate",
+        0.99,
+        broken=Broken.DROPPED_EVENTS,
+        hit=0.4,
     ),
     Kind(
         "novelty",

@@ -48,7 +48,7 @@ class People:
         daily: New people a day at full traffic.
         random: How they behave.
         met: Units that were exposed and whose exposure was sent, by revision and variant.
-        dropped: Exposures and events that the treatment's sender gave up so far.
+        dropped: Exposures and events that one arm's sender gave up so far.
         sender: That sender's own id.
     """
 
@@ -115,10 +115,14 @@ class People:
         if load is not None:
             seconds = load * (1 + kind.slower if treated else 1)
             items.append(Item(day, False, _event(unit, at + timedelta(minutes=1), LOADED, round(seconds, 3))))
-            items += self._purchases(unit, treated, day, at, chances)
+            purchases = self._purchases(unit, treated, day, at, chances)
+            if broken is Broken.DROPPED_EVENTS and not treated:
+                self.dropped += len(purchases)
+                purchases = []
+            items += purchases
         if broken is Broken.RATIO and treated:
             return items[1:]
-        if broken is Broken.DROPPED and treated:
+        if broken is Broken.DROPPED_UNITS and treated:
             self.dropped += len(items)
             return []
         if broken is Broken.CROSSOVERS:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rehearsal.clock import Clock
 from rehearsal.house import House
-from rehearsal.kinds import ALPHA, MARGIN, MDE, POWER, Broken, Kind
+from rehearsal.kinds import ALPHA, MARGIN, MDE, POWER, Kind
 from rehearsal.people import (
     CONTROL,
     ENROLMENT_DAYS,
@@ -74,7 +74,7 @@ class Rehearsed:
 
 def environment_of(kind: Kind, index: int) -> str:
     """Where it runs: what senders give up is told of a whole environment, so such ones have their own."""
-    return f"senders-{index}" if kind.broken is Broken.DROPPED else "production"
+    return f"senders-{index}" if kind.broken is not None and kind.broken.is_dropped else "production"
 
 
 def definition(key: str, kind: Kind) -> dict[str, Any]:

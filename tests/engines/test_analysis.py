@@ -190,6 +190,7 @@ def test_segments_bots_and_identity(engine: str, request: pytest.FixtureRequest)
     statistics = analyse_store(backend, asked)
     expected = analyse_store(request.getfixturevalue("on_duckdb"), asked)
     assert (statistics.joined, statistics.bots) == (expected.joined, expected.bots)
+    assert statistics.bots_by_arm == expected.bots_by_arm
     assert_equal(statistics.arms, expected.arms)
     for key, parts in expected.segments.items():
         found = {part.label: part for part in statistics.segments[key]}
