@@ -1,7 +1,7 @@
 """Whether what a readout says is right: its summary against its numbers, its counts against the truth.
 
 The rules were written before the first run, and are listed in the documentation; since then they changed
-where what is said changed: how wide intervals are written, and that the last look's conclusion stands.
+where what is said changed: how wide intervals are written, and that what a look concluded stands.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ RULES = (
     "Otherwise it says of conversion what the readout's numbers say: which way, that this is better or "
     "worse, or that the arms do not differ detectably; and names both shares and both ends of the interval.",
     "It says “Ship” only where conversion is said to be better, and nothing is said to be worse; in data "
-    "newer than the last look, only where it names the look that found it, whose result stands.",
+    "newer than the look that found it, only where it names that look, whose result stands.",
     "Not to ship because of the guardrail names it, as worse or as not within its margin of 5.00 %; what is "
     "shown to be worse is never under “No detectable difference”.",
     "A broken ratio names the units of both arms and their planned share; many crossovers how many units "
@@ -90,6 +90,8 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
             faults.append("whether the effect is better or worse is missing")
     elif SUCCESS in harmed:
         wanted = "treatment is worse than control on converted"
+    elif stands:
+        wanted = "By now treatment stands at "
     else:
         wanted = "treatment and control do not differ detectably on converted"
     if found["detected"] is None and SUCCESS in harmed:
@@ -100,9 +102,10 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
         faults.append(f"“{wanted}” is missing")
     if found["difference"]["interval"] is not None and (found["detected"] is not None or stands):
         faults += _of_numbers(found, text)
-    better = f"look {stands['look']}, which stands" if stands else "which is better"
+    names_look = stands is not None and f"look {stands['look']}" in text.lower() and "which stands" in text
+    is_told = names_look if stands else "which is better" in text
     if text.startswith("Ship") and not (
-        outcome == "ship" and better in text and "worse" not in text and "Worse" not in text
+        outcome == "ship" and is_told and "worse" not in text and "Worse" not in text
     ):
         faults.append("“Ship” beside what does not allow it")
     if GUARDRAIL in harmed and f"{GUARDRAIL} is shown to be worse" not in text:
@@ -120,18 +123,15 @@ def _of_results(readout: dict[str, Any], text: str, *, first_day: bool) -> list[
         word = "Better" if told["difference"]["estimate"] > 0 else "Worse"
         if f"{word}: " not in text or FIRST_DAY not in text:
             faults.append("the effect on the first day is not told")
+    faults += _of_ages(readout, text)
     immature = sum(side["immature"] for side in found["statistics"].values())
     if immature and not any(
         f"{immature:,} {words} not counted on {SUCCESS} yet" in text for words in ("unit was", "units were")
-    faults += _of_ages(readout, text)
     ):
         faults.append(f"{immature:,} units that are not mature are not told")
     return faults
 
 
-def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
-    """The shares and the interval stand in the sentence as they are in the readout."""
-    sides = [found["statistics"][side] for side in ("variant", "baseline")]
 def _of_ages(readout: dict[str, Any], text: str) -> list[str]:
     """A change with the days since exposure is told beside the effect."""
     changed = [each for each in _by_age(readout) if each["detected"]]
@@ -153,6 +153,9 @@ FOUND = 0.8
 _CHANGES = {"fading": "fades", "growing": "grows", "reversing": "turns"}
 
 
+def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
+    """The shares and the interval stand in the sentence as they are in the readout."""
+    sides = [found["statistics"][side] for side in ("variant", "baseline")]
     one, other = (_rounded(100 * side["successes"] / side["n"]) for side in sides)
     faults = []
     if not any(f"{mine} % against {theirs} %" in text for mine in one for theirs in other):
@@ -196,9 +199,6 @@ def experiment_faults(each: Rehearsed) -> list[str]:
     return faults + _of_counts(each)
 
 
-def _of_counts(each: Rehearsed) -> list[str]:
-    """The last readout counts every unit that met one variant, those that met both, and what was given up."""
-    last, people = each.readouts[-1], each.people
 def novelty_faults(rehearsed: Sequence[Rehearsed]) -> list[str]:
     """Whether the last readouts say of fewer novelties that they fade than chance allows."""
     asked = [each for each in rehearsed if each.kind.fades]
@@ -207,19 +207,22 @@ def novelty_faults(rehearsed: Sequence[Rehearsed]) -> list[str]:
     return [f"only {said} of {len(asked)} novelties are said to fade"] if said < fewest else []
 
 
+def _of_counts(each: Rehearsed) -> list[str]:
+    """The last readout counts every unit that met one variant, those that met both, and what was given up."""
+    last, people = each.readouts[-1], each.people
     faults = []
     seen = {arm["variant"]: arm["units"] for arm in last["arms"]}
     if seen != (true := people.units(last["revision"])):
         faults.append(f"{each.key}: the last readout counts {seen}, there were {true}")
     if last["health"]["crossovers"]["units"] != (crossed := people.crossovers(last["revision"])):
         faults.append(f"{each.key}: {crossed} units met both variants, the last readout says otherwise")
+    asked = [effect["finding"] for effect in _by_age(last) if effect["detected"] is not None]
+    if each.kind.fades and asked not in ([None], ["fading"]):
+        faults.append(f"{each.key}: whether the effect fades is {asked or 'not asked'} at the end")
     given_up = last["health"]["dropped_items"]["items"]
     if each.kind.broken is not None and each.kind.broken.is_dropped and given_up != people.dropped:
         faults.append(f"{each.key}: {people.dropped} items were given up, the last readout says otherwise")
     return faults
-    asked = [effect["finding"] for effect in _by_age(last) if effect["detected"] is not None]
-    if each.kind.fades and asked not in ([None], ["fading"]):
-        faults.append(f"{each.key}: whether the effect fades is {asked or 'not asked'} at the end")
 
 
 def covers(each: Rehearsed) -> bool | None:

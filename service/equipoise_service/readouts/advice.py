@@ -1,6 +1,6 @@
 """What the plan's rule recommends, as it goes over the wire."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,17 +44,23 @@ class TreatmentRecommendation(BaseModel):
     reasons: list[Reason] = Field(description="Why, the decisive ones first.")
     findings: list[Finding] = Field(description="What is shown of each metric.")
     stands: bool = Field(
-        False, description="Whether this is what the last look concluded, which stands in these newer data."
+        False, description="Whether this is what an earlier readout found, which stands in these newer data."
     )
 
 
 class Standing(BaseModel):
-    """The last look, where its conclusion stands: the data are newer, and no look is to come."""
+    """An earlier readout whose conclusion stands: that of the last look, or one that shipped before."""
 
     model_config = _CONFIG
 
-    look: int = Field(ge=1, description="Its number.")
-    readout_digest: str = Field(description="Digest of its readout, which `GET …/looks/{number}` gives.")
+    look: Annotated[int, Field(ge=1)] | None = Field(
+        description="The number of the look that it is; null of a plan without looks."
+    )
+    at: str | None = Field(
+        None,
+        description="When it was computed, RFC 3339 in UTC; null in readouts from before this was on record.",
+    )
+    readout_digest: str = Field(description="Its digest.")
     variant: str | None = Field(description="What it shipped; null for another outcome.")
 
 
@@ -82,6 +88,6 @@ class Recommendation(BaseModel):
     treatments: list[TreatmentRecommendation] = Field(description="The rule for each treatment.")
     stands: Standing | None = Field(
         None,
-        description="The last look, where its conclusion is the recommendation: null where these data are "
-        "its own, or where a look is to come.",
+        description="The earlier readout whose conclusion stands, `stands_on`; null where nothing of it is "
+        "recommended.",
     )

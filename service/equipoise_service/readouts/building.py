@@ -8,7 +8,7 @@ from typing import Any
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.plans.looks import Look, is_spent
+from equipoise_service.plans.looks import Look
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.ages import asked_ages
@@ -21,7 +21,7 @@ from equipoise_service.readouts.distributions import values_of
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.lasting import RepeatOf, repeat_of
 from equipoise_service.readouts.losses import Arrivals, Dropped
-from equipoise_service.readouts.novelty import by_age
+from equipoise_service.readouts.novelty import by_age, of_last_look
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
@@ -53,8 +53,7 @@ class Provenance:
         dropped: What senders gave up meanwhile; None for a file.
         arrivals: How late the exposures arrived; None for a file.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
-        recomputed: Whether units met the variants that their ids give them; None for a file.
-        concluded: What the last look concluded, where no look is to come; None where one is.
+        concluded: What an earlier readout concluded for good; None without one.
         holdback: Basis points of the units that are held back, of a holdback's revision.
         repeat: What it repeats after a ship, if it does.
     """
@@ -122,6 +121,10 @@ def build_readout(
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     until = provenance.ended_at or provenance.generated_at
     ages = by_age(plan, asked_ages(plan, began, until), statistics.ages, complete=moment.complete)
+    concluded = provenance.concluded
+    if concluded is not None:
+        health, segments = concluded.health(health), [concluded.segment(each) for each in segments]
+        ages = of_last_look(ages, concluded)
     population = _population(statistics)
     repeat = None
     recommendation = _recommendation(plan, moment, results, health, provenance)
@@ -159,6 +162,7 @@ def build_readout(
         "by_age": None if ages is None else ages.model_dump(mode="json"),
         "holdback": provenance.holdback,
         "repeat": None if repeat is None else repeat.model_dump(mode="json"),
+        "stands_on": _stands_on(concluded, recommendation),
         "recommendation": recommendation.model_dump(mode="json"),
         "summary": summarise(
             plan,
@@ -175,6 +179,12 @@ def build_readout(
     }
     document["wording"] = wording()
     return {**document, "digest": digest(document)}
+
+
+def _stands_on(concluded: Concluded | None, recommendation: Recommendation) -> Mapping[str, Any] | None:
+    if concluded is None or concluded.is_found_anew(recommendation.treatments):
+        return None
+    return concluded.document
 
 
 def timestamp(moment: datetime) -> str:
@@ -295,5 +305,5 @@ def _recommendation(
         gains=results.gains,
         ends_at=ends_at,
         final_look_due=plan.method is Method.GROUP_SEQUENTIAL and over and not moment.at_look,
-        concluded=None if moment.at_look or not is_spent(plan, moment.looks) else provenance.concluded,
+        concluded=provenance.concluded,
     )

@@ -256,6 +256,9 @@ class Interactions(Check):
     not_asked: list[NotAsked] | None = Field(
         None, description="Success metrics and guardrails that are not asked about; null where all are."
     )
+    look: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The last look, where this is what it found; null where it is of these data."
+    )
 
 
 class Health(BaseModel):

@@ -78,7 +78,7 @@ def recommend(
         gains: For each treatment, the gain on the first success metric: the largest is shipped.
         ends_at: When the planned days are over.
         final_look_due: Whether all data are there and only the last look is missing.
-        concluded: What the last look concluded; None where one is to come, or these are its data.
+        concluded: What an earlier readout concluded for good; None without one.
     """
     metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
     if not any(metric.role == "success" for metric in metrics):
@@ -95,7 +95,7 @@ def recommend(
     stands = None
     if concluded is not None:
         each = [concluded.instead_of(one) for one in each]
-        stands = concluded.standing(moment.looks[-1].number, each)
+        stands = concluded.standing if any(one.stands for one in each) else None
     outcome = next((found for found in _FIRST if any(one.outcome is found for one in each)), None)
     deciding = [one for one in each if one.outcome is outcome]
     variant = None
@@ -105,8 +105,8 @@ def recommend(
         variant = deciding[0].variant
     until = _until(plan, moment, ends_at) if outcome is DecisionOutcome.KEEP_RUNNING else None
     head = _head(outcome, variant, until, final_look_due)
-    if stands is not None and all(one.stands for one in deciding):
-        head = say("outcome.stands", outcome=head, number=stands.look)
+    if concluded is not None and stands is not None and all(one.stands for one in deciding):
+        head = _standing(head, concluded)
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
         reason.model_copy(update={"message": say("reason.of", variant=one.variant, reason=reason.message)})
@@ -126,6 +126,16 @@ def recommend(
         treatments=each,
         stands=stands,
     )
+
+
+def _standing(head: str, concluded: Concluded) -> str:
+    """The outcome, and which earlier readout it is of."""
+    found = concluded.standing
+    if concluded.final:
+        return say("outcome.stands", outcome=head, number=found.look)
+    if found.look is not None:
+        return say("outcome.look_found", outcome=head, number=found.look)
+    return say("outcome.readout_found", outcome=head, at=(found.at or "")[:16].replace("T", " "))
 
 
 def nothing_recommended(key: str, **fields: str) -> Recommendation:

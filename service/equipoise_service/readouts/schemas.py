@@ -1,6 +1,6 @@
 """The readout, as it goes over the wire: `equipoise.readout/2`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -299,6 +299,9 @@ class SegmentResult(BaseModel):
     segment: str = Field(description="The segment's key.")
     declared: bool = Field(description="Whether the plan had it when it was locked; else it is exploratory.")
     text: str = Field(description="Whether any effect differs between its values, in words.")
+    look: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The last look, where it answered for these newer data; null where they did."
+    )
     heterogeneity: list[MetricHeterogeneity] = Field(
         description="For each metric but those of quality, and each treatment: whether its effect differs."
     )
@@ -353,6 +356,11 @@ class Readout(BaseModel):
     )
     repeat: Repeat | None = Field(
         None, description="Of a readout that is repeated after a ship: what became of the effects."
+    )
+    stands_on: dict[str, Any] | None = Field(
+        None,
+        description="The earlier readout, whole, whose conclusion stands in these newer data: that of the "
+        "last look, or one that shipped a treatment before; null without one.",
     )
     recommendation: Recommendation
     summary: str = Field(description="The result in plain words.")

@@ -1,5 +1,7 @@
 """What happens to readouts of experiments: they are computed from their facts, and looks are taken."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +27,7 @@ from equipoise_service.plans.locking import plan_in_force
 from equipoise_service.plans.looks import Look, NotDue, is_spent, next_look
 from equipoise_service.plans.models import TakenLook
 from equipoise_service.plans.repeats import repeated
+from equipoise_service.plans.schemas import Method
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.ages import read_ages
@@ -40,6 +43,7 @@ from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.held import as_looked_at
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
 from equipoise_service.readouts.missing import with_events
+from equipoise_service.readouts.models import StoredReadout
 from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
@@ -47,7 +51,7 @@ from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
 from equipoise_service.readouts.repeating import Due
 from equipoise_service.readouts.schemas import Deviation, Locked
-from equipoise_service.readouts.standing import concluded_by
+from equipoise_service.readouts.standing import asks_the_same, concluded_before, concluded_by
 from equipoise_service.recomputation.service import randomisation_of
 from equipoise_service.sources import service as sources
 
@@ -62,6 +66,7 @@ class Analysis:
         looks: The looks that were taken so far.
         statistics: Its statistics now.
         provenance: Where they come from.
+        before: The readout of the last look, or of a plan without looks the latest one; None without any.
     """
 
     revision: Revision
@@ -69,11 +74,31 @@ class Analysis:
     looks: tuple[Look, ...]
     statistics: Statistics
     provenance: Provenance
+    before: Mapping[str, Any] | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the last look was at these statistics."""
+        digests = [each.statistics_digest for each in self.looks[-1:]]
+        return digests == [statistics_digest(self.plan, self.statistics)]
+
+    def standing(self, *, in_look: bool) -> Provenance:
+        """Where they come from, with what was found for good before.
+
+        Args:
+            in_look: Whether this is the last look itself, again, which does not stand on itself.
+        """
+        if self.before is None:
+            return self.provenance
+        found = concluded_before(self.before) if in_look else concluded_by(self.before)
+        stands = found is not None and asks_the_same(self.plan, found)
+        return replace(self.provenance, concluded=found if stands else None)
 
 
 def readout_now(found: Analysis) -> dict[str, Any]:
     """Computes the readout of an analysis. It spends nothing."""
-    return build_readout(found.plan, found.statistics, found.provenance, found.looks)
+    provenance = found.standing(in_look=found.is_looked_at)
+    return build_readout(found.plan, found.statistics, provenance, found.looks)
 
 
 def readout_of_due_look(found: Analysis) -> tuple[dict[str, Any], TakenLook]:
@@ -94,7 +119,8 @@ def readout_of_due_look(found: Analysis) -> tuple[dict[str, Any], TakenLook]:
         )
     except NotDue as reason:
         raise Conflict(str(reason), type="no-look-due") from None
-    readout = build_readout(found.plan, found.statistics, found.provenance, (*found.looks, look))
+    provenance = found.standing(in_look=False)
+    readout = build_readout(found.plan, found.statistics, provenance, (*found.looks, look))
     return readout, TakenLook(
         revision_id=found.revision.id or 0,
         number=look.number,
@@ -175,8 +201,7 @@ def analyse(
         plan = plan_in_force(session, revision_id) or plan_of(experiment, found)
         taken = plans.looks(session, revision_id)
         looks = tuple(Look.model_validate(each.look) for each in taken)
-        looked = next(iter(readable(each.readout for each in taken[-1:])), None)
-        concluded = concluded_by(taken[-1].readout) if is_spent(plan, looks) else None
+        before = _before(session, plan, revision_id, taken) if again is None else None
         locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
         ended_at = until = found.ended_at
         if again is not None:
@@ -222,11 +247,11 @@ def analyse(
         arrivals=with_events(store, request, arrivals_of(store, request), pauses),
         holdback=found.holdback,
         repeat=None if again is None else again.repeat,
-        concluded=concluded,
     )
     statistics = analyse_plan(store, plan, request, read, limits)
-    if looked is not None:
-        statistics = as_looked_at(plan, statistics, looks[-1], looked)
+    if before is not None and looks:
+        for looked in readable([before]):
+            statistics = as_looked_at(plan, statistics, looks[-1], looked)
     at_the_end = end_is_reached(
         plan,
         mature_units(plan, statistics),
@@ -235,13 +260,24 @@ def analyse(
         ended_at=ended_at,
     )
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
-    newer = is_spent(plan, looks) and looks[-1].statistics_digest != statistics_digest(plan, statistics)
+    analysis = Analysis(found, plan, looks, statistics, provenance, before)
+    newer = is_spent(plan, looks) and not analysis.is_looked_at
     overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
     followed = at_the_end and not newer and found.holdback is None
     recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
     statistics = replace(statistics, ages=read_ages(store, plan, request, at_the_end=followed))
     provenance = replace(provenance, overlaps=overlaps, recomputed=recomputed)
-    return Analysis(found, plan, looks, statistics, provenance)
+    return replace(analysis, statistics=statistics, provenance=provenance)
+
+
+def _before(
+    session: Session, plan: Plan, revision_id: int, taken: Sequence[TakenLook]
+) -> Mapping[str, Any] | None:
+    """The readout in which what was found for good is, or what stands in it."""
+    if taken:
+        return taken[-1].readout
+    stored = session.get(StoredReadout, revision_id) if plan.method is Method.CONFIDENCE_SEQUENCE else None
+    return None if stored is None else json.loads(stored.body)
 
 
 def _locked(session: Session, revision_id: int) -> Locked | None:

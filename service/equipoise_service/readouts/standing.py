@@ -1,57 +1,205 @@
-"""The conclusion of the last look, which stands in newer data: alpha is spent, so nothing new can be shown.
+"""What an earlier readout found for good, which stands in newer data.
 
-Newer data can still say that a metric is worse, or that they cannot be trusted: that is asked at any moment.
+A bound that was crossed at a look stays crossed, and what a confidence sequence excluded stays excluded: both
+hold the error over all moments together. After the last look all of its conclusion stands, with what is asked
+at the end only: alpha is spent, so nothing new can be shown. Newer data can still say that a metric is worse,
+or that they cannot be trusted: that is asked at any moment.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation, Standing, TreatmentRecommendation
-from equipoise_stats import DecisionOutcome
+from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
+from equipoise_service.readouts.reading import readable
+from equipoise_service.readouts.schemas import Readout, SegmentResult
+from equipoise_service.readouts.wording import wording
+from equipoise_service.texts.saying import say
+from equipoise_stats import DecisionOutcome, ReasonCode
+
+_OVERRIDES = (ReasonCode.QUALITY_FAILED, ReasonCode.DETERIORATED)
+# What the rule ships by: where it is changed, what it found before is found no more.
+_DECISIVE = ("method", "variants", "metrics", "alpha", "deterioration_alpha", "multiplicity", "prior")
 
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What a look concluded.
+    """What a readout concluded for good.
 
     Attributes:
-        digest: The digest of its readout.
-        variant: What it shipped; None for another outcome.
-        treatments: What the rule said of each treatment.
+        standing: Which readout it is.
+        final: Whether it is that of the last look, of which everything stands; of others what they shipped.
+        treatments: What stands of each treatment.
+        readout: The readout; None where a readout from before it was held refers to it.
+        document: The readout as it was stored.
     """
 
-    digest: str
-    variant: str | None
+    standing: Standing
+    final: bool
     treatments: Mapping[str, TreatmentRecommendation]
+    readout: Readout | None = None
+    document: Mapping[str, Any] | None = None
 
     def instead_of(self, now: TreatmentRecommendation) -> TreatmentRecommendation:
-        """What holds of a treatment: what the look concluded, unless newer data say more than to wait."""
+        """What holds of a treatment: what was concluded, unless newer data say that it is worse, or broken.
+
+        What they find themselves needs nothing that was found before.
+        """
         then = self.treatments.get(now.variant)
-        if now.outcome is not DecisionOutcome.KEEP_RUNNING or then is None:
+        overridden = any(reason.decisive and reason.code in _OVERRIDES for reason in now.reasons)
+        if then is None or overridden or now.outcome is DecisionOutcome.SHIP:
             return now
         return then.model_copy(update={"stands": True})
 
-    def standing(self, number: int, treatments: Iterable[TreatmentRecommendation]) -> Standing | None:
-        """What newer data refer to, the look with this number; None where nothing of it stands."""
-        if not any(each.stands for each in treatments):
-            return None
-        return Standing(look=number, readout_digest=self.digest, variant=self.variant)
+    def is_found_anew(self, treatments: Iterable[TreatmentRecommendation]) -> bool:
+        """Whether newer data found all of it again, so that nothing has to be referred to."""
+        ships = [each for each in treatments if each.outcome is DecisionOutcome.SHIP]
+        return (
+            not self.final and {each.variant for each in ships if not each.stands} >= self.treatments.keys()
+        )
+
+    def segment(self, now: SegmentResult) -> SegmentResult:
+        """The segment with what the last look found of it, which is asked once."""
+        if not self.final or self.readout is None:
+            return now
+        then = next((each for each in self.readout.segments if each.segment == now.segment), None)
+        if then is None:
+            return now
+        return now.model_copy(
+            update={
+                "look": self.standing.look,
+                "text": say("segments.stands", text=then.text, number=self.standing.look),
+                "heterogeneity": [_in_order_of(now, each) for each in then.heterogeneity],
+            }
+        )
+
+    def health(self, now: Health) -> Health:
+        """The checks, with what the last look found of other experiments, which is asked once."""
+        then = self.readout.health.interactions if self.final and self.readout is not None else None
+        if then is None:
+            return now
+        number, reason = self.standing.look, then.reason
+        told = {
+            "look": number,
+            "number": say("found.interactions.stands", text=then.number, number=number),
+            "reason": reason and say("segments.stands", text=reason, number=number),
+        }
+        return now.model_copy(update={"interactions": then.model_copy(update=told)})
 
 
-def concluded_by(readout: Mapping[str, Any]) -> Concluded:
-    """What a look concluded, from its readout."""
-    found = Recommendation.model_validate(readout["recommendation"])
-    return _of(readout["digest"], found.variant, found.treatments)
+def concluded_by(readout: Mapping[str, Any]) -> Concluded | None:
+    """What stands in data that are newer than a readout: what it concluded, or else what stands in it.
+
+    Args:
+        readout: That of the last look; of a plan without looks, the one before.
+    """
+    for found in readable([readout]):
+        if is_final(found) or _ships(found, anew=True):
+            return _of(found, readout)
+    return concluded_before(readout)
 
 
-def concluded_in(found: Recommendation) -> Concluded | None:
-    """What the last look concluded, from what a newer readout holds of it."""
+def concluded_before(readout: Mapping[str, Any]) -> Concluded | None:
+    """What stands in a readout itself."""
+    document = readout.get("stands_on")
+    if document is None:
+        return None
+    return next((_of(found, document) for found in readable([document])), None)
+
+
+def concluded_in(readout: Readout) -> Concluded | None:
+    """What stands in a readout that is recomputed; None where what it holds cannot stand in it."""
+    if readout.stands_on is None:
+        # Those that are written here hold what they refer to.
+        return None if readout.wording == wording() else _referred_to(readout.recommendation)
+    found = concluded_before({"stands_on": readout.stands_on})
+    return (
+        found
+        if found is not None and _is_before(found, readout) and asks_the_same(readout.plan, found)
+        else None
+    )
+
+
+def is_final(readout: Readout) -> bool:
+    """Whether a readout is that of a last look."""
+    return readout.progress.look is not None and readout.progress.complete
+
+
+def asks_the_same(plan: Plan, concluded: Concluded) -> bool:
+    """Whether a plan still ships by the rule that something was concluded by.
+
+    The last look's conclusion is that of the plan of its time: nothing can be asked after it.
+    """
+    then = concluded.readout
+    return concluded.final or then is None or _rule(plan) == _rule(then.plan)
+
+
+def _rule(plan: Plan) -> dict[str, Any]:
+    return plan.model_dump(mode="json", include=set(_DECISIVE))
+
+
+def _is_before(concluded: Concluded, now: Readout) -> bool:
+    """Whether what was concluded is that of an earlier readout of the same revision."""
+    then = concluded.readout
+    if then is None or (then.experiment, then.revision) != (now.experiment, now.revision):
+        return False
+    if now.plan.method is Method.GROUP_SEQUENTIAL:
+        number = len(then.looks)
+        return then.progress.look == number != now.progress.look and now.looks[:number] == then.looks
+    return now.plan.method is Method.CONFIDENCE_SEQUENCE and then.generated_at < now.generated_at
+
+
+def _ships(readout: Readout, *, anew: bool) -> Sequence[TreatmentRecommendation]:
+    """The treatments that a readout ships for good; with `anew` only if it found one of them itself."""
+    if readout.plan.method not in (Method.GROUP_SEQUENTIAL, Method.CONFIDENCE_SEQUENCE):
+        return ()
+    ships = [each for each in readout.recommendation.treatments if each.outcome is DecisionOutcome.SHIP]
+    return () if anew and all(each.stands for each in ships) else ships
+
+
+def _of(found: Readout, document: Mapping[str, Any]) -> Concluded:
+    final = is_final(found)
+    stands = found.recommendation.treatments if final else _ships(found, anew=False)
+    return Concluded(
+        Standing(
+            look=found.progress.look,
+            at=found.generated_at,
+            readout_digest=found.digest,
+            variant=found.recommendation.variant,
+        ),
+        final,
+        {each.variant: each for each in stands},
+        found,
+        document,
+    )
+
+
+def _referred_to(found: Recommendation) -> Concluded | None:
+    """What a readout from before `stands_on` holds of the last look's conclusion."""
     if found.stands is None:
         return None
-    standing = [each for each in found.treatments if each.stands]
-    return _of(found.stands.readout_digest, found.stands.variant, standing)
+    return Concluded(found.stands, True, {each.variant: each for each in found.treatments if each.stands})
 
 
-def _of(digest: str, variant: str | None, treatments: Iterable[TreatmentRecommendation]) -> Concluded:
-    return Concluded(digest, variant, {each.variant: each for each in treatments})
+def _in_order_of(now: SegmentResult, then: MetricHeterogeneity) -> MetricHeterogeneity:
+    """An answer with its values in the order of the newer ones; of one that is new nothing is known."""
+    known = {(part.value, part.others): part for part in then.parts}
+    parts = [
+        known.get(
+            (part.value, part.others),
+            PartEffect(
+                value=part.value,
+                others=part.others,
+                deviation=None,
+                p_value=None,
+                differs=None,
+                best_guess=None,
+            ),
+        )
+        for part in now.parts
+    ]
+    return then.model_copy(update={"parts": parts})

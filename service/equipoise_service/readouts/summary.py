@@ -28,7 +28,7 @@ from equipoise_service.readouts.numerals import (
 from equipoise_service.readouts.repeat import Repeat
 from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
 from equipoise_service.texts.saying import counted, listing, say
-from equipoise_stats import CheckStatus, ClaimOutcome, ReasonCode
+from equipoise_stats import CheckStatus, ClaimOutcome, DecisionOutcome, ReasonCode
 
 _TOLD_BY_RESULTS = (
     ReasonCode.SUCCESS_SHOWN,
@@ -44,11 +44,11 @@ class _Advised:
 
     Attributes:
         harmed: Metrics and treatments that are shown to be worse.
-        stands: Whether the last look's conclusion stands, so that nothing is waited for.
+        stands: Beside an earlier conclusion that stands, the treatments of which nothing is waited for.
     """
 
     harmed: AbstractSet[tuple[str, str]]
-    stands: bool
+    stands: AbstractSet[str]
 
 
 # With more treatments than this, the headline groups them instead of giving each a sentence.
@@ -176,7 +176,13 @@ def _advised(recommendation: Recommendation) -> _Advised:
         for found in each.findings
         if found.harm == ClaimOutcome.SHOWN
     }
-    return _Advised(harmed, recommendation.stands is not None)
+    waiting = (DecisionOutcome.SHIP, DecisionOutcome.KEEP_RUNNING)
+    stands = {
+        each.variant
+        for each in recommendation.treatments
+        if each.stands or (recommendation.stands is not None and each.outcome not in waiting)
+    }
+    return _Advised(harmed, stands)
 
 
 def _told(metric: PlannedMetric, comparison: Comparison, advised: _Advised) -> Outcome:
@@ -201,9 +207,14 @@ def _headline(plan: Plan, metric: PlannedMetric, comparisons: Sequence[Compariso
         return " ".join(_sentence(plan, metric, comparison, advised) for comparison in comparisons)
     parts = []
     for each in (Outcome.BETTER, Outcome.WORSE, Outcome.FLAT, Outcome.WAITING, Outcome.UNKNOWN):
-        who = [_named(metric, c, each) for c in comparisons if _told(metric, c, advised) is each]
-        name = "since" if each is Outcome.WAITING and advised.stands else each.value
-        parts += [f"{say(f'group.{name}', control=plan.control)}: {listing(who)}"] if who else []
+        who = [
+            _named(metric, c, each)
+            for c in comparisons
+            if _told(metric, c, advised) is each and not _is_since(metric, c, advised)
+        ]
+        parts += [f"{say(f'group.{each}', control=plan.control)}: {listing(who)}"] if who else []
+    since = [c.variant for c in comparisons if _is_since(metric, c, advised)]
+    parts += [f"{say('group.since')}: {listing(since)}"] if since else []
     return say("group", metric=metric.key, parts="; ".join(parts))
 
 
@@ -228,7 +239,7 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised
     p = comparison.difference.p_value
     up = (comparison.difference.estimate or 0) > 0
     is_harm = found is not Outcome.WORSE and _told(metric, comparison, advised) is Outcome.WORSE
-    key = "since" if found is Outcome.WAITING and advised.stands else found.value
+    key = "since" if _is_since(metric, comparison, advised) else found.value
     text = say(
         f"result.{'harmed' if is_harm else key}",
         **subject,
@@ -240,9 +251,16 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised
         high=high,
         p="" if p is None else say("result.p", relation=_relation(p)),
     )
-    extra = [_underpowered(metric, comparison)] if found is Outcome.FLAT and not is_harm else []
+    extra = [_underpowered(metric, comparison)] if key == Outcome.FLAT and not is_harm else []
     care = [say("result.care", message=comparison.warnings[0].message)] if comparison.warnings else []
     return " ".join([text, *(each for each in extra if each), *care])
+
+
+def _is_since(metric: PlannedMetric, comparison: Comparison, advised: _Advised) -> bool:
+    """Whether newer data show nothing beside an earlier conclusion, so that they are told as they are."""
+    told = _told(metric, comparison, advised)
+    shows_nothing = told is Outcome.WAITING or (told is Outcome.FLAT and metric.role is Role.SUCCESS)
+    return shows_nothing and comparison.variant in advised.stands
 
 
 def _underpowered(metric: PlannedMetric, comparison: Comparison) -> str:
@@ -297,8 +315,6 @@ def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], advised: _Advis
     """What happened to the other metrics, by outcome."""
     sentences = []
     for each in Outcome:
-        if each is Outcome.WAITING and advised.stands:
-            continue
         names = [_name(metric, result, each, advised) for metric, result in pairs]
         if any(names):
             sentences.append(say(f"others.{each}", names=listing([name for name in names if name])))
@@ -307,7 +323,12 @@ def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], advised: _Advis
 
 def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, advised: _Advised) -> str | None:
     """A metric and for which variants it has an outcome; None for none of them."""
-    variants = [c.variant for c in result.comparisons if _told(metric, c, advised) is wanted]
+    variants = [
+        c.variant
+        for c in result.comparisons
+        if _told(metric, c, advised) is wanted
+        and not (wanted is Outcome.WAITING and c.variant in advised.stands)
+    ]
     if not variants:
         return None
     notes = [] if metric.role is Role.SUCCESS else [say(f"role.{metric.role}")]

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from equipoise_service.analysis.statistics import Statistics
@@ -29,6 +29,9 @@ RELATIVE_TOLERANCE = 1e-9
 # An end of an interval that is close to zero is the difference of larger numbers, and no more exact than they
 # are: it may also differ by this share of the larger end.
 TOLERANCE_OF_AN_END = 1e-12
+
+# Each one finds a treatment more, or is the last look: an experiment has 50 variants at most.
+_MOST_EARLIER = 50
 
 # What earlier releases had by other rules: p-values of checks that are valid at the end only, and projections
 # of what does not add up.
@@ -79,6 +82,7 @@ def verify_readout(document: Any) -> list[Disagreement]:
         _expect_units(expected)
         _expect_looks(expected, readout, statistics)
         _expect_lock(expected)
+        earlier = _disagreements_of_earlier(document)
         # The digests are of what the document says, to the last bit, not of what was recomputed.
         expected["plan_digest"] = digest(document["plan"])
         expected["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
@@ -86,7 +90,25 @@ def verify_readout(document: Any) -> list[Disagreement]:
         raise
     except (ValueError, OverflowError) as error:
         raise NotAReadout(f"The readout cannot be recomputed: {error}") from None
-    return [each for each in _differences("", document, expected) if not _is_of_another(document, each)]
+    found = [each for each in _differences("", document, expected) if not _is_of_another(document, each)]
+    return [*found, *earlier]
+
+
+def _disagreements_of_earlier(document: Any) -> list[Disagreement]:
+    """What is wrong in the readout that stands in this one, which is recomputed like any other.
+
+    Raises:
+        NotAReadout: It is none, or it stands on more than there can be.
+    """
+    earlier = document.get("stands_on")
+    depth, inner = 0, earlier
+    while isinstance(inner, Mapping):
+        depth, inner = depth + 1, inner.get("stands_on")
+        if depth > _MOST_EARLIER:
+            raise NotAReadout(f"It stands on more than {_MOST_EARLIER} readouts, one in the other.")
+    if earlier is None:
+        return []
+    return [replace(each, pointer=f"/stands_on{each.pointer}") for each in verify_readout(earlier)]
 
 
 def _is_of_another(document: Any, found: Disagreement) -> bool:
@@ -203,7 +225,7 @@ def _provenance(readout: Readout) -> Provenance:
         arrivals=None if late is None else _arrivals(late, readout.health.missing_exposures),
         overlaps=overlaps_in(readout.health.interactions),
         recomputed=recomputation_in(readout.health.recomputed_assignments),
-        concluded=concluded_in(readout.recommendation),
+        concluded=concluded_in(readout),
         holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
     )

@@ -14,6 +14,14 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{outcome} This is the result of look {number}, which stands: it was the last one, and these "
             "data are newer."
         ),
+        "outcome.look_found": (
+            "{outcome} Look {number} found this, which stands: a bound that was crossed stays crossed, and "
+            "newer data are asked for harm and for failed checks only."
+        ),
+        "outcome.readout_found": (
+            "{outcome} The readout of {at} UTC found this, which stands: its intervals hold at all moments "
+            "together, and newer data are asked for harm and for failed checks only."
+        ),
         "outcome.none": "The plan has no success metric, so it recommends nothing.",
         # Until when.
         "until.units": " until {units} units have passed their window ({left} to go)",

@@ -67,6 +67,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "segments.at_the_end": (
             "it is tested once, at the planned end; asked every day, it would find something sooner or later."
         ),
+        "segments.stands": "{text} Look {number}, the last one, found this: it is asked once.",
         "segments.exploratory": (
             "This is exploratory: {segment} was not in the plan when it was locked, so try it on new "
             "units before relying on it."

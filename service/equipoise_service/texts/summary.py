@@ -37,7 +37,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         ),
         "result.since": (
             "By now {variant} stands at {values} on {metric}, and its effect lies between {low} and {high} "
-            "by the {certainty} that holds at any moment."
+            "({certainty}{p})."
         ),
         "result.harmed": (
             "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which "

@@ -71,6 +71,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "by_day",
         "holdback",
         "repeat",
+        "stands_on",
         "recommendation",
         "summary",
         "wording",

@@ -68,6 +68,7 @@ SHARED = (
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
     (r"^stands_on\..*", "stands_on"),
     (r"^(.*\.parts)\.(numerator|denominator)\.", r"\1.*."),
+    (r"^stands_on\..*", "stands_on"),
     (r"^repeat\.decided\.effects\[\]\.(difference|lift)\..*", r"repeat.decided.effects[].\1"),
     (r"^repeat\.effects\[\]\.(then|now|change)\..*", r"repeat.effects[].\1"),
     (r"^health\.dropped_items\.reasons\..*", "health.dropped_items.reasons"),

@@ -69,7 +69,13 @@ def test_the_conclusion_of_the_last_look_stands_in_newer_data(
         **then,
         "treatments": [{**each, "stands": True} for each in then["treatments"]],
     }
-    assert now["stands"] == {"look": 1, "readout_digest": look["digest"], "variant": variant}
+    assert now["stands"] == {
+        "look": 1,
+        "at": look["generated_at"],
+        "readout_digest": look["digest"],
+        "variant": variant,
+    }
+    assert newer["stands_on"] == look
     assert newer["summary"].startswith(
         f"{then['text']} This is the result of look 1, which stands: it was the last one, and these data are "
         "newer."
