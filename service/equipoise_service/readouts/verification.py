@@ -171,6 +171,7 @@ def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
     _expect_arms(expected)
     expect_drawn(expected)
+    expect_counts(expected)
     expect_days(expected)
     expect_ages(expected)
     _expect_overlaps(expected)
@@ -193,7 +194,6 @@ def _expect_overlaps(expected: dict[str, Any]) -> None:
     """The statistics of an arm's part are over all its units, but for the immature ones."""
     check = expected["health"]["interactions"]
     for overlap in (check or {}).get("overlaps") or ():
-    expect_counts(expected)
         for arm in (arm for part in overlap["parts"] for arm in part["arms"]):
             for metric in arm["metrics"]:
                 metric["statistics"]["n"] = arm["units"] - metric["statistics"]["immature"]
