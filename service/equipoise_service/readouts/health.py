@@ -102,7 +102,7 @@ def check_health(
         incomplete_rows=_incomplete_rows(statistics.incomplete_rows),
         dropped_items=_dropped(dropped),
         bots=bot_units(plan, statistics),
-        recomputed_assignments=recomputed_assignments(recomputed),
+        recomputed_assignments=recomputed_assignments(plan, recomputed),
         pre_exposure_balance=balance(plan, _moments(compared), complete=complete),
         quality_metrics=_quality(compared),
         moved_denominators=_denominators(compared),

@@ -22,6 +22,8 @@ WARNING_SHARE = 0.001
 # As many as the effects that are looked for: whoever met another variant is counted in the wrong arm.
 FAILING_SHARE = 0.01
 FAILING_UNITS = 10
+# Units that another system assigned, as those of an imported file, agree as often as chance has it.
+_NEARLY = 0.1
 
 Obstacle = Literal["hashed", "elsewhere"]
 """Why nothing can be recomputed: ids are stored as keyed hashes, or exposures are a warehouse's."""
@@ -71,7 +73,7 @@ def recomputation_of(
     return Recomputation(recompute_drawn(store, request, randomisation, units))
 
 
-def recomputed_assignments(known: Recomputation | None) -> RecomputedAssignments | None:
+def recomputed_assignments(plan: Plan, known: Recomputation | None) -> RecomputedAssignments | None:
     """Units that met another variant than their id gives them; None where nobody asked, as for a file."""
     if known is None:
         return None
@@ -92,7 +94,7 @@ def recomputed_assignments(known: Recomputation | None) -> RecomputedAssignments
             share=None,
             interval=None,
         )
-    status, reason = _status(found)
+    status, reason = _status(plan, found)
     return RecomputedAssignments(
         **about("recomputed_assignments", status, _number(found), reason),
         obstacle=None,
@@ -117,13 +119,21 @@ def _share(found: Recomputed) -> float | None:
     return found.disagreeing / found.units if found.units else None
 
 
-def _status(found: Recomputed) -> tuple[CheckStatus, str | None]:
+def _status(plan: Plan, found: Recomputed) -> tuple[CheckStatus, str | None]:
     share = _share(found)
     if share is None or share <= WARNING_SHARE:
         return CheckStatus.OK, None
+    if abs(share - _unrelated(plan)) < _NEARLY * _unrelated(plan):
+        return CheckStatus.WARNING, say("found.assigned_elsewhere")
     if share > FAILING_SHARE and found.disagreeing >= FAILING_UNITS:
         return CheckStatus.FAILED, say("found.many_recomputed", share=f"{100 * FAILING_SHARE:g} %")
     return CheckStatus.WARNING, say("found.recomputed", share=f"{100 * WARNING_SHARE:g} %")
+
+
+def _unrelated(plan: Plan) -> float:
+    """The share that disagrees where something else assigned all units, by the same weights."""
+    whole = sum(plan.weights.values())
+    return 1 - sum((weight / whole) ** 2 for weight in plan.weights.values())
 
 
 def _number(found: Recomputed) -> str:

@@ -75,6 +75,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "More than {share} of the units met another variant than their id gives them: a client assigns, "
             "logs or identifies units inconsistently."
         ),
+        "found.assigned_elsewhere": (
+            "The variants are unrelated to those that ids give: something else assigned the units, as before "
+            "an import. Whether it did so by chance alone cannot be checked here."
+        ),
         "found.many_recomputed": (
             "More than {share} of the units met another variant than their id gives them: what was assigned "
             "is not what is compared."

@@ -55,6 +55,10 @@ def winner(known: Recomputation | None) -> dict[str, Any]:
         # A few tell nothing.
         (Recomputed(0, 90, 9), "warning", "ship"),
         (Recomputed(0, 7_530, 58), "warning", "ship"),
+        # Half of all: as many as where another system assigned everybody. Swapped names are more.
+        (Recomputed(3, 8_000, 3_960), "warning", "ship"),
+        (Recomputed(3, 8_000, 3_000), "failed", "investigate"),
+        (Recomputed(3, 8_000, 8_000), "failed", "investigate"),
     ],
 )
 def test_many_that_disagree_block_shipping(found: Recomputed, status: str, outcome: str) -> None:
