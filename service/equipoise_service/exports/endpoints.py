@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from equipoise_service.accounts.principals import Reader
 from equipoise_service.errors import Conflict, NotFound
+from equipoise_service.experiments.variants import invalid
 from equipoise_service.exports.drawing import Drawing
 from equipoise_service.exports.making import DRAWN, ENDINGS, MEDIA_TYPES, Export, export
 from equipoise_service.figures.installed import FiguresMissing, need_figures
@@ -57,6 +58,8 @@ async def read_export(
     It is made of the stored readout and of those of the looks, and nothing else. Figures are drawn in a
     process of their own.
     """
+    if form in _IMAGES and figure is None:
+        raise invalid("query/figure", f"format={form} is one figure: say which, as figure=lifts")
     state = request.app.state
     stored: StoredReadouts = state.stored_readouts
     asked = Asked(principal.environment_id, key, revision)

@@ -132,7 +132,7 @@ def test_no_name_gets_into_a_header(running: TestClient) -> None:
 
 def test_what_there_is_not_is_said(running: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     running.get(f"{URL}/readout?wait=60")
-    for params in ({"figure": 'x"\r\ny'}, {"figure": "beliefs"}, {}):
+    for params in ({"figure": 'x"\r\ny'}, {"figure": "beliefs"}):
         answer = asked(running, "svg", **params)
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
     assert asked(running, "pdf").status_code == 422
@@ -141,3 +141,11 @@ def test_what_there_is_not_is_said(running: TestClient, monkeypatch: pytest.Monk
     answer = asked(running, Export.HTML)
     assert answer.status_code == 409
     assert "equipoise-service[figures]" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("form", ["svg", "png"])
+def test_a_picture_of_no_figure_says_which_parameter_is_missing(running: TestClient, form: str) -> None:
+    refused = asked(running, form)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "query/figure"
+    assert "say which" in refused.json()["detail"]
