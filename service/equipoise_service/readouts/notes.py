@@ -1,20 +1,31 @@
-"""What is said of a metric below its comparisons: adjustment, winsorization, projections."""
+"""What is said of a metric below its comparisons: adjustment, beliefs, winsorization, projections."""
 
 from collections.abc import Sequence
 
-from equipoise_service.metrics.schemas import MetricType
+from equipoise_service.metrics.schemas import Direction, MetricType
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.schemas import Prior
 from equipoise_service.readouts.numerals import decimals_for, number, percent
-from equipoise_service.readouts.schemas import Comparison, Impact, MetricResult, Winsorized
+from equipoise_service.readouts.schemas import Comparison, Impact, MetricResult, Posterior, Winsorized
 from equipoise_service.texts.saying import counted, listing, say
 
 _LITTLE = 0.01
 _MONTH = 30
 
 
-def with_notes(metric: PlannedMetric, result: MetricResult) -> MetricResult:
-    """A result with what is said of it."""
+def with_notes(metric: PlannedMetric, result: MetricResult, prior: Prior | None) -> MetricResult:
+    """A result with what is said of it.
+
+    Args:
+        metric: The metric.
+        result: What was found.
+        prior: What a Bayesian plan believed before; None of other plans.
+    """
     notes = _of_adjustment(result.comparisons)
+    if prior is not None:
+        notes += [
+            _of_belief(metric, each, each.posterior, prior) for each in result.comparisons if each.posterior
+        ]
     if result.winsorized and result.cut is not None:
         notes.append(_of_winsorization(result.cut, result.winsorized))
     for each in result.comparisons:
@@ -44,6 +55,26 @@ def _of_adjustment(comparisons: Sequence[Comparison]) -> list[str]:
         for each in comparisons
         if each.without_covariates is not None and each.without_covariates.variance_removed >= _LITTLE
     ]
+
+
+def _of_belief(metric: PlannedMetric, found: Comparison, posterior: Posterior, prior: Prior) -> str:
+    """How probable it is that a variant is better, and what choosing either loses on average."""
+    better, lost, missed = posterior.probability_above, posterior.loss_if_lower, posterior.loss_if_higher
+    if metric.direction is Direction.DECREASE:
+        better, lost, missed = posterior.probability_below, missed, lost
+    scale, unit = (100.0, f" {say('percentage_points')}") if metric.type.is_share else (1.0, "")
+    decimals = decimals_for([scale * max(lost, missed), 0.0])
+    losses = [number(scale * loss, decimals=decimals) + unit for loss in (lost, missed)]
+    return say(
+        "belief",
+        variant=found.variant,
+        baseline=found.baseline,
+        probability=percent(better, decimals=1),
+        lost=losses[0],
+        missed=losses[1],
+        mean=f"{100 * prior.mean:g} %",
+        deviation=f"{100 * prior.standard_deviation:g} %",
+    )
 
 
 def _of_winsorization(cut: float, winsorized: Sequence[Winsorized]) -> str:

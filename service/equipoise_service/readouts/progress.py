@@ -89,8 +89,15 @@ def end_is_reached(
         ended_at is not None
         or _days_are_over(plan, generated_at, started_at)
         or (fraction is not None and fraction >= 1)
-        or (plan.horizon is None and plan.method is Method.FIXED_HORIZON)
+        or (
+            plan.horizon is None and (plan.method is Method.FIXED_HORIZON or _is_whole_file(plan, started_at))
+        )
     )
+
+
+def _is_whole_file(plan: Plan, started_at: datetime | None) -> bool:
+    """Whether a Bayesian plan is read from a file without times, to which nothing is added."""
+    return plan.method is Method.BAYESIAN and started_at is None
 
 
 def _fraction(plan: Plan, mature: Mapping[str, int]) -> float | None:

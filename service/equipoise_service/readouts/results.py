@@ -88,6 +88,7 @@ def results_of(
                     comparisons=shown[:against_control],
                     between_treatments=shown[against_control:],
                 ),
+                plan.prior,
             )
         )
         for i, pair in enumerate(pairs[metric.key][:against_control]):
@@ -194,12 +195,7 @@ def _adds_up(metric: PlannedMetric) -> bool:
 
 def _impact(metric: PlannedMetric, found: Conclusion, daily_units: float | None) -> Impact | None:
     effect = found.difference
-    if (
-        daily_units is None
-        or not _adds_up(metric)
-        or effect.interval is None
-        or effect.estimate is None
-    ):
+    if daily_units is None or not _adds_up(metric) or effect.interval is None or effect.estimate is None:
         return None
     return Impact(
         daily_units=daily_units,

@@ -251,7 +251,8 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised
         high=high,
         p="" if p is None else say("result.p", relation=_relation(p)),
     )
-    extra = [_underpowered(metric, comparison)] if key == Outcome.FLAT and not is_harm else []
+    flat = key == Outcome.FLAT and not is_harm
+    extra = [_correction(plan, comparison), _underpowered(metric, comparison)] if flat else []
     care = [say("result.care", message=comparison.warnings[0].message)] if comparison.warnings else []
     return " ".join([text, *(each for each in extra if each), *care])
 
@@ -261,6 +262,14 @@ def _is_since(metric: PlannedMetric, comparison: Comparison, advised: _Advised) 
     told = _told(metric, comparison, advised)
     shows_nothing = told is Outcome.WAITING or (told is Outcome.FLAT and metric.role is Role.SUCCESS)
     return shows_nothing and comparison.variant in advised.stands
+
+
+def _correction(plan: Plan, comparison: Comparison) -> str:
+    """That it is the correction for several tests by which nothing is detected, where it is."""
+    alone, corrected = comparison.difference.p_value, comparison.corrected
+    if alone is None or alone > plan.alpha or corrected is None or corrected.p_value is None:
+        return ""
+    return say("result.corrected", p=_relation(corrected.p_value))
 
 
 def _underpowered(metric: PlannedMetric, comparison: Comparison) -> str:

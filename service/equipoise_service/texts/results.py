@@ -40,6 +40,11 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "outcome_of.waiting": "too early to conclude",
         "outcome_of.unknown": "no result",
         # Below a metric.
+        "belief": (
+            "{variant} is better than {baseline} with a probability of {probability}. Choosing it loses "
+            "{lost} on average, not choosing it {missed}. The prior (a lift of {mean} with a standard deviation of "
+            "{deviation}) is in these, and draws the effect towards it."
+        ),
         "adjusted.little": (
             "Adjusting for the pre-period removes less than 1 % of the variance for {variants}: it "
             "changes next to nothing."

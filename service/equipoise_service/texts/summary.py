@@ -43,6 +43,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{variant} is worse than {baseline} on {metric} ({values}), by the test for harm, which "
             "holds at any moment; the {certainty} of the plan is {low} to {high}{p}."
         ),
+        "result.corrected": (
+            "This interval and its p are of this test alone; corrected for all tests of the plan (p {p}), "
+            "no effect is detected."
+        ),
         "result.underpowered": (
             "An effect of {mde}, which the plan wants found, is not excluded: the data are too few for it."
         ),
