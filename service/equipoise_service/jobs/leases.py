@@ -6,7 +6,7 @@ A worker that lost its job, because it was silent for longer than the lease, can
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, update
+from sqlalchemy import exists, false, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, or_, select
@@ -17,6 +17,7 @@ from equipoise_service.jobs.clock import now_of
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.queue import CANCELLED
 from equipoise_service.jobs.schemas import Kind, Status
+from equipoise_service.jobs.slow import last_was_slow
 from equipoise_service.texts.saying import say
 
 LEASE = timedelta(seconds=20)
@@ -43,6 +44,8 @@ def is_any_waiting(database: Database) -> bool:
 def claim(database: Database, worker: str) -> Job | None:
     """Take the oldest job that waits, unless another one of its revision runs.
 
+    Those whose source was too slow the last time come after all others: each takes as long as it may.
+
     Args:
         database: Where the queue is.
         worker: Who takes it.
@@ -56,7 +59,7 @@ def claim(database: Database, worker: str) -> Job | None:
                 col(running.revision_id) == Job.revision_id, col(running.status) == Status.RUNNING
             ),
         )
-        .order_by(col(Job.id))
+        .order_by(func.coalesce(last_was_slow(), false()), col(Job.id))
         .limit(1)
         .with_for_update(skip_locked=True)
     )

@@ -23,6 +23,7 @@ from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.jobs import queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind
+from equipoise_service.jobs.slow import slow_in_a_row
 from equipoise_service.plans.looks import Look, next_look_at
 from equipoise_service.plans.models import PlanDeviation, RepeatedReadout, TakenLook
 from equipoise_service.readouts import repeating
@@ -39,6 +40,8 @@ NO_LOOK_DUE = problem_type("no-look-due")
 _REQUESTED_BY = "schedule"
 # What a store may show later than what it received after it, and what clocks differ by.
 _MARGIN = timedelta(minutes=2)
+# Of a source that does not answer in time. Whoever asks has the readout computed at once.
+_LONGEST_WAIT = timedelta(days=1)
 
 
 class _Due(NamedTuple):
@@ -103,16 +106,19 @@ class Scheduler:
     def _repeat(self, now: datetime) -> int:
         """The readouts whose time has come."""
         with self.database.read() as session:
-            due = _due(session, now)
+            due = [
+                (each, next_at, self._wait(slow_in_a_row(session, each.revision_id)))
+                for each, next_at in _due(session, now)
+            ]
         added = 0
-        for each, next_at in due:
+        for each, next_at, wait in due:
             later = (
                 update(ReadoutSchedule)
                 .where(
                     col(ReadoutSchedule.revision_id) == each.revision_id,
                     col(ReadoutSchedule.next_at) == next_at,
                 )
-                .values(next_at=now + self.every)
+                .values(next_at=now + wait)
             )
             with Session(self.database.engine) as session:
                 is_first = session.connection().execute(later).rowcount == 1
@@ -121,6 +127,10 @@ class Scheduler:
                 session.commit()
             added += is_first
         return added
+
+    def _wait(self, slow: int) -> timedelta:
+        """How long until the next one, twice as long for each time that the source was too slow."""
+        return max(self.every, min(self.every * (1 << slow), _LONGEST_WAIT))
 
     def _ask_again(self, now: datetime) -> int:
         """The readouts on holdbacks that are due, so many days after the ships."""

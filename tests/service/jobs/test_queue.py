@@ -14,6 +14,7 @@ from equipoise_service.database import Database
 from equipoise_service.jobs import clock, leases, queue
 from equipoise_service.jobs.models import Job
 from equipoise_service.jobs.schemas import Kind, Status
+from equipoise_service.jobs.slow import slow_in_a_row
 from equipoise_service.settings import Settings
 
 REVISIONS = 3
@@ -145,6 +146,30 @@ def test_what_waits_serves_all_who_ask(database: Database) -> None:
     assert behind.status == Status.QUEUED
     assert queue.add(database, wanted(database, Kind.LOOK, 1)).public_id == look.public_id
     assert leases.claim(database, "worker") is None, "one of its revision runs"
+
+
+TOO_SLOW = {"type": "urn:equipoise:problem:source-too-slow", "detail": "no"}
+
+
+def test_whose_source_was_too_slow_comes_after_all_others(database: Database) -> None:
+    def fail(number: int, error: dict[str, str]) -> None:
+        queue.add(database, wanted(database, Kind.REFRESH, number))
+        leases.fail(database, claim(database, "worker"), error)
+
+    fail(0, TOO_SLOW)
+    fail(1, {"type": "urn:equipoise:problem:source-failed", "detail": "source-too-slow"})
+    slow, other, good = (queue.add(database, wanted(database, number=number)) for number in range(3))
+    # Nothing came of this one.
+    queue.cancel(database, queue.add(database, wanted(database, Kind.LOOK, 0)))
+    for expected in (other, good, slow):
+        job = claim(database, "worker")
+        assert job.public_id == expected.public_id
+        finish(database, job)
+    # It answered.
+    slow, other = (queue.add(database, wanted(database, number=number)) for number in range(2))
+    assert claim(database, "worker").public_id == slow.public_id
+    with database.read() as session:
+        assert slow_in_a_row(session, slow.revision_id) == 0
 
 
 def test_a_job_is_cancelled_at_once_or_by_its_worker_and_stays_ended(database: Database) -> None:

@@ -145,6 +145,26 @@ def test_however_many_look_each_readout_is_due_once(
         assert Counter(job.kind for job in rows(database, Job)) == {Kind.SCHEDULED: 6}
 
 
+def test_what_is_too_slow_is_tried_ever_later_but_once_a_day(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_slow(*_: object) -> None:
+        raise Conflict("It did not finish.", type="source-too-slow")
+
+    with scene(settings, monkeypatch, 4, experiment()) as (database, store):
+        scheduler, waits = Scheduler(database, store, HOUR), []
+        assert scheduler.tick() == 1
+        work_off(database, works(database, store))
+        for work in [*[too_slow] * 7, works(database, store), too_slow]:
+            before = datetime.now(UTC)
+            change(database, ReadoutSchedule, next_at=before - HOUR)
+            assert scheduler.tick() == 1
+            (row,) = rows(database, ReadoutSchedule)
+            waits.append(round((row.next_at - before) / HOUR))
+            work_off(database, work)
+        assert waits == [1, 2, 4, 8, 16, 24, 24, 24, 1]
+
+
 @pytest.mark.parametrize("when", ["first", "again"])
 def test_a_process_that_dies_while_it_adds_a_job_loses_none(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, when: str
