@@ -19,7 +19,7 @@ REHEARSED := .rehearsed
 READOUTS ?= $(REHEARSED)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench peers calibrate replay rehearse verify-elsewhere mutants constraints clean
+.PHONY: help setup demo serve test test-postgres test-fast randomisation test-engines crash load coverage check format bench bench-large peers calibrate replay rehearse verify-elsewhere mutants constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ format: $(READY) ## format the code and mend what lint can mend
 
 bench: $(READY) $(PEERS_READY) ## run the benchmarks and print their ratios
 	@$(BIN)/python -m benchmarks
+
+bench-large: $(READY) ## the same of 100 million events (8 GB of disk, half an hour)
+	@$(BIN)/python -m benchmarks random_ids readout_large
 
 # gbstats demands numpy < 2, this engine numpy >= 2; it runs on either, so it is installed without its demands.
 $(PEERS_READY): pyproject.toml sdk/pyproject.toml stats/pyproject.toml benchmarks/peers/constraints.txt

@@ -16,7 +16,7 @@ NAMES = (
     "refresh",
     "statistics",
 )
-LARGE = ("readout_large",)
+LARGE = ("random_ids", "readout_large")
 
 
 def main(names: list[str]) -> None:

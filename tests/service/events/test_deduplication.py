@@ -16,6 +16,8 @@ from equipoise.identifiers import uuid7
 from equipoise_service.events.stores.deduplication import id_ranges, repeated
 from equipoise_service.events.stores.duckdb.commits import commit
 from equipoise_service.events.stores.duckdb.file import DuckdbFile
+from equipoise_service.events.stores.duckdb.index import IdIndex
+from equipoise_service.events.stores.duckdb.known import KnownIds, known_ids
 from equipoise_service.events.stores.duckdb.recent import RecentIds, recent_ids
 from equipoise_service.settings import Settings
 
@@ -101,7 +103,9 @@ def test_what_a_file_holds_is_not_new_to_who_opens_it(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, analysis_memory_mb=512)
     sent = batch([], [event(), event(id=str(uuid.UUID(int=2**128 - 1)))])
     file = DuckdbFile(tmp_path / "events.duckdb", settings)
-    commit(file.connection, [sent], datetime(2026, 3, 1), recent_ids(file.connection))
+    index = IdIndex(file.connection, datetime(2026, 1, 1), tmp_path)
+    commit(file.connection, [sent], datetime(2026, 3, 1), known_ids(file.connection, index))
+    index.close()
     file.close()
     file = DuckdbFile(tmp_path / "events.duckdb", settings)
     recent = recent_ids(file.connection)
@@ -124,6 +128,8 @@ def test_time_ordered_ids_are_stored_without_reading_the_whole_table(
         " TIMESTAMP '2026-01-01' AS time, time AS received_at FROM range(600_000) t(i)",
         [PLACE],
     )
+    index = IdIndex(connection, datetime(2026, 2, 1), tmp_path)
+    assert index.wait(60)
     old = [event(id="00000001-0001-7000-8000-000000000000")] if straggler else []
     sent = batch([], [event() for _ in range(500)] + old)
     # What comes after the search is not what this is about, and would be the last query.
@@ -132,10 +138,10 @@ def test_time_ordered_ids_are_stored_without_reading_the_whole_table(
     connection.execute("SET enable_profiling = 'json'")
     connection.execute(f"SET profiling_output = '{tmp_path / 'profile.json'}'")
     nothing_known = RecentIds(latest=2**64 - 1, far=0)
-    (receipt,) = commit(
-        connection, [sent], datetime(2026, 3, 1), {"events": nothing_known, "exposures": nothing_known}
-    )
+    known = KnownIds({"events": nothing_known, "exposures": nothing_known}, index)
+    (receipt,) = commit(connection, [sent], datetime(2026, 3, 1), known)
     connection.execute("RESET enable_profiling")
+    index.close()
     file.close()
     assert receipt.conflicting_events == ({500} if straggler else set())
     profile = json.loads((tmp_path / "profile.json").read_text())["query"]

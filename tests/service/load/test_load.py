@@ -1,4 +1,8 @@
-"""Mixed traffic at 80 % of the measured limit; `make load` has fifteen minutes of it, `make test` seconds."""
+"""Mixed traffic at 80 % of the measured limit; `make load` has fifteen minutes of it, `make test` seconds.
+
+The limit is of all together on one machine: what the clients' processes, whose SDKs encode and send, get
+acknowledged without a pause while the other requests come. The service alone could take more.
+"""
 
 import json
 import os
