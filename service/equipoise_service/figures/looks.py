@@ -9,9 +9,10 @@ import altair as alt
 from equipoise_service.figures.arms import colours_of, shapes_of, variants_of
 from equipoise_service.figures.figure import Figure, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
-from equipoise_service.plans.documents import Plan
+from equipoise_service.metrics.schemas import Role
+from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import Passed, fractions_of, leading_metric, passed
-from equipoise_service.plans.schemas import Method
+from equipoise_service.plans.schemas import Method, Multiplicity
 from equipoise_service.readouts.numerals import number, percent
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.texts.saying import say
@@ -132,9 +133,20 @@ def _chart(
     chart = alt.layer(*layers, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
     title = alt.TitleParams(
         say("figure.bounds", metric=lead),
-        subtitle=[say(f"figure.bounds.{metric.direction}"), _numbers(looks, taken)],
+        subtitle=[
+            say(f"figure.bounds.{metric.direction}"),
+            *_correction(readout.plan, metric),
+            _numbers(looks, taken),
+        ],
     )
     return chart.properties(width=560, height=300, title=title)
+
+
+def _correction(plan: Plan, lead: PlannedMetric) -> list[str]:
+    """That the bounds are those of one test, where the plan corrects for several."""
+    tests = len(plan.treatments) * sum(metric.role is Role.SUCCESS for metric in plan.metrics)
+    is_one = lead.role is not Role.SUCCESS or plan.multiplicity is Multiplicity.NONE or tests == 1
+    return [] if is_one else [say("figure.bounds.uncorrected", tests=f"{tests}")]
 
 
 def _row(look: _Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any]:

@@ -42,8 +42,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         # Below a metric.
         "belief": (
             "{variant} is better than {baseline} with a probability of {probability}. Choosing it loses "
-            "{lost} on average, not choosing it {missed}. The prior (a lift of {mean} with a standard deviation of "
-            "{deviation}) is in these, and draws the effect towards it."
+            "{lost} on average, not choosing it {missed}. The prior (a lift of {mean} with a standard "
+            "deviation of {deviation}) is in these, and draws the effect towards it."
         ),
         "adjusted.little": (
             "Adjusting for the pre-period removes less than 1 % of the variance for {variants}: it "

@@ -98,6 +98,8 @@ def test_a_look_is_beyond_its_bound_exactly_when_its_interval_excludes_zero(cont
     looks = [second.looks[0], second.looks[1].model_copy(update={"statistics_digest": digest})]
     looked = build_readout(second.plan, found, PROVENANCE, looks)
     [figure] = bounds(readout_of(looked), ())
+    said = figure.specification["title"]["subtitle"]
+    assert "The bounds are of one test alone; the plan corrects for 2 tests, so more is needed." in said
     wall = [row["upper"] for row in rows(figure) if row.get("taken")][-1]
     at = {row["arm"].split()[0]: row["z"] for row in rows(figure) if "z" in row}
     for comparison in looked["metrics"][0]["comparisons"]:
