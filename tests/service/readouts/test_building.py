@@ -69,6 +69,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "metrics",
         "segments",
         "by_day",
+        "by_age",
         "holdback",
         "repeat",
         "stands_on",
