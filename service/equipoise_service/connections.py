@@ -22,6 +22,10 @@ _MIGRATION_SECONDS = 600
 # "equipois" in ASCII: other programs' locks in the same database have other numbers.
 _TURN = int.from_bytes(b"equipois")
 
+CLICKHOUSE_SETTINGS = {"session_timezone": "UTC", "query_plan_max_optimizations_to_apply": 1_000_000}
+"""What a session on ClickHouse begins with. Times are without a zone, and mean UTC, whatever zone the server
+is in; a readout of thirty metrics is one query with more steps than the server optimises by default."""
+
 _WRITE = "equipoise_write"
 _MIGRATE = "equipoise_migrate"
 POSTGRES = "postgresql+psycopg"

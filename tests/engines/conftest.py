@@ -8,13 +8,13 @@ from clickhouse_connect.driver.client import Client
 from pyspark.sql import SparkSession
 from tests.engines.spark import cluster
 
-from equipoise_service.events.stores.clickhouse.engine import SETTINGS
+from equipoise_service.connections import CLICKHOUSE_SETTINGS
 
 
 @pytest.fixture
 def clickhouse() -> Iterator[Client]:
     """ClickHouse's engine in this process, through the client that talks to a server otherwise."""
-    client = clickhouse_connect.get_client(interface="chdb", settings=SETTINGS)
+    client = clickhouse_connect.get_client(interface="chdb", settings=CLICKHOUSE_SETTINGS)
     yield client
     client.close()
 

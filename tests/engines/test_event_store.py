@@ -46,9 +46,10 @@ from tests.service.events.mixes_contract import (
 )
 
 from equipoise.identifiers import uuid7
+from equipoise_service.connections import CLICKHOUSE_SETTINGS
 from equipoise_service.events.batches import Receipt
 from equipoise_service.events.stores.clickhouse import schema
-from equipoise_service.events.stores.clickhouse.engine import SETTINGS, ClickhouseEngine, open_clickhouse
+from equipoise_service.events.stores.clickhouse.engine import ClickhouseEngine, open_clickhouse
 from equipoise_service.events.stores.store import EventStore, EventStoreError
 from equipoise_service.settings import Settings
 
@@ -86,7 +87,9 @@ def open_store(clickhouse: Client) -> Iterator[Open]:
     clickhouse.command(f"CREATE DATABASE {database}")
 
     def connect(seconds: int) -> Client:
-        return clickhouse_connect.get_client(interface="chdb", database=database, settings=SETTINGS)
+        return clickhouse_connect.get_client(
+            interface="chdb", database=database, settings=CLICKHOUSE_SETTINGS
+        )
 
     yield lambda: EventStore(ClickhouseEngine(connect), Settings(event_commit_milliseconds=1))
     clickhouse.command(f"DROP DATABASE {database}")

@@ -18,7 +18,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from equipoise_service.connections import counting_exactly
+from equipoise_service.connections import CLICKHOUSE_SETTINGS, counting_exactly
 from equipoise_service.interruption import interruptible
 from equipoise_service.priorities import give_way
 from equipoise_service.sources.apart import Apart
@@ -268,6 +268,7 @@ def _open(url: str, seconds: float) -> Warehouse:
         )
         return Warehouse(backend, dialect, True, url)
     if dialect == "clickhouse":
-        backend = ibis.connect(url, settings={"readonly": 2, "max_execution_time": seconds})
+        settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
+        backend = ibis.connect(url, settings=settings)
         return Warehouse(counting_exactly(backend), dialect, True, url)
     return Warehouse(Apart(lambda: ibis.connect(url), seconds), dialect, False, url)

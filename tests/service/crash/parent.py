@@ -137,13 +137,14 @@ def _use_chdb(path: str) -> None:
     import clickhouse_connect
     from tests.service.crash.checks import CLICKHOUSE_SETTLES_SECONDS
 
+    from equipoise_service.connections import CLICKHOUSE_SETTINGS
     from equipoise_service.events.stores.clickhouse import engine, workspace
 
     clickhouse_connect.get_client(interface="chdb", path=path).command("CREATE DATABASE IF NOT EXISTS crash")
 
     def connect(url: str, seconds: int) -> Any:
         return clickhouse_connect.get_client(
-            interface="chdb", path=path, database="crash", settings=engine.SETTINGS
+            interface="chdb", path=path, database="crash", settings=CLICKHOUSE_SETTINGS
         )
 
     engine._client = connect

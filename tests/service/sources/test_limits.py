@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import ibis
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.sources.warehouses import Warehouse, source
@@ -151,3 +153,23 @@ def test_tests_of_sources_leave_threads_for_others(
         go_on.set()
         assert [each.result(120).status_code for each in asked] == [200] * 50
     assert most[0] <= 2
+
+
+def test_a_clickhouse_is_opened_to_read_in_time_and_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine makes of it is shown in tests/engines/test_clickhouse_sources.py."""
+    opened: list[tuple[str, dict[str, Any]]] = []
+
+    def connect(url: str, **given: Any) -> Any:
+        opened.append((url, given))
+        return SimpleNamespace(name="clickhouse", disconnect=list)
+
+    url = "clickhouse://reader:secret@warehouse.internal:8443/shop?secure=true"
+    monkeypatch.setattr(ibis, "connect", connect)
+    monkeypatch.setenv("EQUIPOISE_SOURCE_SHOP_URL", url)
+    with connected("SHOP", 7.5) as warehouse:
+        assert warehouse.enforces
+    ((asked, given),) = opened
+    assert asked == url
+    assert given.keys() == {"settings"}
+    wanted = {"readonly": 2, "max_execution_time": 7.5, "session_timezone": "UTC"}
+    assert {name: given["settings"][name] for name in wanted} == wanted

@@ -10,7 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from equipoise_service.connections import counting_exactly
+from equipoise_service.connections import CLICKHOUSE_SETTINGS, counting_exactly
 from equipoise_service.events.batches import Batch, Receipt
 from equipoise_service.events.stores.clickhouse import deletions
 from equipoise_service.events.stores.clickhouse.commits import commit
@@ -22,9 +22,6 @@ from equipoise_service.events.stores.store import EventStoreError
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
 
-# Times are without a zone, and mean UTC, whatever zone the server is in.
-# A readout of thirty metrics is one query with more steps than the server optimises by default.
-SETTINGS = {"session_timezone": "UTC", "query_plan_max_optimizations_to_apply": 1_000_000}
 _WRITE_SECONDS = 30
 _READ_SECONDS = 3600
 
@@ -33,7 +30,7 @@ class ClickhouseEngine:
     """The engine in ClickHouse.
 
     Args:
-        connect: Makes a client, with `SETTINGS`, whose queries may take so many seconds.
+        connect: Makes a client, with `CLICKHOUSE_SETTINGS`, whose queries may take so many seconds.
 
     Raises:
         EventStoreError: Its tables belong to a newer release.
@@ -126,7 +123,7 @@ def _client(url: str, seconds: int) -> Client:
     options: dict[str, Any] = {
         "connect_timeout": 5,
         "send_receive_timeout": seconds,
-        "settings": SETTINGS | {"max_execution_time": seconds},
+        "settings": CLICKHOUSE_SETTINGS | {"max_execution_time": seconds},
         # A session takes one query at a time; nothing here needs one.
         "autogenerate_session_id": False,
         "client_name": "equipoise",
