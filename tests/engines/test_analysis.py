@@ -12,12 +12,11 @@ import duckdb
 import ibis
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from clickhouse_connect.driver.client import Client
 from psycopg.conninfo import conninfo_to_dict
 from pyspark.sql import SparkSession
+from tests.engines.lake import export, filled_service, reading
 from tests.service.analysis.metric_reference import PLACE, START, assert_moments, assert_same, reference
 from tests.service.analysis.test_ages import AS_OF as LATER
 from tests.service.analysis.test_ages import ASKED as OF_AGES
@@ -111,16 +110,19 @@ def on_clickhouse(clickhouse: Client) -> Any:
     return ibis.clickhouse.from_connection(clickhouse)
 
 
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `equipoise export --parquet` takes out of a service that has the facts."""
+    directory = tmp_path_factory.mktemp("lake")
+    with filled_service(directory, *FACTS) as environment:
+        said = export(environment, directory / "lake")
+    assert f"{len(FACTS[0])} rows" in said
+    return directory / "lake"
+
+
 @pytest.fixture
-def on_spark(spark: SparkSession, tmp_path: Path) -> Any:
-    # As `equipoise export --parquet` writes them, and docs/how-to/analyse-on-spark.md reads them.
-    for name, table in tables(*FACTS).items():
-        for at in ("time", "received_at"):
-            place = table.schema.get_field_index(at)
-            table = table.set_column(place, at, table[at].cast(pa.timestamp("us", tz="UTC")))
-        days = table.append_column("date", pc.strftime(table["time"], format="%Y-%m-%d"))
-        pq.write_to_dataset(days, tmp_path / name, partition_cols=["place", "date"])
-        spark.read.parquet(str(tmp_path / name)).createOrReplaceTempView(name)
+def on_spark(spark: SparkSession, lake: Path) -> Any:
+    exec(reading(lake), {"spark": spark})
     return ibis.pyspark.connect(spark)
 
 
