@@ -3,7 +3,8 @@
 A link is an event of an anonymous unit that names a known one, such as the event of a device when somebody
 logs in. It holds for all that the anonymous unit did, before the link and after it. The first link wins. A
 unit with links to several known ones is a conflict: by rule its first link wins nevertheless, or it is left
-out; it is left out in any case when the first moment has links to several.
+out; it is left out in any case when the first moment has links to several. An item that names a known unit
+beside the anonymous one says itself whose it is, and is that one's alone.
 """
 
 import ibis
@@ -27,14 +28,15 @@ def joined_facts(exposures: ir.Table, events: ir.Table, request: StoreRequest) -
 
     Args:
         exposures: Columns place, unit_type, unit, experiment, variant, revision, time.
-        events: Columns place, unit_type, unit, name, value, properties, time.
+        events: Columns place, unit_type, unit, name, value, properties, time; and id, where one item may be
+            several rows.
         request: Says how units are joined.
 
     Returns:
         Both with the request's unit type and the persons' ids; those of other unit types are not in them.
     """
     links = _links(events, request)
-    return _of_persons(exposures, links, request), _of_persons(events, links, request)
+    return _of_persons(exposures, links, request), _of_persons(_once(events, request), links, request)
 
 
 def joined_counts(exposures: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Table:
@@ -102,6 +104,19 @@ def _links(events: ir.Table, request: StoreRequest) -> ir.Table:
         known=ibis.ifelse(low == high, low, ibis.null("string")),
         conflict=found.low != found.high,
     )
+
+
+def _once(events: ir.Table, request: StoreRequest) -> ir.Table:
+    """Without the rows of anonymous units whose items name a known unit, too."""
+    if "id" not in events.columns:
+        return events
+    asked = _asked(request)
+    known = events.filter(events.place == request.place, events.unit_type == asked.known)
+    items = known.select(item=known.id).distinct().view()
+    # Of other rows it is null, which equals nothing: an engine sees a join on one column.
+    nothing = ibis.null(events.id.type().copy(nullable=True))
+    anonymous = ibis.ifelse(events.unit_type == asked.anonymous, events.id, nothing)
+    return events.anti_join(items, anonymous == items.item)
 
 
 def _persons(table: ir.Table, links: ir.Table, request: StoreRequest) -> ir.Table:

@@ -89,6 +89,29 @@ def test_a_plan_says_who_is_counted(running: TestClient) -> None:
     assert found == {("DE", False): ([1, 1], 0), ("FR", False): ([0, 1], 1), (None, False): ([1, 0], 0)}
 
 
+def test_an_item_that_names_both_units_counts_once(client: TestClient, payload: Any) -> None:
+    """A purchase that names the user and the device is the user's already: joining the device adds nothing."""
+    metrics = [
+        {"key": "revenue", "type": "mean", "event": "bought"},
+        {"key": "orders", "type": "mean", "event": "bought", "aggregation": "count"},
+    ]
+    made = payload(plan={"identity": DECLARED["identity"]}, metrics=metrics)
+    assert client.post("/v1/experiments", json=made).status_code == 201
+    assert client.post(f"{URL}/start").status_code == 200
+    both = [item("c", minute, name="bought", value=5.0, units={"device": "d-c"}) for minute in (31, 32)]
+    linked = item("d-c", 20, "device", name="login", properties={"user_id": "c"}, units={"user": "c"})
+    alone = item("d-c", 33, "device", name="bought", value=1.0)
+    # Whose it is, the item says itself: the first to log in on a device that is shared has not bought this.
+    others = item("a", 34, name="bought", value=7.0, units={"device": "d-c"})
+    send(client, [shown("c", "treatment"), shown("a", "control")], [*both, linked, alone, others])
+    readout = client.get(f"{URL}/readout?wait=60").json()
+    found = {
+        each["metric"]: [each["comparisons"][0]["statistics"][arm]["mean"] for arm in ("baseline", "variant")]
+        for each in readout["metrics"]
+    }
+    assert found == {"revenue": [7, 11], "orders": [1, 3]}
+
+
 def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
     changed = {**DECLARED, "segments": [*DECLARED["segments"], {"key": "new", "event": "e", "property": "p"}]}
     etag = running.get(URL).headers["ETag"]
