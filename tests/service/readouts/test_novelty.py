@@ -1,26 +1,34 @@
 """Effects by days since exposure: what is found, when, and against plain numpy."""
 
+import csv
+import io
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 from scipy.stats import norm, ttest_ind
 from tests.service.readouts.documents import CONVERTED, PER_VIEW, PROVENANCE, START, plan, statistics
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
 from equipoise_service.analysis.statistics import ArmValues, NotFinite, Statistics
+from equipoise_service.exports.report.report import html_of
+from equipoise_service.exports.tables import csv_of
+from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import next_look
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
-from equipoise_service.readouts.reading import NotAReadout
+from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.standing import concluded_by
+from equipoise_service.readouts.terminal import draw
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments
 
@@ -90,6 +98,14 @@ def test_an_effect_that_fades_is_said_in_the_summary() -> None:
     )
     assert "on day 0" in text
     assert text in readout["summary"]
+    (figure,) = [each for each in figures_of(readout_of(readout)) if each.name == "ages-converted"]
+    assert figure.text.startswith("day 0: +12")
+    console = Console(width=1_000, file=io.StringIO())
+    draw(readout, console)
+    assert text in console.file.getvalue().split("days since exposure\n", 1)[1]  # type: ignore[attr-defined]
+    assert f"<p>{escape(text)}</p>" in html_of(readout)
+    (row,) = csv.DictReader(io.StringIO(csv_of(readout_of(readout)).decode()))
+    assert (row["age_finding"], row["age_detected"]) == ("fading", "true")
 
 
 def test_an_effect_that_grows_is_said() -> None:

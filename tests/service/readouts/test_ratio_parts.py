@@ -12,6 +12,7 @@ from scipy.stats import norm
 from tests.service.readouts.documents import CONVERTED, PER_VIEW, PROVENANCE, plan, statistics
 from tests.service.readouts.test_verification import is_refused
 
+from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.canonical import digest
 from equipoise_service.exports.report.report import html_of
 from equipoise_service.exports.tables import csv_of
@@ -29,7 +30,7 @@ ARMS["treatment"][:, 1] += 1.0
 
 def ratio_readout() -> dict[str, Any]:
     """A ratio whose denominator a treatment raises, beside a metric that is none."""
-    values = {
+    values: dict[str, dict[str, ArmValues]] = {
         arm: {
             "per-view": Moments.from_arrays({"y": rows[:, 0], "d": rows[:, 1]}, third=False),
             "converted": Counts(900, 90),
