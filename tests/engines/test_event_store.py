@@ -12,6 +12,7 @@ from tests.service.events.analysis_contract import (
     test_a_workspace_keeps_what_lasts,
     test_a_workspace_that_fails_keeps_nothing,
     test_an_empty_store_can_be_asked,
+    test_an_item_of_joined_units_counts_once,
     test_many_may_refresh_at_once,
     test_units_are_left_out_by_their_id,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "test_a_workspace_keeps_what_lasts",
     "test_a_workspace_that_fails_keeps_nothing",
     "test_an_empty_store_can_be_asked",
+    "test_an_item_of_joined_units_counts_once",
     "test_an_item_of_several_unit_types_is_one_item",
     "test_any_mix_is_stored_once",
     "test_ids_of_every_kind_and_time",

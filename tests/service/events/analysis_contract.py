@@ -14,7 +14,7 @@ from tests.service.crash.checks import differences
 from tests.service.events.contract import TIME, Open, append, batch, event, exposure, rows
 
 from equipoise_service.aggregates.service import Keeping, analyse
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.requests import Identity, StoreRequest
 from equipoise_service.analysis.sources import first_exposures
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import EventIn, ExposureIn
@@ -75,6 +75,20 @@ def test_units_are_left_out_by_their_id(open_store: Open) -> None:
         assert (found.arms["treatment"].units, found.overridden) == (1, 3)
         _, overridden = first_exposures(store, _request(left_out=("u2",)), 10)
         assert overridden == 1
+
+
+def test_an_item_of_joined_units_counts_once(open_store: Open) -> None:
+    login = event(str(uuid4()), "d1", unit_type="device", name="login")
+    alone = event(str(uuid4()), "d1", unit_type="device", value=2.0)
+    both = [event(str(id := uuid4()), "u1", value=5.0), event(str(id), "d1", unit_type="device", value=5.0)]
+    texts = ['{"user":"u1"}', None, None, None]
+    spent = Measure("spent", MetricType.MEAN, "purchase")
+    asked = _request(measures=(spent,), identity=Identity("device", "user", "login", "user"))
+    with open_store() as store:
+        shown = [exposure(str(uuid4()), "u1")]
+        append(store, batch(shown, [login, alone, *both], properties=texts, event_heads=[0, 1, 2, 2]))
+        arm = analyse(store, asked).arms["treatment"]
+    assert (arm.units, arm.values["spent"].mean) == (1, (7.0,))  # type: ignore[union-attr]
 
 
 def test_many_may_refresh_at_once(open_store: Open) -> None:

@@ -90,7 +90,7 @@ def test_a_plan_says_who_is_counted(running: TestClient) -> None:
 
 
 def test_an_item_that_names_both_units_counts_once(client: TestClient, payload: Any) -> None:
-    """A purchase that names the user and the device is the user's already: joining the device adds nothing."""
+    """A purchase that names user and device is the user's already: joining the device adds nothing."""
     metrics = [
         {"key": "revenue", "type": "mean", "event": "bought"},
         {"key": "orders", "type": "mean", "event": "bought", "aggregation": "count"},
