@@ -12,6 +12,7 @@ from tests.service.readouts.documents import (
     segmented_readout,
     spread_readout,
 )
+from tests.service.readouts.test_novelty import aged_readout
 
 from equipoise_service.cli.readout_forms import Form
 from equipoise_service.exports.making import Export
@@ -33,7 +34,7 @@ def test_every_figure_is_documented_and_no_other() -> None:
     drawn = figures_of(readout_of(last), [readout_of(each) for each in earlier])
     of_days = readout_of_days([day(0, 500, 520), day(1, 900, 880)])
     others = bayesian_readout(), segmented_readout(), funnelled(), converted((9, 90), (8, 90)), of_days
-    for document in (*others, spread_readout()):
+    for document in (*others, spread_readout(), aged_readout()):
         drawn += figures_of(readout_of(document))
     documented = re.findall(r"^\| `([a-z{}-]+)` \|", REFERENCE.partition("## Figures")[2], re.MULTILINE)
     found = {figure.name for figure in drawn}
