@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.service.events.items import PLACE, batch, event
 
@@ -88,20 +88,27 @@ MADE = st.one_of(
 LIVES = st.lists(st.one_of(st.none(), st.lists(MADE, min_size=1, max_size=5)), min_size=2, max_size=12)
 
 
+AHEAD = timed(START + timedelta(minutes=118), 0)
+BEHIND = timed(START - timedelta(days=9), 0)
+
+
 @settings(max_examples=25, deadline=None)
 @given(LIVES, st.booleans())
+@example(lives=[[AHEAD], [AHEAD], None, [AHEAD]], waits=True)
+@example(lives=[[BEHIND, uuid.UUID(int=4 << 76)], None, [BEHIND], [uuid.UUID(int=4 << 76)]], waits=True)
 def test_every_id_is_stored_once_whatever_it_says_and_however_often_the_process_ends(
     tmp_path_factory: pytest.TempPathFactory, lives: list[list[uuid.UUID] | None], waits: bool
 ) -> None:
+    left = list(lives)
     path, seen, now = tmp_path_factory.mktemp("store"), set[str](), START
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("equipoise_service.events.stores.duckdb.index._MOST_FRESH", 4)
         patch.setattr("equipoise_service.events.stores.duckdb.recent._MOST", 2)
-        while lives:
+        while left:
             with opened(path, now) as (file, known):
                 assert not waits or known.index.wait(60)
-                while lives and (ids := lives.pop(0)) is not None:
-                    now += timedelta(minutes=7)
+                while left and (ids := left.pop(0)) is not None:
+                    now += timedelta(minutes=7, microseconds=999_999)
                     texts = [str(id) for id in ids]
                     # Another value: what is repeated is told as a conflict.
                     sent = batch([], [event(id=text, value=float(len(seen))) for text in texts])

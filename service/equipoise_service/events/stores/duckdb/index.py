@@ -84,7 +84,8 @@ class IdIndex:
         self._ended = threading.Event()
         self._has_failed = False
         self._thread = ThreadPoolExecutor(1, "equipoise-ids", give_way)
-        self._thread.submit(self._guarded, lambda: self._build(connection.cursor(), until))
+        cursor = connection.cursor()
+        self._thread.submit(self._guarded, lambda: self._build(cursor, until))
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is there; whether it is."""
