@@ -104,8 +104,8 @@ class Settings(BaseSettings):
     )
     tail_subscribers: Annotated[int, Field(ge=0, le=10_000)] = Field(
         5,
-        description="Most readers of the live tail of events at once, shared by the keys as streams are; past "
-        "that, one is answered 429.",
+        description="Most readers of the live tail of events at once, shared by the keys as streams are; "
+        "past that, one is answered 429.",
     )
     event_future_seconds: Annotated[float, Field(ge=0)] = Field(
         86_400.0, description="How far ahead of the service's clock the time of an item may lie."
