@@ -22,8 +22,8 @@ CHECKS = (
 EXAMPLES = "400" if os.environ.get("EQUIPOISE_TEST_FULL") else "15"
 # The run's own key could be revoked in the middle of it.
 REVOKE = r"/v1/keys/\{id\}/revoke"
-# These answer for as long as somebody listens.
-STREAMS = r"/v1/config/stream|/ofrep/v1/changes|/v1/events/tail"
+# These answer for as long as somebody listens, or in events, each of which is no text by itself.
+STREAMS = r"/v1/config/stream|/ofrep/v1/changes|/v1/events/tail|/v1/jobs/\{id\}/events"
 
 
 @pytest.mark.slow

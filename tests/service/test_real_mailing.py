@@ -218,10 +218,25 @@ def test_the_service_and_the_file_give_the_same_readout(tmp_path: Path) -> None:
     from_file = json.loads(analyze(tmp_path, own, *options).stdout)
     assert over_http["plan"] == from_file["plan"]
     for member in ("arms", "metrics", "segments", "recommendation", "summary"):
-        assert almost(without_impact(over_http[member])) == almost(without_impact(from_file[member])), member
+        sent, read = (almost(without_impact(each[member])) for each in (over_http, from_file))
+        assert without_recomputed(sent) == read, member
     assert comparisons(over_http, "visit")["mens"]["difference"]["estimate"] == pytest.approx(
         0.07659, abs=5e-6
     )
+
+
+def without_recomputed(found: Any) -> Any:
+    """A part of a readout without the warning that others assigned these units: of a file nobody asks."""
+    if isinstance(found, dict):
+        return {name: without_recomputed(value) for name, value in found.items()}
+    if not isinstance(found, list):
+        return found
+    return [
+        without_recomputed(each)
+        for each in found
+        if not (isinstance(each, dict) and each.get("subject") == "recomputed_assignments")
+        and not (isinstance(each, str) and "ecomputed assignments" in each)
+    ]
 
 
 def without_impact(found: Any) -> Any:

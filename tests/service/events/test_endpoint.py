@@ -204,7 +204,7 @@ def test_readiness_follows_the_store(tmp_path: Path) -> None:
 def test_the_document_describes_the_route(service: Service) -> None:
     document = service.client.get("/openapi.json").json()
     route = document["paths"]["/v1/events"]["post"]
-    assert set(route["responses"]) == {"200", "400", "401", "403", "413", "415", "422", "503"}
+    assert set(route["responses"]) == {"200", "400", "401", "403", "408", "413", "415", "422", "503"}
     assert route["security"]
     schemas = document["components"]["schemas"]
     assert set(schemas["ExposureIn"]["required"]) == {"id", "time", "experiment", "variant"}

@@ -103,6 +103,8 @@ def test_a_cancelled_job_interrupts_its_query_and_stores_nothing(
     metric = {"key": "m", "type": "mean", "event": "order", "source": "warehouse"}
     client.post("/v1/experiments", json=payload(metrics=[metric]))
     client.post(f"{URL}/start")
+    # Without any exposure an engine may see that nothing is to be joined, and not read the facts at all.
+    send(client, [exposure("1", "control"), exposure("2", "treatment")])
     waited = client.get(f"{URL}/readout?wait=0.5")
     assert waited.status_code == 202
     job = waited.json()["id"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
+from tests.service.assigned import assigned_units
 
 from equipoise_service.metrics.schemas import Metric
 from equipoise_service.plans.documents import PlannedMetric
@@ -85,11 +86,11 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
     assert client.get(URL).json()["metrics"][0]["winsorize"] == 0.9
     assert client.post(f"{URL}/start").status_code == 200
     exposures, events = [], []
+    met = assigned_units(client, "new-landing-page", 100)
     for i in range(200):
-        unit = f"u{i}"
-        exposures.append(
-            item(unit, 0, experiment="new-landing-page", variant="control" if i % 2 else "treatment")
-        )
+        variant = "control" if i % 2 else "treatment"
+        unit = met[variant][i // 2]
+        exposures.append(item(unit, 0, experiment="new-landing-page", variant=variant))
         usual = float(i % 17)
         events.append(item(unit, -24, name="buy", value=usual))
         events.append(item(unit, 1, name="buy", value=usual + i % 3, properties={"plan": f"plan-{i % 4}"}))
