@@ -46,6 +46,8 @@ def test_generated_requests_find_no_fault(tmp_path: Path, selection: str, paths:
                 EXAMPLES,
                 selection,
                 paths,
+                # How fast requests are generated says nothing of the service, and depends on what else runs.
+                "--suppress-health-check=too_slow",
                 "--no-color",
             ],
             cwd=tmp_path,
