@@ -25,7 +25,7 @@ from equipoise_service.readouts.unanswered import why_no_estimate
 from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.schemas import SourceIn
 from equipoise_service.texts.saying import say
-from equipoise_stats import Counts, NoEstimate, Outcome, observed_outcome, proportion_outcome
+from equipoise_stats import Counts, Estimate, Outcome, Status, observed_outcome, proportion_outcome
 
 _EXPERIMENT, _ARM = "-", "all"
 _DAY = 86_400
@@ -120,10 +120,13 @@ def outcome_of(history: History, metric: PlannedMetric) -> Outcome | str:
         return proportion_outcome(values.successes / values.n)
     side = Side(_ARM, values, 0)
     # Compared with itself, an arm shows what any comparison of such units would vary by.
-    found = pair_of(side, side, history.cuts.get(metric.key, Cuts())).found
-    if isinstance(found, NoEstimate):
-        return say("past.no_estimate", units=f"{values.n:,}", reason=why_no_estimate(found))
-    return observed_outcome(found) if found.variance > 0 else say("past.no_variance")
+    pair = pair_of(side, side, history.cuts.get(metric.key, Cuts()))
+    if isinstance(pair.found, Estimate):
+        return observed_outcome(pair.found) if pair.found.variance > 0 else say("past.no_variance")
+    # Units that vary, but as their pre-period says, have a reason of their own.
+    if pair.found.status is Status.NO_VARIANCE and not isinstance(pair.plain, Estimate):
+        return say("past.no_variance")
+    return say("past.no_estimate", units=f"{values.n:,}", reason=why_no_estimate(pair.found))
 
 
 @contextmanager

@@ -256,6 +256,41 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     assert client.post("/v1/plans/power", json={"experiment": "none"}).status_code == 404
 
 
+def test_past_units_that_do_not_vary_are_told_from_those_that_their_pre_period_decides(
+    client: TestClient,
+) -> None:
+    events: list[dict[str, Any]] = []
+    for i in range(30):
+        came = NOW - timedelta(days=2 if i < 15 else 3)
+        for name, hours, value in (
+            ("visit", 0, 1),
+            ("same", 1, 5),
+            ("as-before", 1, i),
+            ("as-before", -1, i),
+        ):
+            time = (came + timedelta(hours=hours)).isoformat()
+            events.append(
+                {"id": str(uuid.uuid4()), "unit": f"u{i}", "name": name, "time": time, "value": value}
+            )
+    assert client.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
+    same = {**SPEND, "key": "same", "event": "same"}
+    found = power(
+        client,
+        metrics=[
+            same,
+            {**same, "key": "same-adjusted", "pre_period_days": 1},
+            {**same, "key": "as-before", "event": "as-before", "pre_period_days": 1},
+        ],
+        traffic_of={"event": "visit"},
+    )
+    reasons = {each["metric"]: each["reason"] for each in found["metrics"]}
+    assert reasons == {
+        "same": say("past.no_variance"),
+        "same-adjusted": say("past.no_variance"),
+        "as-before": say("past.no_estimate", units="30", reason=say("no_result.no_variance")),
+    }
+
+
 def test_a_share_near_1_says_what_is_impossible_and_what_is_out_of_reach(client: TestClient) -> None:
     found = power(
         client,
