@@ -8,6 +8,8 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from equipoise_service.events.stores.workspace import Workspace
+
 Query = Callable[[], ir.Table]
 """Makes a query: most are not looked at when the statements that read them are remembered."""
 
@@ -33,6 +35,27 @@ def remember(key: Hashable, statement: str) -> None:
         _remembered[key] = statement
         while len(_remembered) > _MOST:
             _remembered.popitem(last=False)
+
+
+def statement_of(workspace: Workspace, name: str, of: Hashable, query: Query) -> str:
+    """The statement of a query of the store's own tables.
+
+    Args:
+        workspace: Where it will run.
+        name: The query's.
+        of: All that is in it.
+        query: Makes it, where its statement is not remembered.
+    """
+    backend = workspace.backend
+    if workspace.settled is not None:
+        # Engines with databases of their own may have the tables in another one each time.
+        return str(backend.compile(query()))
+    key = (backend.name, name, of)
+    statement = recall(key)
+    if statement is None:
+        statement = str(backend.compile(query()))
+        remember(key, statement)
+    return statement
 
 
 def rows_of(backend: Any, query: ir.Table) -> list[dict[str, Any]]:

@@ -44,6 +44,11 @@ def exposures_of(exposures: ir.Table, request: StoreRequest) -> ir.Table:
     )
 
 
+def which_exposures(request: StoreRequest) -> tuple[object, ...]:
+    """All of a request that says which exposures `exposures_of` gives."""
+    return request.until, request.place, request.experiment, request.revision, request.unit_type
+
+
 def until_the_end(facts: ir.Table, request: StoreRequest) -> ir.Table:
     """The facts from before the revision ended; all of them while it goes on.
 

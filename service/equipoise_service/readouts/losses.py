@@ -8,8 +8,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.asking import statement_of
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.units import exposures_of
+from equipoise_service.analysis.units import exposures_of, which_exposures
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.readouts.checks import ExposureDay
 
@@ -41,13 +42,16 @@ def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
         store: Where they are.
         request: Which revision.
     """
-    with store.ibis() as backend:
-        shown = exposures_of(backend.table("exposures"), request)
-        late = shown.received_at > shown.time + ibis.interval(hours=LATE_AFTER // timedelta(hours=1))
-        asked = shown.group_by(day=shown.time.date()).agg(
-            exposures=shown.count(), late=ibis.ifelse(late, 1, 0).sum()
-        )
-        found = backend.to_pyarrow(asked).to_pylist()
+    with store.workspace() as workspace:
+
+        def query() -> ir.Table:
+            shown = exposures_of(workspace.table("exposures"), request)
+            late = shown.received_at > shown.time + ibis.interval(hours=LATE_AFTER // timedelta(hours=1))
+            return shown.group_by(day=shown.time.date()).agg(
+                exposures=shown.count(), late=ibis.ifelse(late, 1, 0).sum()
+            )
+
+        found = workspace.rows(statement_of(workspace, "arrivals", which_exposures(request), query))
     days = sorted((row["day"].isoformat()[:10], int(row["exposures"])) for row in found)
     return Arrivals(
         sum(exposures for _, exposures in days),
@@ -110,18 +114,23 @@ def dropped_between(store: EventStore, place: str, start: datetime, end: datetim
         start: Only senders that reported more since then.
         end: Only what a sender first reported before then; without end when absent.
     """
-    with store.ibis() as backend:
-        dropped = backend.table("dropped")
-        chosen = dropped.filter(dropped.place == place, dropped.last_at >= _stored(start))
-        if end is not None:
-            chosen = chosen.filter(chosen.first_at <= _stored(end))
-        before = chosen.first_at < _stored(start)
-        totals = chosen.group_by("reason").agg(
-            total=chosen["count"].sum(),
-            earlier=ibis.ifelse(before, chosen["count"], 0).sum(),
-            first=chosen.first_at.min(),
-        )
-        rows = sorted(backend.to_pyarrow(totals).to_pylist(), key=lambda row: str(row["reason"]))
+    with store.workspace() as workspace:
+        backend = workspace.backend
+
+        def query() -> ir.Table:
+            dropped = workspace.table("dropped")
+            chosen = dropped.filter(dropped.place == place, dropped.last_at >= _stored(start))
+            if end is not None:
+                chosen = chosen.filter(chosen.first_at <= _stored(end))
+            before = chosen.first_at < _stored(start)
+            return chosen.group_by("reason").agg(
+                total=chosen["count"].sum(),
+                earlier=ibis.ifelse(before, chosen["count"], 0).sum(),
+                first=chosen.first_at.min(),
+            )
+
+        found = workspace.rows(statement_of(workspace, "dropped", (place, start, end), query))
+        rows = sorted(found, key=lambda row: str(row["reason"]))
         if not any(row["total"] for row in rows):
             return Dropped({row["reason"]: int(row["total"]) for row in rows})
         first = min((row["first"] for row in rows if row["earlier"]), default=None)

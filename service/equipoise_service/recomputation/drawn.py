@@ -4,15 +4,18 @@ Which units are drawn follows from their ids alone, so that they are the same on
 where there are twice as many.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.asking import statement_of
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.units import exposures_of
+from equipoise_service.analysis.store import named_units
+from equipoise_service.analysis.units import exposures_of, which_exposures
 from equipoise_service.events.stores.store import EventStore
+from equipoise_service.recomputation import dialects
 from equipoise_service.recomputation.audit import Randomisation
+from equipoise_service.recomputation.engines import Engine
 
 MOST_DRAWN = 10_000
 """More units than so many are halved, as often as needed."""
@@ -47,10 +50,21 @@ def recompute_drawn(
         units: How many units it has, so many at least as to be worth halving.
     """
     halvings = halvings_of(units)
-    with store.ibis() as backend:
-        rows = backend.to_pyarrow(met_variants(backend.table("exposures"), request, halvings))
-    pairs = zip(rows["unit"].to_pylist(), rows["variant"].to_pylist(), strict=True)
-    return count(pairs, randomisation, halvings, frozenset(request.left_out))
+    with store.workspace() as workspace:
+
+        def query() -> ir.Table:
+            exposures = workspace.table("exposures")
+            if request.left_out:
+                left_out = workspace.bring("left_out", named_units(request))
+                exposures = exposures.anti_join(left_out, "unit")
+            return met_variants(exposures, request, halvings)
+
+        if request.left_out:
+            met = str(workspace.backend.compile(query()))
+        else:
+            met = statement_of(workspace, "met_variants", (*which_exposures(request), halvings), query)
+        (found,) = workspace.rows(counting(Engine(workspace.backend.name), met, randomisation))
+    return Recomputed(halvings, int(found["units"]), int(found["disagreeing"]))
 
 
 def met_variants(exposures: ir.Table, request: StoreRequest, halvings: int) -> ir.Table:
@@ -67,26 +81,31 @@ def met_variants(exposures: ir.Table, request: StoreRequest, halvings: int) -> i
     return shown.select("unit", "variant").distinct()
 
 
-def count(
-    met: Iterable[tuple[str, str]], randomisation: Randomisation, halvings: int, left_out: frozenset[str]
-) -> Recomputed:
-    """Counts the units whose variant is another one than their id gives them, each once.
+def counting(engine: Engine, met: str, randomisation: Randomisation) -> str:
+    """The statement that counts units, and those of them that met another variant than their id gives them.
+
+    It hashes where the ids lie: while this process did, of ten thousand of them, it would answer nobody.
 
     Args:
-        met: Each unit with a variant that it met.
+        engine: Whose SQL.
+        met: The statement of columns unit and variant.
         randomisation: What decides a unit's arm.
-        halvings: How often all units were halved until these were left.
-        left_out: Units of which people chose the variant.
+
+    Returns:
+        One row of it: units and disagreeing.
     """
-    units: set[str] = set()
-    disagreeing: set[str] = set()
-    for unit, variant in met:
-        if unit in left_out:
-            continue
-        units.add(unit)
-        if randomisation.variant(unit) != variant:
-            disagreeing.add(unit)
-    return Recomputed(halvings, len(units), len(disagreeing))
+    own = " ".join(
+        f"WHEN drawn >= {start} AND drawn < {end} THEN {dialects.string(engine, variant)}"
+        for variant, start, end in randomisation.ranges
+    )
+    bucket = dialects.bucket(engine, randomisation.salt, "unit")
+    # The salt and the variants are quoted; the rest is ours, or Ibis's.
+    return (
+        "SELECT count(DISTINCT unit) AS units,"  # noqa: S608
+        " count(DISTINCT CASE WHEN variant <> own THEN unit END) AS disagreeing"
+        f" FROM (SELECT unit, variant, CASE {own} END AS own"
+        f" FROM (SELECT unit, variant, {bucket} AS drawn FROM ({met}) AS met) AS buckets) AS variants"
+    )
 
 
 def halvings_of(units: int) -> int:

@@ -3,7 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
@@ -13,15 +13,19 @@ import pytest
 from tests.service.crash.checks import differences
 from tests.service.events.contract import TIME, Open, append, batch, event, exposure, rows
 
+from equipoise.identifiers import uuid7
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis.requests import Identity, StoreRequest
 from equipoise_service.analysis.sources import first_exposures
 from equipoise_service.analysis.store import analyse_store
-from equipoise_service.events.schemas import EventIn, ExposureIn
+from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.tail import Shown, look
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation, MetricType
+from equipoise_service.readouts.losses import Dropped, arrivals_of, dropped_between
+from equipoise_service.recomputation.audit import Randomisation
+from equipoise_service.recomputation.drawn import Recomputed, recompute_drawn
 
 
 def test_a_workspace_keeps_what_lasts(open_store: Open) -> None:
@@ -135,6 +139,30 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
             with store.workspace() as workspace:
                 full = analyse_store(workspace.backend, asked, keep=workspace.keep)
             assert differences(found, full) == []
+
+
+def test_what_readouts_check_is_counted(open_store: Open) -> None:
+    drawn = Randomisation("9ab1c3d4e5f60718", (("control", 0, 5_000), ("treatment", 5_000, 10_000)))
+    units = ["it's", "\\", *(f"u{i}" for i in range(200))]
+    met = {unit: "control" if i < 50 else drawn.variant(unit) for i, unit in enumerate(units)}
+    shown = [exposure(str(uuid4()), unit, variant=variant) for unit, variant in met.items()]
+    for each in shown[:7]:
+        each.time = TIME + timedelta(days=1)
+    with open_store() as store:
+        append(store, batch(shown, [event(str(uuid4()))], dropped=DroppedIn(uuid7(), {"full": 3})))
+        before = datetime(2026, 1, 1, tzinfo=UTC)
+        assert dropped_between(store, "default/a", before, None) == Dropped({"full": 3}, 203)
+        # Asked twice: the second time the statements are remembered.
+        for left_out, until in (((), None), (("it's", "u5"), None), ((), TIME + timedelta(hours=1))) * 2:
+            asked = _request(left_out=left_out, until=until)
+            days = {TIME.date(): 195} if until else {TIME.date(): 195, TIME.date() + timedelta(days=1): 7}
+            arrivals = arrivals_of(store, asked)
+            assert {date.fromisoformat(each.day): each.exposures for each in arrivals.days} == days
+            assert arrivals.late == sum(days.values())
+            theirs = {unit for unit in units[7 if until else 0 :] if unit not in left_out}
+            wrong = {unit for unit in theirs if met[unit] != drawn.variant(unit)}
+            assert recompute_drawn(store, asked, drawn, 202) == Recomputed(0, len(theirs), len(wrong))
+            assert wrong
 
 
 def _request(**changes: Any) -> StoreRequest:

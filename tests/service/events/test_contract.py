@@ -11,6 +11,7 @@ from tests.service.events.analysis_contract import (
     test_an_item_of_joined_units_counts_once,
     test_many_may_refresh_at_once,
     test_units_are_left_out_by_their_id,
+    test_what_readouts_check_is_counted,
 )
 from tests.service.events.contract import (
     Open,
@@ -66,6 +67,7 @@ __all__ = [
     "test_units_are_left_out_by_their_id",
     "test_values_come_back_as_they_went_in",
     "test_what_is_old_goes_step_by_step",
+    "test_what_readouts_check_is_counted",
     "test_what_was_rejected_is_listed",
 ]
 
