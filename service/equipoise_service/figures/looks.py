@@ -1,4 +1,7 @@
-"""Where the looks of a group-sequential plan stand against its bounds."""
+"""Where the looks of a group-sequential plan stand against its bounds.
+
+Where the plan corrects for several tests, the bounds are those of the level that one of them is held to.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +13,7 @@ from equipoise_service.figures.arms import colours_of, shapes_of, variants_of
 from equipoise_service.figures.figure import Figure, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
 from equipoise_service.metrics.schemas import Role
-from equipoise_service.plans.documents import Plan, PlannedMetric
+from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Passed, fractions_of, leading_metric, passed
 from equipoise_service.plans.schemas import Method, Multiplicity
 from equipoise_service.readouts.numerals import number, percent
@@ -18,6 +21,8 @@ from equipoise_service.readouts.schemas import Readout
 from equipoise_service.texts.saying import say
 
 _HIGHEST = 6.0
+_NARROWEST = 3.0
+"""Half the width of the ground of a look that is alone, in % of the horizon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +47,61 @@ def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
     if plan.method is not Method.GROUP_SEQUENTIAL or lead is None or looked is None:
         return
     fractions = fractions_of(readout.looks, lead)
-    taken = [
-        _Bound(fraction, look.critical)
-        for fraction, look in zip(fractions, looked.history(plan).looks, strict=True)
+    at_looks = {
+        len(fractions_of(each.looks, lead)) - 1: each
+        for each in (*earlier, readout)
+        if each.progress.look is not None and lead in each.looks[-1].fractions
+    }
+    tests = _tests(readout, lead)
+    alphas = [_alpha(plan, tests, at_looks.get(i)) for i in range(len(fractions))]
+    critical = {alpha: looked.history(_at(plan, alpha)).critical_values for alpha in (plan.alpha, *alphas)}
+    taken = [_Bound(fraction, critical[alphas[i]][i]) for i, fraction in enumerate(fractions)]
+    planned = _to_come(_at(plan, alphas[-1]), looked, fractions[-1])
+    points = [
+        point
+        for i, each in at_looks.items()
+        for point in _points(each, lead, _Bound(fractions[i], critical[plan.alpha][i]))
     ]
-    planned = _to_come(plan, looked, fractions[-1])
-    points = [point for each in (*earlier, readout) for point in _points(each, lead, taken)]
     yield Figure(
         "bounds",
         say("figure.bounds", metric=lead),
         _said(taken, points),
-        specification(_chart(readout, lead, [*taken, *planned], len(taken), points)),
+        specification(_chart(readout, lead, [*taken, *planned], len(taken), points, tests)),
     )
+
+
+def _tests(readout: Readout, lead: str) -> int:
+    """How many tests the plan corrects that of the leading metric for, itself among them."""
+    success = [result for result in readout.metrics if result.role is Role.SUCCESS]
+    alone = readout.plan.multiplicity is Multiplicity.NONE or lead not in {each.metric for each in success}
+    return 1 if alone else sum(len(result.comparisons) for result in success)
+
+
+def _alpha(plan: Plan, tests: int, look: Readout | None) -> float:
+    """The level that separates the tests that a look shows to differ from the others.
+
+    Holm rejects the p-values up to alpha over the number of those that it does not reject, Benjamini and
+    Hochberg those up to alpha times the share of those that they reject. Where no readout says what a look
+    showed, it is the level that the first of them needs.
+
+    Args:
+        plan: The plan.
+        tests: How many tests are corrected together.
+        look: The readout of the look; None where it is not at hand.
+    """
+    shown = sum(
+        bool(comparison.detected)
+        for result in (() if look is None or tests == 1 else look.metrics)
+        if result.role is Role.SUCCESS
+        for comparison in result.comparisons
+    )
+    if plan.multiplicity is Multiplicity.BENJAMINI_HOCHBERG:
+        return plan.alpha * max(1, shown) / tests
+    return plan.alpha / max(1, tests - shown)
+
+
+def _at(plan: Plan, alpha: float) -> Plan:
+    return plan.model_copy(update={"alpha": alpha})
 
 
 def _to_come(plan: Plan, looked: Passed, reached: float) -> list[_Bound]:
@@ -75,20 +123,16 @@ def _to_come(plan: Plan, looked: Passed, reached: float) -> list[_Bound]:
     return bounds
 
 
-def _points(readout: Readout, lead: str, taken: Sequence[_Bound]) -> Iterator[_Point]:
-    """The standardised effects at a look: beyond the bound exactly when the interval excludes zero."""
-    fractions = fractions_of(readout.looks, lead)
-    if readout.progress.look is None or lead not in readout.looks[-1].fractions:
-        return
-    bound = taken[len(fractions) - 1]
-    result = next(each for each in readout.metrics if each.metric == lead)
+def _points(look: Readout, lead: str, plain: _Bound) -> Iterator[_Point]:
+    """The standardised effects at a look: intervals, which are not corrected, end at its plain bound."""
+    result = next(each for each in look.metrics if each.metric == lead)
     for comparison in result.comparisons:
         found = comparison.difference
         if found.estimate is not None and found.interval is not None:
             low, high = found.interval
             reach = high - found.estimate if found.estimate < 0 else found.estimate - low
             if reach > 0:
-                yield _Point(comparison.variant, bound.fraction, bound.critical * found.estimate / reach)
+                yield _Point(comparison.variant, plain.fraction, plain.critical * found.estimate / reach)
 
 
 def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
@@ -104,7 +148,7 @@ def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
 
 
 def _chart(
-    readout: Readout, lead: str, looks: Sequence[_Bound], taken: int, points: Sequence[_Point]
+    readout: Readout, lead: str, looks: Sequence[_Bound], taken: int, points: Sequence[_Point], tests: int
 ) -> alt.TopLevelMixin:
     top = max([_HIGHEST, *(1.1 * abs(point.z) for point in points)])
     rows = [_row(look, top, taken=i < taken, ahead=i >= taken - 1) for i, look in enumerate(looks)]
@@ -116,13 +160,14 @@ def _chart(
     )
     y = alt.Scale(domain=[-top, top], nice=False)
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=x)
+    ground = base if len(rows) > 1 else alt.Chart(alt.InlineData(values=_beside(rows[0])))
     taken_looks = base.transform_filter("datum.taken")
     ahead = base.transform_filter("datum.ahead")
     layers: list[alt.Chart] = []
     for edge, wall in (("top", "upper"), ("bottom", "lower")):
         at = alt.Y(f"{wall}:Q", scale=y, title=say("figure.bounds.up"), axis=alt.Axis(format="d"))
         layers += [
-            base.mark_area(color=BAND).encode(y=at, y2=f"{edge}:Q"),
+            ground.mark_area(color=BAND).encode(x=x, y=at, y2=f"{edge}:Q"),
             taken_looks.mark_line(color=INK, strokeWidth=1.5, point=alt.OverlayMarkDef(color=INK)).encode(
                 y=at
             ),
@@ -135,18 +180,11 @@ def _chart(
         say("figure.bounds", metric=lead),
         subtitle=[
             say(f"figure.bounds.{metric.direction}"),
-            *_correction(readout.plan, metric),
+            *([say("figure.bounds.corrected", tests=f"{tests}")] if tests > 1 else []),
             _numbers(looks, taken),
         ],
     )
     return chart.properties(width=560, height=300, title=title)
-
-
-def _correction(plan: Plan, lead: PlannedMetric) -> list[str]:
-    """That the bounds are those of one test, where the plan corrects for several."""
-    tests = len(plan.treatments) * sum(metric.role is Role.SUCCESS for metric in plan.metrics)
-    is_one = lead.role is not Role.SUCCESS or plan.multiplicity is Multiplicity.NONE or tests == 1
-    return [] if is_one else [say("figure.bounds.uncorrected", tests=f"{tests}")]
 
 
 def _row(look: _Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any]:
@@ -160,6 +198,11 @@ def _row(look: _Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any
         "taken": taken,
         "ahead": ahead,
     }
+
+
+def _beside(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The ground of a look that is alone: as wide as it can be seen."""
+    return [{**row, "fraction": row["fraction"] + aside} for aside in (-_NARROWEST, _NARROWEST)]
 
 
 def _path(readout: Readout, points: Sequence[_Point], y: alt.Scale) -> list[alt.Chart]:

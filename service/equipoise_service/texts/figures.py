@@ -54,8 +54,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The bound of the last look is ±{bound}, that at the horizon ±{horizon}; "
             "dashed: bounds of looks to come."
         ),
-        "figure.bounds.uncorrected": (
-            "The bounds are of one test alone; the plan corrects for {tests} tests, so more is needed."
+        "figure.bounds.corrected": (
+            "The bounds are corrected for {tests} tests; they are nearer where more of them are shown."
         ),
         "figure.bounds.look": "Last look at {fraction} of the horizon: the bound is ±{bound}.",
         "figure.bounds.stands": "{variant} stands at {z}.",

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.service.figures.readouts import HOSTILE, funnelled, hostile, watched
 from tests.service.readouts.by_day import day
@@ -27,10 +27,10 @@ from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.looks import bounds
 from equipoise_service.figures.rendering import page_svg, png, svg
-from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.plans.schemas import Horizon, Method, Multiplicity
 from equipoise_service.readouts.building import build_readout, statistics_digest
 from equipoise_service.readouts.reading import readout_of
-from equipoise_stats import Counts
+from equipoise_stats import Counts, plan_looks
 
 DAYS = watched()
 
@@ -85,26 +85,72 @@ def test_a_very_wide_interval_is_cut_with_an_arrow_and_its_numbers_stay() -> Non
     assert f"to +{100 * high:.0f})" in cut["e"]["shown"]
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.integers(800, 1_300), st.integers(800, 1_300))
-def test_a_look_is_beyond_its_bound_exactly_when_its_interval_excludes_zero(control: int, new: int) -> None:
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(990, 1_010),
+    st.integers(1_210, 1_260),
+    st.integers(1_210, 1_260),
+    st.sampled_from([each for each in Multiplicity if each is not Multiplicity.DUNNETT]),
+)
+@example(1_000, 1_226, 1_000, Multiplicity.HOLM)
+@example(1_000, 1_226, 1_250, Multiplicity.HOLM)
+@example(1_000, 1_226, 1_000, Multiplicity.BENJAMINI_HOCHBERG)
+@example(1_000, 1_226, 1_230, Multiplicity.BENJAMINI_HOCHBERG)
+def test_a_look_is_beyond_its_bound_exactly_when_a_difference_is_detected(
+    control: int, new: int, bold: int, multiplicity: Multiplicity
+) -> None:
     second = readout_of(DAYS[1])
+    planned = second.plan.model_copy(update={"multiplicity": multiplicity})
     arms: dict[str, Any] = {
         variant: {"converted": Counts(10_000, n), "load-time": moments(10_000, 812.5, 90_000.0)}
-        for variant, n in {"control": control, "new": new, "bold": 1_000}.items()
+        for variant, n in {"control": control, "new": new, "bold": bold}.items()
     }
     found = statistics(**arms)
-    digest = statistics_digest(second.plan, found)
+    digest = statistics_digest(planned, found)
     looks = [second.looks[0], second.looks[1].model_copy(update={"statistics_digest": digest})]
-    looked = build_readout(second.plan, found, PROVENANCE, looks)
+    looked = build_readout(planned, found, PROVENANCE, looks)
     [figure] = bounds(readout_of(looked), ())
-    said = figure.specification["title"]["subtitle"]
-    assert "The bounds are of one test alone; the plan corrects for 2 tests, so more is needed." in said
+    said = " ".join(figure.specification["title"]["subtitle"])
+    assert ("The bounds are corrected for 2 tests" in said) == (multiplicity is not Multiplicity.NONE)
     wall = [row["upper"] for row in rows(figure) if row.get("taken")][-1]
     at = {row["arm"].split()[0]: row["z"] for row in rows(figure) if "z" in row}
     for comparison in looked["metrics"][0]["comparisons"]:
-        low, high = comparison["difference"]["interval"]
-        assert (abs(at[comparison["variant"]]) > wall) == (low > 0 or high < 0)
+        assert (abs(at[comparison["variant"]]) > wall) == comparison["detected"]
+
+
+def test_the_bound_of_two_tests_is_that_of_half_the_level_until_one_of_them_is_shown() -> None:
+    readouts = [readout_of(each) for each in DAYS]
+    [figure] = bounds(readouts[-1], readouts[:-1])
+    walls = [row["upper"] for row in rows(figure) if row.get("taken")]
+    shown = [
+        sum(bool(each.detected) for each in result.comparisons)
+        for result in (readout.metrics[0] for readout in readouts)
+    ]
+    assert {0, 1} <= set(shown)
+    fractions = [look.fractions["converted"] for look in readouts[-1].looks]
+    for i, count in enumerate(shown):
+        bound = plan_looks(fractions, alpha=0.05 / (2 - count)).critical_values[i]
+        assert walls[i] == pytest.approx(min(bound, max(walls)))
+    # Of looks whose readouts are not at hand nobody knows what they showed.
+    [alone] = bounds(readouts[-1], ())
+    before = [row["upper"] for row in rows(alone) if row.get("taken")][:-1]
+    expected = plan_looks(fractions, alpha=0.025).critical_values[:-1]
+    assert before == pytest.approx([min(bound, max(before)) for bound in expected])
+
+
+def test_a_look_that_is_alone_has_its_ground() -> None:
+    first = readout_of(DAYS[0])
+    looks = [first.looks[0].model_copy(update={"final": True, "spent": first.plan.alpha})]
+    [figure] = bounds(first.model_copy(update={"looks": looks}), ())
+    grounds = [layer for layer in figure.specification["layer"] if layer["mark"]["type"] == "area"]
+    at = 100 * looks[0].fractions["converted"]
+    for ground in grounds:
+        drawn_at = (
+            [row["fraction"] for row in figure.specification["datasets"][ground["data"]["name"]]]
+            if ("name" in ground["data"])
+            else [row["fraction"] for row in ground["data"]["values"]]
+        )
+        assert min(drawn_at) < at < max(drawn_at)
 
 
 def test_earlier_readouts_are_the_way_to_this_one_and_those_of_others_are_not() -> None:
