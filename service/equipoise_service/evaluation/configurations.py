@@ -22,8 +22,6 @@ _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
 
-_log = logging.getLogger(__name__)
-
 _PATIENCE_SECONDS = 5.0
 
 
