@@ -21,6 +21,7 @@ from equipoise_service.settings import Settings
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
+    from ibis.expr.schema import Schema
 
 # A checkpoint of this much log takes a seventh of what one at `CHECKPOINT_THRESHOLD` does: 27 ms of processor
 # time against 183 ms. Under full load, when many items wait, fewer and longer ones leave more for commits.
@@ -47,6 +48,7 @@ class DuckdbEngine:
         self._received_at = _latest_receipt(self._file.connection)
         self._known = self._remember()
         self._log_size = 0
+        self._schemas: dict[str, Schema] = {}
         # What the last process left is moved together once.
         self._is_vacuum_due = True
         # Arrow imports half of pandas at its first use: better now than while the first batch waits.
@@ -88,25 +90,27 @@ class DuckdbEngine:
     @contextmanager
     def ibis(self) -> Iterator["Backend"]:
         """Read the tables in one consistent snapshot; it blocks no writer."""
-        import ibis
+        from equipoise_service.events.stores.duckdb.backend import backend_on
 
         cursor = self._file.connection.cursor()
         try:
             cursor.begin()
             # DuckDB takes the snapshot at the first read.
             cursor.execute("SELECT version FROM schema_version").fetchall()
-            yield ibis.duckdb.from_connection(cursor)
+            yield backend_on(cursor, self._schemas)
         finally:
             cursor.close()
 
     @contextmanager
     def workspace(self) -> Iterator[DuckdbWorkspace]:
         """Work with the tables in one transaction; it blocks no writer."""
+        from equipoise_service.events.stores.duckdb.backend import backend_on
+
         cursor = self._file.connection.cursor()
         try:
             cursor.begin()
             cursor.execute("SELECT version FROM schema_version").fetchall()
-            workspace = DuckdbWorkspace(cursor)
+            workspace = DuckdbWorkspace(cursor, backend_on(cursor, self._schemas))
             yield workspace
             cursor.commit()
             workspace.clean()

@@ -15,20 +15,16 @@ class DuckdbWorkspace:
 
     Args:
         cursor: It; its owner commits.
-
-    Attributes:
         backend: Reads through the cursor.
     """
 
     # Receipts come in the order of the commits.
     settled = None
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        import ibis
-
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, backend: "Backend") -> None:
         self._cursor = cursor
         self._forgotten: list[str] = []
-        self.backend: Backend = ibis.duckdb.from_connection(cursor)
+        self.backend = backend
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
