@@ -97,6 +97,7 @@ def build_readout(
         generated_at=provenance.generated_at,
         started_at=provenance.started_at,
         ended_at=provenance.ended_at,
+        of_file=provenance.revision is None,
     )
     arms = arms_of(plan, statistics.arms)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))

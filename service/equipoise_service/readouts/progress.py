@@ -43,6 +43,7 @@ def moment_of(
     generated_at: datetime,
     started_at: datetime | None,
     ended_at: datetime | None,
+    of_file: bool = False,
 ) -> Moment:
     """Where the plan stands.
 
@@ -52,8 +53,9 @@ def moment_of(
         looks: The looks so far.
         statistics_digest: Digest of the statistics of the readout.
         generated_at: When it is computed.
-        started_at: When the randomisation began; None for a file, which is complete.
+        started_at: When the randomisation began; None where nobody knows.
         ended_at: When it ended, if it did.
+        of_file: Whether the data are a file.
     """
     units = mature.get(leading_metric(plan) or "", 0)
     fraction = _fraction(plan, mature)
@@ -65,7 +67,7 @@ def moment_of(
             fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
         return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction)
     complete = end_is_reached(
-        plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at
+        plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at, of_file=of_file
     )
     valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE
     reason = None if valid else say("not_valid.before_the_end")
@@ -79,25 +81,24 @@ def end_is_reached(
     generated_at: datetime,
     started_at: datetime | None,
     ended_at: datetime | None,
+    of_file: bool = False,
 ) -> bool:
     """Whether the planned end is reached; a group-sequential plan is complete at its last look only.
 
-    The arguments are those of `moment_of`.
+    Without a horizon the end of fixed-horizon is at once, and so is that of a Bayesian plan where the data are
+    a file, which no unit comes to. The arguments are those of `moment_of`.
     """
     fraction = _fraction(plan, mature)
     return (
         ended_at is not None
         or _days_are_over(plan, generated_at, started_at)
         or (fraction is not None and fraction >= 1)
-        or (
-            plan.horizon is None and (plan.method is Method.FIXED_HORIZON or _is_whole_file(plan, started_at))
-        )
+        or (plan.horizon is None and _needs_no_horizon(plan, of_file=of_file))
     )
 
 
-def _is_whole_file(plan: Plan, started_at: datetime | None) -> bool:
-    """Whether a Bayesian plan is read from a file without times, to which nothing is added."""
-    return plan.method is Method.BAYESIAN and started_at is None
+def _needs_no_horizon(plan: Plan, *, of_file: bool) -> bool:
+    return plan.method is Method.FIXED_HORIZON or (plan.method is Method.BAYESIAN and of_file)
 
 
 def _fraction(plan: Plan, mature: Mapping[str, int]) -> float | None:

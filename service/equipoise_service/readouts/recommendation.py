@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.plans.schemas import MarginScale
+from equipoise_service.plans.schemas import MarginScale, Method
 from equipoise_service.readouts.advice import (
     Finding,
     Reason,
@@ -243,13 +243,20 @@ def _would_change(plan: Plan, outcome: DecisionOutcome | None, reasons: Sequence
         return [say("change.shown")]
     return _distinct(
         say(
-            f"change.{reason.code.value}",
+            _change(plan, reason),
             subject=CHECKS[reason.subject].title if _is_check(reason) else reason.subject,
             margin=_margin(plan, reason.subject),
         )
         for reason in reasons
         if reason.code is not ReasonCode.QUALITY_WARNING
     )
+
+
+def _change(plan: Plan, reason: Reason) -> str:
+    """The key of what would change a reason: a plan without looks has its end only to wait for."""
+    if reason.code is ReasonCode.WAITS_FOR_THE_END and plan.method is not Method.GROUP_SEQUENTIAL:
+        return "at_the_end"
+    return f"change.{reason.code.value}"
 
 
 def _is_check(reason: Reason) -> bool:

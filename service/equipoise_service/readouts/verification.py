@@ -9,6 +9,7 @@ from typing import Any
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_spent, days_passed
+from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
 from equipoise_service.readouts.distributions import expect_counts, expect_drawn
@@ -126,12 +127,19 @@ def _is_of_another(document: Any, found: Disagreement) -> bool:
         return True
     if name in _ADDED and found.found is None:
         return True
-    if _BY_OTHER_RULES.search(found.pointer) and "recomputed_assignments" not in document["health"]:
+    if _is_by_other_rules(document, found.pointer):
         raise NotAReadout(
             "The readout is of an earlier release, which had other rules for "
             f"{found.pointer}. Verify it with the release that made it."
         )
     return is_of_words(found.pointer) and not (_is_number(found.found) or _is_number(found.expected))
+
+
+def _is_by_other_rules(document: Any, pointer: str) -> bool:
+    """Whether earlier releases had other rules for a member than this one."""
+    if pointer == "/progress/complete":
+        return document["revision"] is None and document["plan"]["method"] == Method.BAYESIAN
+    return bool(_BY_OTHER_RULES.search(pointer)) and "recomputed_assignments" not in document["health"]
 
 
 def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:

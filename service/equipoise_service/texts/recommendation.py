@@ -49,6 +49,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "change.success_not_shown": "{subject} shown to be better.",
         "change.guardrail_not_shown": "{subject} shown to lose less than {margin}.",
         "change.waits_for_the_end": "The result of {subject} at the next look, or at the end.",
+        "at_the_end": "The result of {subject} at the end.",
         "change.no_answer": "An answer about {subject}.",
         "change.shown": "A failed check, or a metric that is shown to be worse.",
         "would_change": "What would change it: {changes}",

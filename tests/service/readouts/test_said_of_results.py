@@ -1,14 +1,25 @@
 """What is said beside a result where its own interval is not the whole answer: corrections, and beliefs."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from scipy.stats import norm
-from tests.service.readouts.documents import CONVERTED, LOAD_TIME, PROVENANCE, moments, plan, statistics
+from tests.service.readouts.documents import (
+    CONVERTED,
+    LOAD_TIME,
+    PROVENANCE,
+    START,
+    moments,
+    plan,
+    statistics,
+)
 
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Horizon, Method, Multiplicity, Prior
-from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts
 
@@ -43,7 +54,7 @@ def test_a_correction_that_decides_nothing_is_not_told() -> None:
         assert "corrected for all tests" not in readout["summary"]
 
 
-def believed(metric: PlannedMetric, **more: Any) -> dict[str, Any]:
+def believed(metric: PlannedMetric, provenance: Provenance = PROVENANCE, **more: Any) -> dict[str, Any]:
     prior = Prior(mean=0.0, standard_deviation=0.1)
     planned = plan(metric, method=Method.BAYESIAN, prior=prior, **more)
     arms = (
@@ -56,7 +67,7 @@ def believed(metric: PlannedMetric, **more: Any) -> dict[str, Any]:
             treatment={"load-time": moments(400, 780.0, 90_000.0)},
         )
     )
-    readout = build_readout(planned, arms, PROVENANCE)
+    readout = build_readout(planned, arms, provenance)
     assert verify_readout(readout) == []
     return readout
 
@@ -85,8 +96,22 @@ def test_what_is_better_goes_by_the_metrics_direction() -> None:
     assert f"not choosing it {posterior['loss_if_lower']:.1f}" in note
 
 
-def test_a_file_without_times_is_whole_for_a_bayesian_plan() -> None:
-    readout = believed(CONVERTED)
-    assert readout["progress"]["complete"]
-    assert readout["metrics"][0]["comparisons"][0]["posterior"]["probability_above"] > 0.99
-    assert "Keep running" not in readout["summary"]
+def test_a_file_is_the_end_of_a_bayesian_plan_without_a_horizon_and_what_goes_on_is_not() -> None:
+    for provenance in (PROVENANCE, replace(PROVENANCE, started_at=START)):
+        file = believed(CONVERTED, replace(provenance, revision=None))
+        assert file["progress"]["complete"]
+        assert file["metrics"][0]["comparisons"][0]["posterior"]["probability_above"] > 0.99
+        assert "Keep running" not in file["summary"]
+        experiment = believed(CONVERTED, provenance)
+        assert not experiment["progress"]["complete"]
+        assert experiment["metrics"][0]["comparisons"][0]["posterior"] is None
+        assert experiment["recommendation"]["would_change"] == ["The result of converted at the end."]
+
+
+def test_a_file_that_an_earlier_release_held_for_unfinished_is_refused_with_advice() -> None:
+    file = believed(CONVERTED, replace(PROVENANCE, revision=None, started_at=START))
+    file["progress"]["complete"] = False
+    assert "/progress/complete" in {each.pointer for each in verify_readout(file)}
+    file["wording"] = "sha256:" + "0" * 64
+    with pytest.raises(NotAReadout, match="earlier release"):
+        verify_readout(file)
