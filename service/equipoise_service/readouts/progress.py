@@ -85,8 +85,8 @@ def end_is_reached(
 ) -> bool:
     """Whether the planned end is reached; a group-sequential plan is complete at its last look only.
 
-    Without a horizon the end of fixed-horizon is at once, and so is that of a Bayesian plan where the data are
-    a file, which no unit comes to. The arguments are those of `moment_of`.
+    Without a horizon the end of fixed-horizon is at once, and so is that of a Bayesian plan where data are a
+    file, which no unit comes to. The arguments are those of `moment_of`.
     """
     fraction = _fraction(plan, mature)
     return (
