@@ -9,7 +9,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from equipoise_service.sources.connections import SourceFault, Warehouse, query_table
-from equipoise_service.sources.queries import check_query
+from equipoise_service.sources.queries import check_query, understood
 from equipoise_service.sources.schemas import Events, Exposures
 
 _INSTANT = dt.Timestamp(timezone="UTC")
@@ -41,7 +41,7 @@ def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> i
         said = check_query(rows.query, warehouse.dialect)
         if said is not None:
             raise SourceFault(said, "bad-query", f"{pointer}/query")
-        return query_table(warehouse, rows.query)
+        return query_table(warehouse, understood(rows.query, warehouse.dialect))
     *place, name = str(rows.table).split(".")
     try:
         return warehouse.backend.table(name, database=tuple(place) or None)

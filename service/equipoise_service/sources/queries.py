@@ -1,10 +1,13 @@
 """Queries that a source may have: a single SELECT that reads and does nothing else.
 
-This is the first fence. The second is the engine's: the session is read-only where the engine has such a
-thing, and every statement has a deadline.
+This is the first fence. An engine is given a query as it was understood here, never the text itself, which
+it might take for something else. The last fence is the engine's: the session is read-only where the engine
+has such a thing, and every statement has a deadline.
 """
 
 import logging
+import re
+from collections import Counter
 
 import sqlglot
 from sqlglot import exp
@@ -37,6 +40,9 @@ _DOES_MORE = (
     exp.Placeholder,
     exp.QueryTransform,
     exp.NextValueFor,
+    exp.Describe,
+    exp.Show,
+    exp.Summarize,
 )
 
 # What rows may come from beside tables, views and queries: what makes them of values alone. Any other
@@ -50,8 +56,20 @@ _MAKES_ROWS = (
     exp.Unnest,
 )
 _MAKES_ROWS_BY_NAME = frozenset({"numbers", "range", "string_split", "zeros"})
-# Of Spark: a file, named as a table of a database of this name.
-_FILE_FORMATS = frozenset({"avro", "binaryfile", "csv", "delta", "json", "orc", "parquet", "text", "xml"})
+# Of Spark: a file, named as a table of a database of this name, or of one that is the name of a class.
+_SPARK = ("databricks", "spark")
+_FILE_FORMATS = frozenset(
+    {
+        "avro", "binaryfile", "csv", "delta", "hudi", "iceberg", "image", "json", "libsvm", "orc", "parquet",
+        "text", "xml",
+    }
+)  # fmt: skip
+# Where E'…' is a text with escapes.
+_ESCAPES = ("duckdb", "postgres")
+# Of DuckDB: a file, named as a table, where there is no such table.
+_FILE = re.compile(
+    r"\.(arrow|avro|csv|db|duckdb|feather|ipc|json|jsonl|ndjson|parquet|tsv|txt|xlsx)(\.\w+)?$"
+)
 
 # Functions that do more than read what lies in the database: they change the session, read files or other
 # servers, hold locks, or end other people's sessions.
@@ -67,9 +85,14 @@ _FUNCTIONS = frozenset(
         "mysql_scan", "xp_cmdshell", "openrowset", "opendatasource", "java_method", "reflect",
         "try_reflect", "http_get", "http_post", "http_request", "ai_query", "secret", "get_lock",
         "release_lock", "release_all_locks", "master_pos_wait", "source_pos_wait", "sys_exec", "sys_eval",
+        "loread", "lowrite", "crosstab", "crosstabn", "connectby", "xpath_table", "gin_clean_pending_list",
+        "sleep_ms", "write_log", "json_execute_serialized_sql", "aiclassify", "aiembed", "aiextract",
+        "aifilter", "aigenerate", "airedact", "aisimilarity", "aitranslate", "catboostevaluate",
+        "generateserialid", "logtrace", "set_var", "max_execution_time", "resource_group",
     }
 )  # fmt: skip
-_PREFIXES = ("pg_", "lo_", "dblink", "system$", "query_to_", "cursor_to_")
+_PREFIXES = ("ai_", "binary_upgrade_", "brin_", "dblink", "lo_", "pg_", "system$")
+_PARTS = ("_to_xml",)
 
 
 def check_query(query: str, dialect: str) -> str | None:
@@ -88,7 +111,7 @@ def check_query(query: str, dialect: str) -> str | None:
         statements = [each for each in sqlglot.parse(query, read=dialect) if each is not None]
         if len(statements) != 1:
             return f"a source has a single statement; this has {len(statements)}"
-        return _said(statements[0])
+        return _said(statements[0], dialect) or _misread(statements[0], dialect)
     except SqlglotError as error:
         return f"this is no {dialect} SQL that can be read: {_first_line(error)}"
     except RecursionError:
@@ -99,27 +122,83 @@ def check_query(query: str, dialect: str) -> str | None:
         return f"this is no {dialect} SQL that can be read; make a view of it in the warehouse"
 
 
-def _said(statement: Expr) -> str | None:
+def understood(query: str, dialect: str) -> str:
+    """A query that may run, as it was understood when it was checked: this is what an engine is given.
+
+    What engines read in other ways is gone, as are comments, which some run, and a semicolon at the end.
+
+    Args:
+        query: One of which `check_query` had nothing to say.
+        dialect: The engine's, as sqlglot calls it.
+
+    Example:
+        >>> understood("SELECT id /*! INTO OUTFILE 'x' */ FROM orders; -- all", "mysql")
+        'SELECT id FROM orders'
+    """
+    return sqlglot.parse_one(query, read=dialect).sql(dialect, comments=False)
+
+
+def _said(statement: Expr, dialect: str) -> str | None:
     if not isinstance(statement.unnest(), _READS):
         return f"a source reads: write a single SELECT, not a {statement.key.upper()}"
     for node in statement.walk():
-        if node.args.get("settings"):
-            return "a source reads: take SETTINGS out of the query; limits are set with the connection"
+        if (clause := _unwanted_clause(node)) is not None:
+            return f"a source reads: take {clause} out of the query; limits are set with the connection"
         if isinstance(node, _DOES_MORE):
             return f"a source reads: the query holds {_called(node)}, which does more, or depends on more"
-        if _is_quoted(node):
-            return "a source reads: write the names of functions without quotes"
-        if (source := _beyond_tables(node)) is not None:
+        if (said := _unclear(node, dialect)) is not None:
+            return said
+        if (source := _beyond_tables(node, dialect)) is not None:
             return (
                 f"a source reads tables and views alone: {source} is none; make a view of it in the warehouse"
             )
-        name = _function(node)
-        if name in _FUNCTIONS or name.startswith(_PREFIXES):
+        if (name := _does_more(node)) is not None:
             return f"a source reads tables and views alone: the function {name} does more; take it out"
     return None
 
 
-def _beyond_tables(node: Expr) -> str | None:
+def _misread(statement: Expr, dialect: str) -> str | None:
+    """What is wrong where a query that is written out holds other texts: then what was text may be SQL."""
+    again = sqlglot.parse_one(statement.sql(dialect, comments=False), read=dialect)
+    if _texts(statement) <= _texts(again):
+        return None
+    return "the query is understood in several ways; make a view of it in the warehouse"
+
+
+def _texts(statement: Expr) -> Counter[str]:
+    """What stands in quotes and is no name. Parts of dates are written in either case."""
+    found = statement.find_all(exp.Literal, exp.ByteString, exp.National, exp.RawString, exp.UnicodeString)
+    return Counter(each.name.casefold() for each in found if not each.is_number)
+
+
+def _unwanted_clause(node: Expr) -> str | None:
+    """What ClickHouse knows at the end of a query and changes how it runs, or what it gives out."""
+    clauses = ("settings", "format") if isinstance(node, exp.Query) else ()
+    return next((each.upper() for each in clauses if node.args.get(each)), None)
+
+
+def _unclear(node: Expr, dialect: str) -> str | None:
+    """What is wrong with a name or a text that may be written in many ways, or read in several."""
+    if isinstance(node, exp.Anonymous) and isinstance(node.this, exp.Identifier):
+        return "a source reads: write the names of functions without quotes"
+    if isinstance(node, exp.Identifier) and "\\" in node.name:
+        return "write names without backslashes, which engines read in several ways"
+    if isinstance(node, exp.ByteString) and dialect in _ESCAPES and "\\" in node.name:
+        return "the parser cannot tell what backslashes in E'…' stand for; write the text without E"
+    return None
+
+
+def _does_more(node: Expr) -> str | None:
+    """The name of a function that does more than read what lies in the database."""
+    name = _function(node)
+    if isinstance(node, exp.Column) and node.table:
+        # Of Snowflake: the next number of a sequence.
+        return "nextval" if node.name.lower() == "nextval" else None
+    found = name in _FUNCTIONS or name.startswith(_PREFIXES) or any(each in name for each in _PARTS)
+    return name if found else None
+
+
+def _beyond_tables(node: Expr, dialect: str) -> str | None:
     """What rows come from, where that is neither a table, a view, a query nor values; in words."""
     place: object = None
     if isinstance(node, exp.Table | exp.Lateral | exp.TableFromRows):
@@ -134,18 +213,26 @@ def _beyond_tables(node: Expr) -> str | None:
         return None
     if isinstance(place, exp.Dot):
         return "a table of another server"
-    name, database = node.name, node.db.lower()
     # A function that the parser knows as none, such as dictionary('of'), reads as a table with columns.
     alias = node.args.get("alias")
     is_called = isinstance(alias, exp.TableAlias) and alias.this is None and bool(alias.columns)
-    if is_called or isinstance(place, exp.Var) or "/" in name or "\\" in name or database in _FILE_FORMATS:
-        return f"{name:.100}"
+    if is_called or isinstance(place, exp.Var) or _names_file(node, dialect):
+        return f"{node.name:.100}"
     return None
 
 
-def _is_quoted(node: Expr) -> bool:
-    """Whether it is a function whose name is in quotes, where it may be written in many ways."""
-    return isinstance(node, exp.Anonymous) and isinstance(node.this, exp.Identifier)
+def _names_file(table: exp.Table, dialect: str) -> bool:
+    """Whether an engine may take it for a file."""
+    name, database = table.name, table.db.lower()
+    if dialect in _SPARK and (database in _FILE_FORMATS or "." in database):
+        return True
+    whole = ".".join(part.name.lower() for part in table.parts)
+    return (
+        name.startswith("@")
+        or "/" in name
+        or "\\" in name
+        or (dialect == "duckdb" and _FILE.search(whole) is not None)
+    )
 
 
 def _function(node: Expr) -> str:
