@@ -1,8 +1,14 @@
-"""How the values of a metric are spread over the units, arm by arm."""
+"""How the values of a metric are spread over the units, arm by arm.
 
+Bins differ in width: from 10 to 20, from 20 to 50. Each is as wide in the figure as it is on a logarithmic
+scale, and as high as makes its area the share of the units in it, so that no bin looks fuller than it is.
+"""
+
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import altair as alt
@@ -14,6 +20,41 @@ from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.schemas import MetricResult, Readout
 from equipoise_service.readouts.values import ArmValues
 from equipoise_service.texts.saying import say
+
+_STEP = math.log(1.1)
+"""Widths are in steps of 10 % more of the value."""
+_ROUND = ("0.0", "1.0", "2.0", "5.0")
+_LEAST_LABELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Where bins stand in the figure.
+
+    Attributes:
+        edges: The values between them.
+        begins: Where each of them begins, and the last one ends.
+        is_density: Whether widths are those of the values; without a bin that has two ends all are 1.
+    """
+
+    edges: Sequence[float]
+    begins: Sequence[float]
+    is_density: bool
+
+    def place(self, value: float) -> float:
+        """Where a value stands; in the middle of a bin that is only drawn as wide as another."""
+        number = bisect_right(self.edges, value)
+        low, high = [math.inf, *self.edges, math.inf][number : number + 2]
+        steps, part = _steps(low, high), 0.0
+        if value != low:
+            part = _steps(low, value) / steps if steps else 0.5
+        return self.begins[number] + part * (self.begins[number + 1] - self.begins[number])
+
+    def labels(self) -> dict[float, str]:
+        """What is written where: the edges that begin with 1, 2 or 5, where there are some, or else all."""
+        every = dict(zip(self.begins[1:-1], self.edges, strict=True))
+        few = {place: edge for place, edge in every.items() if f"{abs(edge):.1e}"[:3] in _ROUND}
+        return {place: _shown(edge) for place, edge in (few if len(few) >= _LEAST_LABELS else every).items()}
 
 
 def distributions(readout: Readout) -> Iterator[Figure]:
@@ -37,7 +78,7 @@ def _distribution(
     notes = [say(whose, drawn=f"{drawn:,}", units=f"{units:,}")]
     if result.cut is not None:
         notes.append(say("figure.values.cut", cut=_shown(result.cut)))
-    every = variants_of(readout)
+    every, bins = variants_of(readout), _bins(edges)
     title = say("figure.values", metric=result.metric)
     return Figure(
         name_of("values", result.metric),
@@ -45,8 +86,8 @@ def _distribution(
         " ".join([zero, *(_middle(arm, edges) for arm in arms), *notes]),
         specification(
             _chart(
-                _steps(arms),
-                edges,
+                _outlines(arms, bins),
+                bins,
                 cut=result.cut,
                 every=every,
                 arms=[arm.variant for arm in arms],
@@ -56,44 +97,57 @@ def _distribution(
     )
 
 
-def _steps(arms: Sequence[ArmValues]) -> list[dict[str, Any]]:
+def _bins(edges: Sequence[float]) -> _Bins:
+    """Bins that have no two ends above zero, or below it, are drawn as wide as one beside them."""
+    known = [0.0, *(_steps(low, high) for low, high in pairwise(edges)), 0.0]
+    beside = [0.0, *known, 0.0]
+    other = max(known) or 1.0
+    widths = [width or beside[i] or beside[i + 2] or other for i, width in enumerate(known)]
+    return _Bins(edges, list(accumulate(widths, initial=0.0)), any(known))
+
+
+def _steps(low: float, high: float) -> float:
+    """How many times 10 % more lead from one value to another; 0 where none do."""
+    return abs(math.log(high / low)) / _STEP if 0 < low * high < math.inf else 0.0
+
+
+def _outlines(arms: Sequence[ArmValues], bins: _Bins) -> list[dict[str, Any]]:
     """The outline of each arm: where each bin begins, and where the last one ends, which has no middle."""
-    return [
-        {
-            "arm": arm.variant,
-            "place": place,
-            "middle": place + 0.5 if place < len(arm.counts) else None,
-            "share": 100 * count / arm.drawn,
-        }
-        for arm in arms
-        for place, count in enumerate([*arm.counts, arm.counts[-1]])
-    ]
+    rows = []
+    for arm in arms:
+        for (begin, end), count in zip(pairwise(bins.begins), arm.counts, strict=True):
+            share = 100 * count / arm.drawn / (end - begin)
+            rows.append({"arm": arm.variant, "place": begin, "middle": (begin + end) / 2, "share": share})
+        rows.append({**rows[-1], "place": bins.begins[-1], "middle": None})
+    return rows
 
 
 def _chart(
     rows: list[dict[str, Any]],
-    edges: Sequence[float],
+    bins: _Bins,
     *,
     cut: float | None,
     every: Sequence[str],
     arms: Sequence[str],
     title: alt.TitleParams,
 ) -> alt.TopLevelMixin:
-    labels = ", ".join(f"'{_shown(edge)}'" for edge in edges)
+    labels = bins.labels()
+    places = list(labels)
     x = alt.X(
         "place:Q",
         title=say("figure.values.axis"),
-        scale=alt.Scale(domain=[0, len(edges) + 1], nice=False),
+        scale=alt.Scale(domain=[0, bins.begins[-1]], nice=False),
         axis=alt.Axis(
-            values=list(range(1, len(edges) + 1)),
-            labelExpr=f"[{labels}][datum.value - 1]",
-            labelOverlap=True,
+            values=places,
+            labelExpr=f"{list(labels.values())}[indexof({places}, datum.value)]",
+            labelOverlap="greedy",
             grid=False,
         ),
     )
+    share = say("figure.values.density" if bins.is_density else "figure.values.share")
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=x,
-        y=alt.Y("share:Q", title=say("figure.values.share")).stack(None),
+        y=alt.Y("share:Q", title=share).stack(None),
         color=alt.Color("arm:N", scale=colour_scale(every, arms)),
     )
     layers = [
@@ -104,18 +158,9 @@ def _chart(
         .encode(x=alt.X("middle:Q"), shape=alt.Shape("arm:N", scale=shape_scale(every, arms))),
     ]
     if cut is not None:
-        mark = alt.Chart(alt.InlineData(values=[{"place": _place(cut, edges)}]))
+        mark = alt.Chart(alt.InlineData(values=[{"place": bins.place(cut)}]))
         layers.append(mark.mark_rule(color=MUTED, strokeWidth=1.5, strokeDash=[5, 4]).encode(x=x))
     return alt.layer(*layers).properties(width=560, height=240, title=title)
-
-
-def _place(value: float, edges: Sequence[float]) -> float:
-    """Where a value stands between the edges; in the middle of a bin that has one end only."""
-    number = bisect_right(edges, value)
-    if number in (0, len(edges)):
-        return number + 0.5
-    low, high = edges[number - 1 : number + 1]
-    return number + (value - low) / (high - low)
 
 
 def _middle(arm: ArmValues, edges: Sequence[float]) -> str:
@@ -130,4 +175,4 @@ def _middle(arm: ArmValues, edges: Sequence[float]) -> str:
 
 
 def _shown(value: float) -> str:
-    return f"{value:,.6g}"
+    return f"{value:,.6g}".replace("-", "−")

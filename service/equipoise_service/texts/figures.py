@@ -30,8 +30,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "figure.funnel.bar": "{step}, {arm}: {shown}.",
         # How values are spread.
         "figure.values": "Values of {metric}",
-        "figure.values.axis": "value of a unit; bins from one edge to the next, values at zero left out",
+        "figure.values.axis": "x, the value of a unit; values at zero are left out, and both ends are open",
         "figure.values.share": "share of the arm's units, in %",
+        "figure.values.density": "share of the arm's units between x and x plus 10 %, in %",
         "figure.values.zero": "{arm}: {share} are at zero.",
         "figure.values.below": "{arm}: half of the other values are below {edge}.",
         "figure.values.above": "{arm}: half of the other values are {edge} or more.",
