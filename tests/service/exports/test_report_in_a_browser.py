@@ -64,6 +64,27 @@ def test_it_is_whole_in_a_browser(name: str, width: int, chromium: Browser, tmp_
     assert chromium.value(_TOO_WIDE) == 0
 
 
+def test_on_a_narrow_page_figures_are_smaller_as_far_as_they_can_be_read(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html_of(DOCUMENTS["watched"]), encoding="utf-8")
+    found: dict[int, list[tuple[float, float, float]]] = {}
+    for width in (1_000, 400):
+        chromium.open(path, width=width)
+        found[width] = chromium.value(
+            "[...document.querySelectorAll('figure')].map(each => "
+            "[each.clientWidth, each.firstElementChild.getBoundingClientRect()])"
+            ".map(([room, box]) => [room, box.width, box.height])"
+        )
+    assert found[400]
+    for (_, wide, high), (room, narrow, low) in zip(found[1_000], found[400], strict=True):
+        assert narrow == pytest.approx(max(room, 7 / 12 * wide), abs=1)
+        assert narrow / low == pytest.approx(wide / high, rel=0.01)
+    # That of the looks needs no scrolling.
+    assert any(narrow == room for room, narrow, _ in found[400])
+
+
 @pytest.mark.parametrize("fault", ["<img src='https://example.org/a.png'>", "<script>1</script>"])
 def test_what_is_blocked_would_be_found(fault: str, chromium: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"

@@ -1,5 +1,7 @@
 """The page around the report: it loads nothing, runs nothing, and fits light, dark and paper."""
 
+import re
+
 from equipoise_service.exports.markup import Markup, tag, together
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.rendering import colour_variables, page_svg
@@ -8,6 +10,10 @@ from equipoise_service.texts.saying import say
 
 # Nothing from anywhere, not even from here, but the styles of the page itself.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+_WIDTH = re.compile(r'<svg [^>]*?width="([0-9.]+)"')
+_NARROWEST = 7 / 12
+"""On a narrow page a figure is made so much smaller at most: then its letters, 12 pixels high, are 7."""
 
 
 def _of(colour: str) -> str:
@@ -44,13 +50,14 @@ font-size:.8rem;white-space:nowrap}}
 .pill.good{{border-color:{_of(BETTER)};color:{_of(BETTER)}}}
 .pill.bad{{border-color:{_of(WORSE)};color:{_of(WORSE)};font-weight:700}}
 .pill.care{{border-style:dashed;border-color:{_of(INK)}}}
-figure{{margin:1rem 0;overflow-x:auto}} figure svg{{display:block}}
+figure{{margin:1rem 0;overflow-x:auto}}
+figure svg{{display:block;max-width:100%;min-width:var(--least);height:auto}}
 dl{{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem;font-size:.9rem;margin:.5rem 0}}
 dt{{color:{_of(MUTED)}}} dd{{margin:0;overflow-wrap:anywhere}}
-@media (max-width:36rem){{dl{{grid-template-columns:1fr}}dd{{margin-bottom:.5rem}}}}
+@media (max-width:36rem){{body{{padding:1rem .75rem 2rem}}dl{{grid-template-columns:1fr}}dd{{margin-bottom:.5rem}}}}
 @media print{{body{{max-width:none;padding:0;font-size:11pt}}h2,h3{{break-after:avoid}}
 figure,tr,.verdict{{break-inside:avoid}}figure,.wide{{overflow:visible}}
-figure svg{{max-width:100%;height:auto}}*{{print-color-adjust:exact}}}}
+*{{print-color-adjust:exact}}}}
 """
 
 
@@ -75,7 +82,11 @@ def page(title: str, *parts: Markup) -> str:
 
 def drawn(figure: Figure) -> Markup:
     """A figure on the page, with its words for those who do not see it."""
-    return tag("figure", Markup(page_svg(figure)), role="img", aria_label=f"{figure.title}. {figure.text}")
+    image = page_svg(figure)
+    found = _WIDTH.search(image)
+    least = f"--least:{_NARROWEST * float(found[1]):.0f}px" if found else None
+    said = f"{figure.title}. {figure.text}"
+    return tag("figure", Markup(image), role="img", aria_label=said, style=least)
 
 
 def section(title: str, *parts: Markup) -> Markup:
