@@ -54,7 +54,8 @@ figure{{margin:1rem 0;overflow-x:auto}}
 figure svg{{display:block;max-width:100%;min-width:var(--least);height:auto}}
 dl{{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem;font-size:.9rem;margin:.5rem 0}}
 dt{{color:{_of(MUTED)}}} dd{{margin:0;overflow-wrap:anywhere}}
-@media (max-width:36rem){{body{{padding:1rem .75rem 2rem}}dl{{grid-template-columns:1fr}}dd{{margin-bottom:.5rem}}}}
+@media (max-width:36rem){{body{{padding:1rem .75rem 2rem}}
+dl{{grid-template-columns:1fr}}dd{{margin-bottom:.5rem}}}}
 @media print{{body{{max-width:none;padding:0;font-size:11pt}}h2,h3{{break-after:avoid}}
 figure,tr,.verdict{{break-inside:avoid}}figure,.wide{{overflow:visible}}
 *{{print-color-adjust:exact}}}}
