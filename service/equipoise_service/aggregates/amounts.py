@@ -14,8 +14,9 @@ import ibis.expr.types as ir
 Row = Mapping[str, Any]
 
 SUMS_WERE, SUMS_NOW, COUNTS_WERE, COUNTS_NOW = "sums_were", "sums_now", "counts_were", "counts_now"
-# What counts have and sums have not.
-_OF_COUNTS = ("measure", "bin")
+_OF_COUNTS = ("measure", "variant", "bin", "units")
+# What sums have not.
+_ELSE = {"part", "measure", "bin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def read_amounts(rows: Iterable[Row]) -> Amounts:
     """Reads the rows that `at_once` gives of the four."""
     found: dict[str, list[Row]] = {part: [] for part in (SUMS_WERE, SUMS_NOW, COUNTS_WERE, COUNTS_NOW)}
     for row in rows:
-        of_counts = row["part"] in (COUNTS_WERE, COUNTS_NOW)
-        left_out = ("part",) if of_counts else ("part", *_OF_COUNTS)
-        found[row["part"]].append({name: value for name, value in row.items() if name not in left_out})
+        # Of counts there are hundreds of rows, and most columns are those of sums.
+        counts = row["part"] in (COUNTS_WERE, COUNTS_NOW)
+        names = _OF_COUNTS if counts else (name for name in row if name not in _ELSE)
+        found[row["part"]].append({name: row[name] for name in names})
     return Amounts(**found)

@@ -63,7 +63,7 @@ def base_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.Ta
         request: What is measured.
     """
     columns = _kept_columns(request)
-    values = _marked(bare_values(units, events, request), "unit_of_values", columns)
+    values = marked(bare_values(units, events, request), "unit_of_values", columns)
     joined = units.left_join(values, units.unit == values.unit_of_values)
     return joined.select(*units.columns, *columns, active=ibis.coalesce(joined.marked, 0))
 
@@ -102,7 +102,7 @@ def changed_units(new: ir.Table, known: ir.Table) -> ir.Table:
         known: What `known_units` gives for them.
     """
     known = known.select("unit", known_first="first", known_last="last", known_time="first_time")
-    known = _marked(known, "known", ["known_first", "known_last", "known_time"])
+    known = marked(known, "known", ["known_first", "known_last", "known_time"])
     joined = new.left_join(known, new.unit == known.known)
     differs = (
         (ibis.coalesce(joined.marked, 0) == 0)
@@ -196,7 +196,7 @@ def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     """
     columns = {name: f"new_{name}" for name in _kept_columns(request)}
     named = new.select("unit", **{to: name for name, to in columns.items()})
-    named = _marked(named, "new_unit", list(columns.values()))
+    named = marked(named, "new_unit", list(columns.values()))
     joined = rows.left_join(named, rows.unit == named.new_unit)
     acted, acts = joined.active == 1, ibis.coalesce(joined.marked, 0) == 1
     made = ingredients(request.measures)
@@ -273,7 +273,7 @@ def _kept_columns(request: StoreRequest) -> list[str]:
     return list(dict.fromkeys(_kept(request).values()))
 
 
-def _marked(rows: ir.Table, unit: str, columns: list[str]) -> ir.Table:
+def marked(rows: ir.Table, unit: str, columns: list[str]) -> ir.Table:
     """Rows for the right side of a left join, which tell that they are there by `marked`.
 
     ClickHouse fills what a left join does not find with empty texts and zeros, other engines with nulls.

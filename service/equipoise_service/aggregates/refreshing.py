@@ -1,17 +1,18 @@
 """The steps of a refresh in a workspace.
 
-The tables of the first steps are kept for a moment: engines plan small queries well, and one large one of all
-steps badly. The changed rows themselves are worked out in the statement that sums them: to write them to a
-table and read it again took a third more.
+The tables of the first steps are kept for a moment: engines plan small queries well, and one large one of
+all steps badly. Where the changed rows are few, they are worked out in the statement that sums them, from the
+base on: to write them to a table and read it again takes longer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
+from equipoise_service.aggregates.changed_rows import as_they_were, changed_rows, without_new
 from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements
@@ -55,15 +56,37 @@ class Changes:
 
     Attributes:
         hashes: Column unit_hash: of which units the rows may be others.
-        were: Their rows in the base.
-        before: The rows of all units that may be others, without what is new.
-        now: Makes of these the rows with what is new. It is no table, but worked out by who reads it.
+        awaited: The units whose events waited for them; they have no row in the base.
+        rows: All rows that may be others, as `changed_rows` has them.
+        events: Their events that have to be added.
+        request: What is measured.
+        written: Whether `rows` is a table that was written; else it is worked out by who reads it.
     """
 
     hashes: Table
-    were: Table
-    before: Table
-    now: Table
+    awaited: Table
+    rows: Table
+    events: Table
+    request: StoreRequest
+    written: bool = False
+
+    def most(self) -> ir.Table:
+        """Has a row for each that may be another one, or more."""
+        parts = (each().select("unit_hash") for each in (self.hashes, self.awaited))
+        return expression.together(list(parts))
+
+    def were(self) -> ir.Table:
+        """The rows as they are in the base."""
+        return as_they_were(self.rows())
+
+    def before(self) -> ir.Table:
+        """The rows of all units that may be others, without what is new."""
+        return without_new(self.rows())
+
+    def now(self) -> ir.Table:
+        """Those rows with what is new."""
+        before = self.before()
+        return expression.added_to(before, bare_values(before, self.events(), self.request), self.request)
 
 
 def all_rows(statements: Statements, facts: Facts, request: StoreRequest) -> Table:
@@ -89,26 +112,29 @@ def changes(of: Known, matured: datetime | None) -> Changes:
     touched = keep("touched", lambda: _touched(of, shown(), known(), awaited()))
     moments = () if matured is None else (matured, request.as_of)
     hashes = keep("changed", lambda: _changed(of, touched(), matured), *moments)
-    were = keep("were", lambda: expression.with_hashes(of.rows(), hashes()))
     units = keep("touched_units", lambda: _units(of, touched()))
     begin = _begin(of.statements.rows("earliest", lambda: _earliest(_measured(units()))), request)
     found = keep("found", lambda: _found(of, _measured(units()), begin), begin)
 
-    def before() -> ir.Table:
+    def rows() -> ir.Table:
         exposed = [units(), awaited()] if of.base.waits else [units()]
-        rows = [expression.without_values(each, request) for each in exposed]
-        return expression.together([expression.of_others(were(), touched()), *rows])
+        made = [expression.without_values(each, request) for each in exposed]
+        return changed_rows(expression.with_hashes(of.rows(), hashes()), touched(), made)
 
-    def now() -> ir.Table:
-        rows, events = before(), _events(of, found(), touched(), awaited())
-        return expression.added_to(rows, bare_values(rows, events, request), request)
+    def events() -> ir.Table:
+        return _events(of, found(), touched(), awaited())
 
-    return Changes(hashes, were, before, now)
+    return Changes(hashes, awaited, rows, events, request)
+
+
+def write(of: Known, changed: Changes) -> Changes:
+    """Write the changed rows to a passing table, for who reads them several times."""
+    return replace(changed, rows=of.statements.keep("rows", changed.rows), written=True)
 
 
 def refreshed(of: Known, changed: Changes) -> Table:
     """The row of each unit."""
-    now = of.statements.keep("now", changed.now)
+    now = of.statements.keep("now", changed.now, changed.written)
     return lambda: expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 

@@ -19,7 +19,7 @@ from equipoise_service.aggregates.amounts import (
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
-from equipoise_service.aggregates.refreshing import Changes, Known, Table, all_rows, changes, refreshed
+from equipoise_service.aggregates.refreshing import Changes, Known, Table, all_rows, changes, refreshed, write
 from equipoise_service.aggregates.statements import Statements
 from equipoise_service.aggregates.sums import (
     Row,
@@ -148,10 +148,11 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
         if not sums:
             return _of_rows(look, known.rows())
         return _with_distributions(_of_sums(sums, look), _kept_counts(look, base, statements), look)
-    changed = changes(known, matured)
-    if statements.count("before", changed.before) > look.keeping.fold_at * statements.count(
-        "kept", known.rows
-    ):
+    changed, most = changes(known, matured), look.keeping.fold_at * statements.count("kept", known.rows)
+    few = statements.count("most", changed.most) <= most
+    if not (few and look.workspace.shares):
+        changed = write(known, changed)
+    if not few and statements.count("before", changed.before) > most:
         return _anew(look, statements, refreshed(known, changed), new_base(digest, newest or base.until))
     if not sums:
         return _of_rows(look, refreshed(known, changed)())
@@ -184,7 +185,7 @@ def _amounts(look: _Look, known: Known, changed: Changes, sums: Sequence[Row], h
         return at_once(parts)
 
     moments = maturing_at(then), maturing_at(request)
-    return read_amounts(known.statements.rows("amounts", query, halvings, *moments))
+    return read_amounts(known.statements.rows("amounts", query, halvings, changed.written, *moments))
 
 
 def _kept_counts(look: _Look, base: Base, statements: Statements) -> Sequence[Row]:

@@ -25,6 +25,10 @@ class Workspace(Protocol):
     def settled(self) -> datetime | None:
         """No later commit is marked with this receipt or an earlier one; None: with none that is seen."""
 
+    @property
+    def shares(self) -> bool:
+        """Whether a statement that reads a query several times works it out once, and plans it as well."""
+
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
         """Make a table of what a query gives; it goes with the context unless it is lasting."""
 

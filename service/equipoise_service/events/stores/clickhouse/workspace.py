@@ -41,6 +41,9 @@ class ClickhouseWorkspace:
         settled: No later commit is marked with this receipt or an earlier one.
     """
 
+    # It works a query out as often as a statement reads it.
+    shares = False
+
     def __init__(self, client: Client) -> None:
         import ibis
 

@@ -20,6 +20,7 @@ class DuckdbWorkspace:
 
     # Receipts come in the order of the commits.
     settled = None
+    shares = True
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, backend: "Backend") -> None:
         self._cursor = cursor

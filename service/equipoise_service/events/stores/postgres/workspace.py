@@ -28,6 +28,8 @@ class PostgresWorkspace:
 
     # Receipts come in the order of the commits.
     settled = None
+    # It plans by what it knows of a table, and of a query it knows little.
+    shares = False
 
     def __init__(self, connection: Connection) -> None:
         import ibis
