@@ -24,10 +24,11 @@ def with_cuts(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
         `m0_y_over`: 1 where the value lay above it.
     """
     shares = _shares(measures)
-    for name, share in shares.items():
-        values = values.cross_join(_cut(values.select(name), name, share))
     if not shares:
         return values
+    # From the values as they came: with cuts beside them each cut would double what the next one reads.
+    for one_row in [_cut(values.select(name), name, share) for name, share in shares.items()]:
+        values = values.cross_join(one_row)
     changed: dict[str, ir.Value] = {}
     for name in shares:
         cut = values[cut_column(name)]
