@@ -98,6 +98,12 @@ def on_postgres(postgres_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def on_clickhouse(clickhouse: Client) -> Any:
+    fill(clickhouse)
+    return ibis.clickhouse.from_connection(clickhouse)
+
+
+def fill(clickhouse: Client) -> None:
+    """Make the tables of the facts."""
     types = {pa.string(): "String", pa.float64(): "Float64", pa.int32(): "Int32"}
     for name, table in tables(*FACTS).items():
         columns = ", ".join(
@@ -107,7 +113,6 @@ def on_clickhouse(clickhouse: Client) -> Any:
         )
         clickhouse.command(f"CREATE OR REPLACE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY unit")
         clickhouse.insert_arrow(name, table)
-    return ibis.clickhouse.from_connection(clickhouse)
 
 
 @pytest.fixture(scope="module")

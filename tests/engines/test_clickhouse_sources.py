@@ -10,14 +10,23 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import ibis
 import pytest
 from clickhouse_connect.driver.client import Client
+from tests.engines.test_analysis import FACTS, fill
 from tests.engines.test_sources import MEASURES, MET, ORDERS, REQUEST, SOURCE, agree, analysed
+from tests.service.analysis.metric_reference import PLACE, assert_same, reference
+from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, named
 
+from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import analyse_own
+from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.sources import mapping
 from equipoise_service.sources.connections import SourceFault, connected, query_table
+from equipoise_service.sources.mapping import open_rows
+from equipoise_service.sources.schemas import SourceIn
 
 ADDRESS = "clickhouse://default@localhost/default?interface=chdb"
 ROOT = Path(__file__).parents[2]
@@ -71,6 +80,63 @@ def test_the_engine_ends_what_has_no_end() -> None:
 def test_a_session_that_reads_can_analyse(shop: Client) -> None:
     """With exposures of its own: a server alone takes rows that are brought, chDB does not."""
     agree(analyse_own(SOURCE, REQUEST, 60), analysed(ibis.clickhouse.from_connection(shop), "clickhouse"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "INSERT INTO FUNCTION file('{path}', 'CSV', 'u String') SELECT u FROM orders",
+        "INSERT INTO TABLE FUNCTION file('{path}', 'CSV', 'u String') SELECT u FROM orders",
+        "WITH x AS (SELECT 'a' AS u) INSERT INTO FUNCTION file('{path}', 'CSV', 'u String') SELECT u FROM x",
+        "SELECT u FROM orders INTO OUTFILE '{path}' FORMAT CSV",
+        "SELECT 1 AS u) INTO OUTFILE '{path}' --",
+    ],
+)
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.usefixtures("shop")
+def test_a_query_writes_no_file(
+    query: str, checked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the check; and were that fooled, what is read is a part of a query of ours."""
+    if not checked:
+        monkeypatch.setattr(mapping, "check_query", lambda *_: None)
+    path = tmp_path / "taken.csv"
+    rows = SOURCE.events.model_copy(update={"query": query.format(path=path)})
+    with (
+        pytest.raises(SourceFault) as fault,
+        connected("SHOP", 60) as warehouse,
+    ):
+        warehouse.backend.to_pyarrow(open_rows(warehouse, rows, "/events"))
+    assert not checked or fault.value.code == "bad-query"
+    assert not list(tmp_path.iterdir())
+
+
+def test_queries_of_every_kind_of_metric_end(clickhouse: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, from queries, with the numbers that plain Python gives."""
+    monkeypatch.setenv("EQUIPOISE_SOURCE_SHOP_URL", ADDRESS)
+    fill(clickhouse)
+    definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
+    asked = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    both = ("unit", "unit_type", "time")
+    of_events, of_exposures = ("name", "value", "properties"), ("experiment", "variant", "revision")
+    source = SourceIn.model_validate(
+        {
+            "key": "shop",
+            "name": "Shop",
+            "connection": "SHOP",
+            "events": reading("events", *both, *of_events),
+            "exposures": reading("exposures", *both, *of_exposures),
+        }
+    )
+    statistics = analyse_own(source, asked, 600)
+    for definition in definitions:
+        assert_same(statistics, definition, reference(definition, *FACTS, AS_OF))
+
+
+def reading(table: str, *columns: str) -> dict[str, Any]:
+    query = f"SELECT {', '.join(columns)} FROM {table} WHERE place = '{PLACE}' -- and no other"
+    return {"query": query, "columns": {each: each for each in columns}}
 
 
 def test_times_are_moments_whatever_the_zone_of_the_server() -> None:
