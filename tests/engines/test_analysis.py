@@ -21,7 +21,7 @@ from tests.service.analysis.metric_reference import PLACE, START, assert_moments
 from tests.service.analysis.test_ages import AS_OF as LATER
 from tests.service.analysis.test_ages import ASKED as OF_AGES
 from tests.service.analysis.test_ages import expected_rows
-from tests.service.analysis.test_metrics import AS_OF, DEFINITIONS, SPANS, crowd, named, tables
+from tests.service.analysis.test_metrics import ADJUSTED, AS_OF, DEFINITIONS, SPANS, crowd, named, tables
 
 from equipoise_service.analysis import spreading
 from equipoise_service.analysis.ages import Ages, analyse_ages
@@ -134,8 +134,8 @@ def on_spark(spark: SparkSession, lake: Path) -> Any:
 @pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])
 @pytest.mark.parametrize(
     ("metrics", "until"),
-    [(DEFINITIONS, None), (SPANS, START + timedelta(hours=48))],
-    ids=["of every kind", "in many spans"],
+    [(DEFINITIONS, None), (ADJUSTED, None), (SPANS, START + timedelta(hours=48))],
+    ids=["of every kind", "adjusted for others", "in many spans"],
 )
 def test_every_metric(
     engine: str, metrics: list[dict[str, Any]], until: datetime | None, request: pytest.FixtureRequest

@@ -76,6 +76,7 @@ def at_ages(measure: Measure, ages: Ages) -> Measure:
         window_hours=24 * ages.days * ages.count,
         winsorize=None,
         pre_period_days=None,
+        covariate=None,
         ages=ages.count,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from equipoise_service.metrics.conditions import Condition
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Aggregation
+from equipoise_service.metrics.schemas import Aggregation, Covariate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,12 @@ def _of(index: int, measure: Measure) -> Iterator[tuple[str, Ingredient]]:
                 value_column(index, f"d{suffix}"),
                 Ingredient(under.event, under.filters, under.aggregation, None, *span),
             )
+    if measure.covariate is not None:
+        yield value_column(index, "y_before"), _of_covariate(measure.covariate)
+
+
+def _of_covariate(of: Covariate) -> Ingredient:
+    return Ingredient(of.event, of.filters, of.aggregation, of.property, -24 * of.pre_period_days, 0)
 
 
 def _of_ages(index: int, measure: Measure) -> Iterator[tuple[str, Ingredient]]:

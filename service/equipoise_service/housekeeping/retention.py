@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -55,7 +56,7 @@ def what_is_old(session: Session, settings: Settings, now: datetime) -> list[Old
         for run, experiment in _live(session):
             place = places[run.environment_id]
             kept[place].append(experiment.key)
-            days = max((each.get("pre_period_days") or 0 for each in experiment.metrics), default=0)
+            days = max(map(_days_before, experiment.metrics), default=0)
             needed = _midnight((run.started_at or now) - timedelta(days=days))
             events_before[place] = min(events_before[place], needed)
         found.append(Old("exposures", dict.fromkeys(places.values(), before), kept))
@@ -104,6 +105,12 @@ def _live(session: Session) -> Sequence[tuple[Run, Experiment]]:
         .where(col(Run.status).in_(OPEN))
     )
     return session.exec(statement).all()
+
+
+def _days_before(metric: Mapping[str, Any]) -> int:
+    """How many days before a unit's first exposure a metric looks at."""
+    days: int | None = (metric.get("covariate") or metric).get("pre_period_days")
+    return days or 0
 
 
 def _midnight(time: datetime) -> datetime:

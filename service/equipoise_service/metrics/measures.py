@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from equipoise_service.metrics.conditions import Condition
-from equipoise_service.metrics.schemas import Aggregation, EventMeasure, Level, MetricType, Step
+from equipoise_service.metrics.schemas import Aggregation, Covariate, EventMeasure, Level, MetricType, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Measure:
         denominator: Of a ratio.
         distinct: Of a count of distinct values: the property whose values they are.
         winsorize: Quantile of all arms' values but zeros above which values are cut; None for no cut.
-        pre_period_days: Days before the first exposure whose facts make covariates; None for none.
+        pre_period_days: Days before the first exposure whose facts, aggregated the same way, are covariates;
+            None for none.
+        covariate: Another number from before the first exposure that is the covariate; None for none.
         quantile: Of a quantile: which one, to six decimals.
         level: Of a quantile: whether of events or of units.
         steps: Of a funnel: those after the first one.
@@ -44,6 +46,7 @@ class Measure:
     distinct: str | None = None
     winsorize: float | None = None
     pre_period_days: int | None = None
+    covariate: Covariate | None = None
     quantile: float | None = None
     level: Level | None = None
     steps: tuple[Step, ...] = ()
@@ -58,7 +61,12 @@ class Measure:
     @property
     def is_count(self) -> bool:
         """Whether the units with the property are counted; otherwise moments are taken."""
-        return self.type.is_share and self.pre_period_days is None and not self.ages
+        return self.type.is_share and self.days_before is None and not self.ages
+
+    @property
+    def days_before(self) -> int | None:
+        """How many days before the first exposure make covariates; None where none do."""
+        return self.pre_period_days if self.covariate is None else self.covariate.pre_period_days
 
     @property
     def is_funnel(self) -> bool:
@@ -77,12 +85,17 @@ class Measure:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of a unit's numbers: y, d for a denominator, and these before the exposure; or of ages."""
+        """Names of a unit's numbers: y, d for a denominator, and covariates; or those of ages.
+
+        The covariates are both before the exposure, or where another is named the one that it is.
+        """
         if self.ages:
             return tuple(f"a{age}" for age in range(self.ages))
         measured = ("y",) if self.denominator is None else ("y", "d")
-        before = tuple(f"{column}_before" for column in measured)
-        return measured if self.pre_period_days is None else measured + before
+        if self.days_before is None:
+            return measured
+        adjusted = measured if self.covariate is None else ("y",)
+        return measured + tuple(f"{column}_before" for column in adjusted)
 
     @property
     def cut_columns(self) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class Direction(StrEnum):
     DECREASE = "decrease"
 
 
+Days = Annotated[int, Field(ge=1, le=366)]
 EventName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -73,6 +74,29 @@ class EventMeasure(BaseModel):
     event: EventName = Field(description="Name of the events.")
     aggregation: Aggregation = Field(Aggregation.SUM, description="How their values become one number.")
     filters: Filters = ()
+
+
+class Covariate(EventMeasure):
+    """A number from before each unit's first exposure that a comparison is adjusted for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"event": "visit", "aggregation": "count", "pre_period_days": 14}}
+    )
+
+    property: PropertyName | None = Field(
+        None, description="How many different values this property of the events has, and no aggregation."
+    )
+    pre_period_days: Days = Field(
+        description="Events count from so many days before the unit's first exposure, until that moment."
+    )
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.property is not None and self.aggregation is not Aggregation.SUM:
+            raise ValueError(
+                "different values of a property are counted, not aggregated; leave one of them out"
+            )
+        return self
 
 
 class Step(BaseModel):
@@ -148,10 +172,15 @@ class Definition(BaseModel):
         description="Of a mean: a unit's value above this quantile of the values that are not zero, of all "
         "arms together, is set to that quantile, such as 0.999 (to six decimals); null: values stay.",
     )
-    pre_period_days: Annotated[int, Field(ge=1, le=366)] | None = Field(
+    pre_period_days: Days | None = Field(
         None,
         description="The same over so many days before the unit's first exposure is a covariate that the "
-        "comparison is adjusted for (CUPED); null: no adjustment.",
+        "comparison is adjusted for (CUPED); null: it is not.",
+    )
+    covariate: Covariate | None = Field(
+        None,
+        description="Instead of that, another number from before the first exposure, of the same source; "
+        "null: there is none.",
     )
 
     @model_validator(mode="after")
@@ -164,6 +193,7 @@ class Definition(BaseModel):
             )
         self._check_quantile()
         self._check_funnel()
+        self._check_adjustment()
         if (self.type is MetricType.COUNT_DISTINCT) != (self.property is not None):
             raise ValueError("a count_distinct has a property, and nothing else has")
         self._check_days()
@@ -183,8 +213,6 @@ class Definition(BaseModel):
             raise ValueError("a quantile says which quantile and at which level, and nothing else does")
         if self.quantile is not None and round(self.quantile, 6) != self.quantile:
             raise ValueError("a quantile has at most six decimals")
-        if wanted and self.pre_period_days is not None:
-            raise ValueError("there is no adjustment of quantiles; leave pre_period_days out")
 
     def _check_funnel(self) -> None:
         wanted = self.type is MetricType.FUNNEL
@@ -192,8 +220,20 @@ class Definition(BaseModel):
             raise ValueError("a funnel has steps after its first one, and nothing else has")
         if self.within_hours is not None and not wanted:
             raise ValueError(f"within_hours belongs to a funnel, not to a {self.type}")
-        if wanted and self.pre_period_days is not None:
-            raise ValueError("there is no adjustment of funnels; leave pre_period_days out")
+
+    def _check_adjustment(self) -> None:
+        given = [
+            name
+            for name, value in (("pre_period_days", self.pre_period_days), ("covariate", self.covariate))
+            if value is not None
+        ]
+        if given and self.type in (MetricType.QUANTILE, MetricType.FUNNEL):
+            raise ValueError(f"there is no adjustment of {self.type}s; leave {' and '.join(given)} out")
+        if len(given) > 1:
+            raise ValueError(
+                "a metric is adjusted for its own pre-period (pre_period_days) or for another covariate, "
+                "which has days of its own; leave one of them out"
+            )
 
     def _check_days(self) -> None:
         if self.type is not MetricType.RETENTION:

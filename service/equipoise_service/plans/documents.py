@@ -99,6 +99,7 @@ class PlannedMetric(Definition):
             denominator=self.denominator,
             winsorize=self.winsorize,
             pre_period_days=self.pre_period_days,
+            covariate=self.covariate,
             quantile=self.quantile,
             level=self.level,
             steps=self.steps,

@@ -13,7 +13,7 @@ REPEATED_AFTER_DAYS = (30, 90)
 def monitored(plan: Plan, weights: Mapping[str, int]) -> Plan:
     """The plan of a holdback: the same metrics and levels, valid at any moment, with no end.
 
-    It has no pre-period: the days before are those of the experiment, when the arms were treated differently,
+    It has no covariates: the days before are those of the experiment, when the arms were treated differently,
     and what a treatment moved must not be adjusted for.
 
     Args:
@@ -29,7 +29,7 @@ def monitored(plan: Plan, weights: Mapping[str, int]) -> Plan:
         variants=[
             {"key": key, "weight": weight, "control": key == plan.control} for key, weight in weights.items()
         ],
-        metrics=[{**metric, "pre_period_days": None} for metric in members["metrics"]],
+        metrics=[{**metric, "pre_period_days": None, "covariate": None} for metric in members["metrics"]],
         method=Method.CONFIDENCE_SEQUENCE,
         horizon=None,
         looks=None,

@@ -87,7 +87,7 @@ def rule_of(plan: Plan) -> Rule:
     family = 1 if plan.multiplicity is Multiplicity.NONE else successes * treatments
     # The tests of the sample ratio, each quality metric, and the balance where there is a pre-period.
     checks = 2 + bool(plan.segments) + roles.count(Role.QUALITY) * treatments
-    checks += any(metric.pre_period_days is not None for metric in plan.metrics)
+    checks += any(metric.measure.days_before is not None for metric in plan.metrics)
     false_alarms = plan.deterioration_alpha / treatments + checks * CHECK_ALPHA
     if false_alarms >= 1 - plan.power:
         raise ValueError(

@@ -170,7 +170,7 @@ def _distribution(row: dict[str, Any]) -> Distribution | None:
 
 
 def _empty_parts(backend: Any, events: ir.Table, metric: PinnedMetric) -> list[str]:
-    parts = [metric.denominator, *metric.steps]
+    parts = [metric.denominator, metric.covariate, *metric.steps]
     named = [part for part in parts if part is not None]
     if not named:
         return []

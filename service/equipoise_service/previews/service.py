@@ -64,7 +64,7 @@ def preview(
     asked = _asked(database, principal, payload)
     with _tables(store, asked, seconds) as (backend, events):
         request = StoreRequest(asked.place, _EXPERIMENT, 1, asked.unit_type, (asked.measure,), asked.end)
-        before = timedelta(days=asked.measure.pre_period_days or 0)
+        before = timedelta(days=asked.measure.days_before or 0)
         events = _between(events, asked, asked.begin - before)
         statistics = analyse_tables(backend, _as_if_exposed(events, asked), events, request)
         found = look(backend, _between(events, asked, asked.begin), asked.metric)

@@ -86,7 +86,8 @@ class MomentsStatistics(BaseModel):
     immature: Immature
     columns: Annotated[list[Literal["y", "d", "y_before", "d_before"]], Field(min_length=2)] = Field(
         description="Names of the numbers: `y` is the outcome or the numerator, `d` the denominator, "
-        "`y_before` and `d_before` the same in the pre-period."
+        "`y_before` and `d_before` the same in the pre-period, or `y_before` the covariate that the metric "
+        "names."
     )
     means: list[Number] | None = Field(description="Mean of each.")
     comoments: list[list[Number]] | None = Field(

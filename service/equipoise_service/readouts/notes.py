@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from equipoise_service.metrics.schemas import Direction, MetricType
+from equipoise_service.metrics.schemas import Covariate, Direction, MetricType
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Prior
 from equipoise_service.readouts.numerals import decimals_for, number, percent
@@ -21,7 +21,7 @@ def with_notes(metric: PlannedMetric, result: MetricResult, prior: Prior | None)
         result: What was found.
         prior: What a Bayesian plan believed before; None of other plans.
     """
-    notes = _of_adjustment(result.comparisons)
+    notes = _of_adjustment(metric, result.comparisons)
     if prior is not None:
         notes += [
             _of_belief(metric, each, each.posterior, prior) for each in result.comparisons if each.posterior
@@ -34,27 +34,40 @@ def with_notes(metric: PlannedMetric, result: MetricResult, prior: Prior | None)
     return result.model_copy(update={"notes": notes})
 
 
-def little_adjusted(comparisons: Sequence[Comparison]) -> str | None:
-    """That adjusting for the pre-period brought next to nothing; None where it did, or there is none."""
+def little_adjusted(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> str | None:
+    """That adjusting for a covariate brought next to nothing; None where it did, or there is none."""
     little = [
         each.variant
         for each in comparisons
         if each.without_covariates is not None and each.without_covariates.variance_removed < _LITTLE
     ]
-    return say("adjusted.little", variants=listing(little)) if little else None
+    if not little:
+        return None
+    return say("adjusted.little", covariate=_covariate(metric.covariate), variants=listing(little))
 
 
-def _of_adjustment(comparisons: Sequence[Comparison]) -> list[str]:
-    little = little_adjusted(comparisons)
+def _of_adjustment(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> list[str]:
+    little = little_adjusted(metric, comparisons)
     return ([little] if little else []) + [
         say(
             "adjusted",
+            covariate=_covariate(metric.covariate),
             share=percent(each.without_covariates.variance_removed, decimals=1),
             variants=each.variant,
         )
         for each in comparisons
         if each.without_covariates is not None and each.without_covariates.variance_removed >= _LITTLE
     ]
+
+
+def _covariate(named: Covariate | None) -> str:
+    """What is adjusted for, in words; without a name it is the same metric before."""
+    if named is None:
+        return say("adjusted.for_itself")
+    days = counted("days", named.pre_period_days)
+    if named.property is not None:
+        return say("adjusted.for_kinds", property=named.property, event=named.event, days=days)
+    return say(f"adjusted.for_{named.aggregation}", event=named.event, days=days)
 
 
 def _of_belief(metric: PlannedMetric, found: Comparison, posterior: Posterior, prior: Prior) -> str:

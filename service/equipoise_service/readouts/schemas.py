@@ -105,7 +105,7 @@ class Corrected(BaseModel):
 
 
 class WithoutCovariates(BaseModel):
-    """The same comparison without its adjustment for the pre-period."""
+    """The same comparison without its adjustment for covariates."""
 
     model_config = _CONFIG
 
@@ -178,11 +178,9 @@ class Comparison(BaseModel):
     )
     corrected: Corrected | None = Field(description="Of a success metric against the control.")
     without_covariates: WithoutCovariates | None = Field(
-        description="Of a comparison that is adjusted for a pre-period."
+        description="Of a comparison that is adjusted for what was before."
     )
-    parts: RatioParts | None = Field(
-        None, description="Of a ratio: its two parts, not adjusted for a pre-period."
-    )
+    parts: RatioParts | None = Field(None, description="Of a ratio: its two parts, not adjusted.")
     posterior: Posterior | None = Field(description="Of a Bayesian plan at its end.")
     impact: Impact | None = Field(description="Of what adds up over units, after a day at least.")
     method: str = Field(description="Estimator, inference and the inference's version.")
@@ -209,7 +207,7 @@ class MetricResult(BaseModel):
     metric: str = Field(description="The metric's key.")
     role: Role = Field(description="Its role in the plan.")
     cut: Number | None = Field(description="Where values were cut; null where none were.")
-    cut_before: Number | None = Field(description="Where those of the pre-period were cut.")
+    cut_before: Number | None = Field(description="Where those of the covariate were cut.")
     winsorized: list[Winsorized] | None = Field(
         description="Of how many units of each arm the value was cut; null where the metric is not "
         "winsorized."

@@ -197,7 +197,7 @@ def _results(plan: Plan, arms: Sequence[Arm], metrics: Sequence[MetricResult], a
         return say("no_metric", units=listing([f"{arm.variant} {arm.units:,}" for arm in arms]))
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
     headline = _headline(plan, plan.metrics[first], metrics[first].comparisons, advised)
-    little = little_adjusted(metrics[first].comparisons)
+    little = little_adjusted(plan.metrics[first], metrics[first].comparisons)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
     return " ".join([headline, *([little] if little else []), *_others(others, advised)])
 

@@ -46,10 +46,16 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "deviation of {deviation}) is in these, and draws the effect towards it."
         ),
         "adjusted.little": (
-            "Adjusting for the pre-period removes less than 1 % of the variance for {variants}: it "
+            "Adjusting for {covariate} removes less than 1 % of the variance for {variants}: it "
             "changes next to nothing."
         ),
-        "adjusted": "Adjusting for the pre-period removes {share} of the variance for {variants}.",
+        "adjusted": "Adjusting for {covariate} removes {share} of the variance for {variants}.",
+        "adjusted.for_itself": "the pre-period",
+        "adjusted.for_sum": "the sum of {event} in the {days} before exposure",
+        "adjusted.for_count": "the number of {event} in the {days} before exposure",
+        "adjusted.for_maximum": "the largest {event} in the {days} before exposure",
+        "adjusted.for_last": "the last {event} in the {days} before exposure",
+        "adjusted.for_kinds": "the number of different {property} of {event} in the {days} before exposure",
         "winsorized": "Values above {cut} were set to it: {arms}.",
         "winsorized.arm": "{units} of {variant} ({share})",
         "impact": (

@@ -30,7 +30,7 @@ from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
 from equipoise_service.events.stores.store import EventStore, open_event_store
 from equipoise_service.metrics.conditions import Condition, Operator
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Aggregation, EventMeasure, Level, MetricType, Step
+from equipoise_service.metrics.schemas import Aggregation, Covariate, EventMeasure, Level, MetricType, Step
 from equipoise_service.settings import Settings
 
 # Facts are received now: of these hours the first ones are long ago for an exposure, the later ones are not.
@@ -50,6 +50,12 @@ ADDED = (
     ),
     Measure("back", MetricType.RETENTION, "view", delay_hours=24, window_hours=72),
     Measure("median", MetricType.QUANTILE, "buy", quantile=0.5, level=Level.UNIT),
+    Measure(
+        "adjusted",
+        MetricType.MEAN,
+        "buy",
+        covariate=Covariate(event="view", aggregation=Aggregation.COUNT, pre_period_days=2),
+    ),
 )
 OTHERS = (
     Measure("latest", MetricType.MEAN, "buy", Aggregation.LAST),
@@ -57,9 +63,15 @@ OTHERS = (
     Measure("through", MetricType.FUNNEL, "view", steps=(Step(event="buy"),), within_hours=40),
     Measure("of-events", MetricType.QUANTILE, "buy", quantile=0.75, level=Level.EVENT),
     Measure("spent", MetricType.MEAN, "buy"),
+    Measure(
+        "adjusted-kinds",
+        MetricType.MEAN,
+        "buy",
+        covariate=Covariate(event="view", property="plan", pre_period_days=2),
+    ),
 )
 # Whose sums are kept, and what changed is added to them and taken away.
-SUMMED = (*ADDED[:5], *ADDED[7:9])
+SUMMED = (*ADDED[:5], *ADDED[7:9], *ADDED[10:])
 REQUEST = StoreRequest("default/a", "exp", 1, "user", ADDED, START + timedelta(hours=90), left_out=("u5",))
 REQUESTS = {
     "added": REQUEST,

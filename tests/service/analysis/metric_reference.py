@@ -176,7 +176,7 @@ def row(
     spans = {"": (begin, end)}
     if definition.get("pre_period_days"):
         spans["_before"] = (first - timedelta(days=definition["pre_period_days"]), first)
-    numbers = {}
+    numbers: dict[str, Fraction] = {}
     under = definition.get("denominator")
     for suffix, (low, high) in spans.items():
         numbers[f"y{suffix}"] = aggregate(how, counted(definition, events, low, high))
@@ -184,6 +184,10 @@ def row(
             numbers[f"d{suffix}"] = aggregate(
                 under.get("aggregation", "sum"), counted(under, events, low, high)
             )
+    if covariate := definition.get("covariate"):
+        before = first - timedelta(days=covariate["pre_period_days"])
+        how = covariate.get("property", covariate.get("aggregation", "sum"))
+        numbers["y_before"] = aggregate(how, counted(covariate, events, before, first))
     return numbers
 
 
@@ -191,7 +195,8 @@ def winsorize(definition: dict[str, Any], arms: dict[str, Arm]) -> dict[str, Fra
     """Cut every number of the arms' rows at its quantile of what is not zero; where it was cut."""
     cuts: dict[str, Fraction | None] = {}
     rows = [row for arm in arms.values() for row in arm.rows]
-    for name in ("y", "y_before") if definition.get("pre_period_days") else ("y",):
+    adjusted = definition.get("pre_period_days") or definition.get("covariate")
+    for name in ("y", "y_before") if adjusted else ("y",):
         acting = sorted(row[name] for row in rows if row[name] != 0)
         rank = math.ceil(Fraction(str(definition["winsorize"])) * len(acting))
         cuts[name] = acting[rank - 1] if acting and acting[rank - 1] > 0 else None

@@ -23,12 +23,13 @@ ASKED: list[dict[str, Any]] = [
     # An age is of the unit, whatever the metric leaves out, cuts or adjusts for.
     {"type": "proportion", "delay_hours": 30, "window_hours": 72, "pre_period_days": 1},
     {"type": "mean", "winsorize": 0.5, "window_hours": 80},
+    {"type": "mean", "covariate": {"event": "see", "aggregation": "count", "pre_period_days": 1}},
 ]
 ENDS = st.sampled_from([None, *(START + timedelta(hours=hours) for hours in (37, 73, 75, 96, 108))])
 
 
 def bare(definition: dict[str, Any]) -> dict[str, Any]:
-    left_out = ("delay_hours", "window_hours", "pre_period_days", "winsorize")
+    left_out = ("delay_hours", "window_hours", "pre_period_days", "covariate", "winsorize")
     return {name: value for name, value in definition.items() if name not in left_out}
 
 

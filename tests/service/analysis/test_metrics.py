@@ -72,6 +72,26 @@ DEFINITIONS: list[dict[str, Any]] = [
     {"type": "funnel", "steps": [{"event": "see"}, {"event": "buy"}], "within_hours": 24},
     {"type": "funnel", "steps": [{"event": "see", "filters": [COUNTRIES]}], "window_hours": 26},
 ]
+# Adjusted for what other events were before.
+ADJUSTED: list[dict[str, Any]] = [
+    {"type": "mean", "covariate": {"event": "see", "aggregation": "count", "pre_period_days": 2}},
+    {"type": "mean", "covariate": {"event": "buy", "pre_period_days": 2}, "window_hours": 24},
+    {
+        "type": "proportion",
+        "delay_hours": 2,
+        "covariate": {"event": "see", "property": "country", "pre_period_days": 2, "filters": [COUNTRIES]},
+    },
+    {
+        "type": "ratio",
+        "denominator": {"event": "see", "aggregation": "count"},
+        "covariate": {"event": "buy", "aggregation": "maximum", "pre_period_days": 1},
+    },
+    {
+        "type": "mean",
+        "winsorize": 0.6,
+        "covariate": {"event": "buy", "aggregation": "last", "pre_period_days": 2},
+    },
+]
 
 
 TYPES = {"time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "value": pa.float64()}
@@ -177,7 +197,7 @@ def test_all_together_equal_plain_python(
     store: Store, exposures: list[Exposure], events: list[Event], until: datetime | None
 ) -> None:
     store.fill(exposures, events)
-    definitions = [named(each, i) for i, each in enumerate(DEFINITIONS)]
+    definitions = [named(each, i) for i, each in enumerate([*DEFINITIONS, *ADJUSTED])]
     statistics = store.analyse(*definitions, until=until)
     for definition in definitions:
         assert_same(statistics, definition, reference(definition, exposures, events, AS_OF, until))
@@ -211,7 +231,7 @@ def crowd(seed: int) -> tuple[list[Exposure], list[Event]]:
     return exposures, events
 
 
-@pytest.mark.parametrize("definition", DEFINITIONS, ids=str)
+@pytest.mark.parametrize("definition", [*DEFINITIONS, *ADJUSTED], ids=str)
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32), until=ENDS)
 def test_each_alone_equals_plain_python_on_dense_data(
@@ -272,7 +292,8 @@ def test_one_query_that_reads_the_events_once_serves_all_metrics(
 
     monkeypatch.setattr(store.backend, "compile", noting)
     monkeypatch.setattr(asking, "_remembered", OrderedDict())
-    store.analyse(*(named(each, i) for i, each in enumerate(DEFINITIONS) if each["type"] != "quantile"))
+    kinds = [each for each in (*DEFINITIONS, *ADJUSTED) if each["type"] != "quantile"]
+    store.analyse(*(named(each, i) for i, each in enumerate(kinds)))
     # The other one asks for the watermark.
     assert len(asked) == 2
     assert asked[1].count('"events" AS') == 1

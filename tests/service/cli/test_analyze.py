@@ -191,6 +191,27 @@ def test_segments_and_covariates_are_columns(bench: Bench) -> None:
     assert "less than 1 %" not in drawn
 
 
+def test_a_covariate_of_another_event_is_a_column_too(bench: Bench) -> None:
+    usual = {"event": "usual", "pre_period_days": 14}
+    plain = bench.readout(experiment(AMOUNT), "--covariate", "amount: before")["metrics"][0]
+    found = bench.readout(experiment({**AMOUNT, "covariate": usual}), "--covariate", "amount: before")
+    (metric,) = found["metrics"]
+    for part in ("difference", "lift", "without_covariates"):
+        assert metric["comparisons"][0][part] == almost(plain["comparisons"][0][part])
+    assert metric["notes"][0].startswith(
+        "Adjusting for the sum of usual in the 14 days before exposure removes"
+    )
+    # In the rows themselves the events are after the exposure, and nothing is adjusted for.
+    rows_only = bench.readout(experiment({**AMOUNT, "covariate": {**usual, "event": "views"}}))
+    assert rows_only["metrics"][0]["comparisons"][0]["without_covariates"][
+        "variance_removed"
+    ] == pytest.approx(0, abs=1e-12)
+    counted = {**AMOUNT, "covariate": {**usual, "aggregation": "count"}}
+    assert "No --event makes 'usual', which the metric amount" in bench.failure(experiment(counted))
+    said = bench.failure(experiment(counted), "--covariate", "amount: before")
+    assert "that of amount counts, or has filters" in said
+
+
 def test_looks_follow_each_other_and_spend_alpha_once(bench: Bench) -> None:
     plan = {"horizon": {"units": UNITS}, "looks": {"count": 2}}
     body = experiment(BOUGHT, plan=plan)

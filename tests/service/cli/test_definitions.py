@@ -195,6 +195,13 @@ CONDITIONS = st.builds(
     st.sampled_from(["plan", "no", "null"]),
     TEXT | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
 )
+COVARIATES = st.fixed_dictionaries(
+    {"event": NAMES, "pre_period_days": st.integers(1, 366)},
+    optional={
+        "aggregation": st.sampled_from(["sum", "count", "maximum", "last"]),
+        "filters": st.lists(CONDITIONS, max_size=3),
+    },
+)
 METRICS = st.fixed_dictionaries(
     {"kind": st.just("metric"), "name": NAMES, "type": st.just("mean"), "event": NAMES},
     optional={
@@ -205,10 +212,11 @@ METRICS = st.fixed_dictionaries(
         "delay_hours": st.integers(0, 24),
         "winsorize": st.none() | st.floats(0.5, 0.999),
         "pre_period_days": st.none() | st.integers(1, 366),
+        "covariate": st.none() | COVARIATES,
         "role": st.sampled_from(["success", "guardrail"]),
         "direction": st.sampled_from(["increase", "decrease"]),
     },
-)
+).filter(lambda metric: not (metric.get("pre_period_days") and metric.get("covariate")))
 SEGMENTS = st.fixed_dictionaries(
     {"kind": st.just("segment"), "name": NAMES},
     optional={"description": TEXT},

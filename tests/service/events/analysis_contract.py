@@ -22,7 +22,7 @@ from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.events.tail import Shown, look
 from equipoise_service.metrics.measures import Measure
-from equipoise_service.metrics.schemas import Aggregation, MetricType
+from equipoise_service.metrics.schemas import Aggregation, Covariate, MetricType
 from equipoise_service.readouts.losses import Dropped, arrivals_of, dropped_between
 from equipoise_service.recomputation.audit import Randomisation
 from equipoise_service.recomputation.drawn import Recomputed, recompute_drawn
@@ -116,22 +116,30 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
     now = datetime.now(UTC)
     spent = Measure("spent", MetricType.MEAN, "purchase", pre_period_days=2)
     largest = Measure("largest", MetricType.MEAN, "purchase", Aggregation.MAXIMUM, pre_period_days=1)
-    asked = _request(measures=(spent, largest), as_of=now + timedelta(days=1))
+    looks = Covariate(event="look", aggregation=Aggregation.COUNT, pre_period_days=2)
+    looked = Measure("looked", MetricType.MEAN, "purchase", covariate=looks)
+    asked = _request(measures=(spent, largest, looked), as_of=now + timedelta(days=1))
 
     def shown(unit: int, hours: float, variant: str = "") -> ExposureIn:
         found = exposure(str(uuid4()), f"u{unit}", variant=variant or ("control", "treatment")[unit % 2])
         found.time = now - timedelta(hours=hours)
         return found
 
-    def bought(unit: int, hours: float, value: float) -> EventIn:
-        return event(str(uuid4()), f"u{unit}", time=now - timedelta(hours=hours), value=value)
+    def bought(unit: int, hours: float, value: float, name: str = "purchase") -> EventIn:
+        return event(str(uuid4()), f"u{unit}", time=now - timedelta(hours=hours), value=value, name=name)
 
     with open_store() as store:
         events = [bought(unit, hours, unit + hours) for unit in range(14) for hours in (1.5, 40, 100)]
         append(store, batch([shown(unit, 20) for unit in range(10)], events))
         for exposures, more in (
             ([], []),
-            ([shown(10, 1), shown(11, 2)], [bought(11, 0.5, 3), bought(11, 30, 4), bought(3, 1, 5)]),
+            (
+                [shown(10, 1), shown(11, 2)],
+                [
+                    *(bought(11, 0.5, 3), bought(11, 30, 4), bought(3, 1, 5)),
+                    *(bought(unit, 21, 1, "look") for unit in (2, 3, 3, 10, 11)),
+                ],
+            ),
             ([shown(12, 60), shown(0, 1, "treatment"), shown(1, 30)], [bought(12, 70, 6), bought(0, 1, 7)]),
         ):
             append(store, batch(exposures, more))

@@ -119,13 +119,16 @@ def test_exposures_go_on_and_every_logged_variant_can_be_recomputed(client: Test
 def test_the_plan_of_a_holdback_asks_the_same_and_adjusts_for_nothing(client: TestClient) -> None:
     metric = {"key": "revenue", "type": "mean", "event": "paid", "property": None, "pre_period_days": 14}
     del metric["property"]
+    covariate = {"event": "visit", "aggregation": "count", "pre_period_days": 7}
+    visited = {"key": "ordered", "type": "mean", "event": "order", "covariate": covariate}
     plan = {"alpha": 0.1, "horizon": {"days": 14}, "method": "fixed-horizon", "multiplicity": "dunnett"}
-    begin(client, variants=THREE, metrics=[metric], plan=plan)
+    begin(client, variants=THREE, metrics=[metric, visited], plan=plan)
     assert ship(client, KEY, "treatment", holdback=500).status_code == 200
     found = client.get(f"{PATH}/readout?wait=60&revision=2").json()
     asked = found["plan"]
     assert (asked["alpha"], asked["method"], asked["horizon"]) == (0.1, "confidence-sequence", None)
-    assert [each["pre_period_days"] for each in asked["metrics"]] == [None]
+    assert [each["pre_period_days"] for each in asked["metrics"]] == [None, None]
+    assert [each["covariate"] for each in asked["metrics"]] == [None, None]
     assert [(each["key"], each["weight"], each["control"]) for each in asked["variants"]] == [
         ("control", 500, True),
         ("treatment", 9500, False),

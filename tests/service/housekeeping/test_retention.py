@@ -14,6 +14,8 @@ from equipoise_service.housekeeping import retention
 from equipoise_service.resources import open_database
 from equipoise_service.settings import Settings
 
+OF_NOW = {"type": "mean", "event": "a"}
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -83,11 +85,14 @@ def test_whole_days_go_and_what_live_experiments_need_stays(client: TestClient, 
     assert client.post("/v1/retention/run").json()["deleted"] == {"exposures": 30, "events": 0, "rejected": 0}
 
 
+@pytest.mark.parametrize(
+    "before", [{"pre_period_days": 5}, {"covariate": {"event": "a", "pre_period_days": 5}}], ids=str
+)
 def test_events_since_the_start_of_what_runs_stay_with_the_days_before(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any]
 ) -> None:
-    metric = {"key": "spent", "type": "mean", "event": "a", "pre_period_days": 5}
-    assert client.post("/v1/experiments", json=experiment("runs", metrics=[metric])).status_code == 201
+    metrics = [{**OF_NOW, **before, "key": "spent"}, {**OF_NOW, "key": "sent"}]
+    assert client.post("/v1/experiments", json=experiment("runs", metrics=metrics)).status_code == 201
     assert client.post("/v1/experiments/runs/start").status_code == 200
     assert client.post("/v1/events", json={"events": items(range(1, 61), name="a")}).json()["accepted"] == 60
 

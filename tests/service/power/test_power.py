@@ -4,7 +4,7 @@ import math
 import uuid
 from datetime import UTC, datetime, timedelta
 from random import Random
-from statistics import fmean, stdev
+from statistics import correlation, fmean, stdev
 from typing import Any
 
 import pytest
@@ -254,6 +254,34 @@ def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     assert refused(client, **{**asked, "traffic_of": {}}) == "/traffic_of"
     assert refused(client) == "/metrics"
     assert client.post("/v1/plans/power", json={"experiment": "none"}).status_code == 404
+
+
+def test_a_covariate_saves_the_units_that_it_explains(client: TestClient) -> None:
+    events: list[dict[str, Any]] = []
+    spent, looked = [], []
+    for i in range(120):
+        came, looks = NOW - timedelta(days=3, hours=i % 24), i % 4
+        spent.append(10.0 * looks + i % 3)
+        looked.append(float(looks))
+        times = {"visit": [0.0], "buy": [1.0], "look": [-1.0 - hour for hour in range(looks)] + [2.0]}
+        events += [
+            {"id": str(uuid.uuid4()), "unit": f"u{i}", "name": name, "value": spent[-1],
+             "time": (came + timedelta(hours=hour)).isoformat()}
+            for name, hours in times.items() for hour in hours
+        ]  # fmt: skip
+    assert client.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
+    looks_before = {"event": "look", "aggregation": "count", "pre_period_days": 2}
+    plain = {**SPEND, "event": "buy"}
+    asked = {
+        "plan": {"targets": {"spend": {"mde": 0.05}}, "method": "fixed-horizon"},
+        "traffic_of": {"event": "visit"},
+    }
+    without = power(client, metrics=[plain], **asked)
+    adjusted = power(client, metrics=[{**plain, "covariate": looks_before}], **asked)
+    left = 1 - correlation(spent, looked) ** 2
+    assert adjusted["units"] / without["units"] == pytest.approx(left, rel=0.05)
+    # The check of the balance before can stop a good change, too.
+    assert adjusted["levels"]["power"] - without["levels"]["power"] == pytest.approx(0.001)
 
 
 def test_past_units_that_do_not_vary_are_told_from_those_that_their_pre_period_decides(

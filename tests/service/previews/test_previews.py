@@ -95,6 +95,11 @@ def test_what_does_not_fit_the_facts_is_said(client: TestClient) -> None:
     assert preview(client, {**counted, "filters": pro})["events"] == 1
     under = {"key": "m", "type": "ratio", "event": "purchase", "denominator": {"event": "view"}}
     assert "no-such-event" in codes(preview(client, under))
+    before = {"event": "vew", "aggregation": "count", "pre_period_days": 7}
+    adjusted = preview(client, {**counted, "covariate": before})
+    assert codes(adjusted) == ["no-such-event"]
+    assert "vew" in adjusted["warnings"][0]["message"]
+    assert adjusted["value"] == 1
 
 
 def test_an_empty_store_says_so(client: TestClient) -> None:

@@ -31,7 +31,16 @@ from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
 from equipoise_service.metrics.conditions import Condition, Operator
-from equipoise_service.metrics.schemas import Aggregation, Direction, EventMeasure, Metric, MetricType, Role
+from equipoise_service.metrics.schemas import (
+    Aggregation,
+    Covariate,
+    Direction,
+    EventMeasure,
+    Metric,
+    MetricType,
+    Role,
+)
+from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.population import BotRule, Conflicts, IdentityRule, PlannedSegment
 from equipoise_service.plans.schemas import (
     Horizon,
@@ -101,6 +110,14 @@ def members(node: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
+def adjusted_for_views() -> list[PlannedMetric]:
+    views = Covariate(event="view", pre_period_days=14)
+    condition = Condition(property="page", operator=Operator.EQUALS, value="shop")
+    some = views.model_copy(update={"filters": (condition,)})
+    named = {"load-time": views, "of-the-shop": some}
+    return [LOAD_TIME.model_copy(update={"key": key, "covariate": of}) for key, of in named.items()]
+
+
 def readouts() -> list[dict[str, Any]]:
     """Readouts in every state."""
     file = Statistics({}, 0, None, incomplete_rows=3)
@@ -132,6 +149,7 @@ def readouts() -> list[dict[str, Any]]:
         newer_readout(),
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
+        build_readout(plan(*adjusted_for_views()), file, PROVENANCE),
         build_readout(plan(far), file, replace(PROVENANCE, overlaps=Overlaps(1, None))),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
         build_readout(plan(PER_VIEW), Statistics({}, 0, None), PROVENANCE),
@@ -200,6 +218,14 @@ def test_plans_are_documented() -> None:
 def test_metrics_are_documented() -> None:
     text = (REFERENCE / "metrics.md").read_text()
     assert all(f"`{role}`" in (REFERENCE / "plans.md").read_text() for role in Role)
-    names = [*Metric.model_fields, *EventMeasure.model_fields, *MetricType, *Role, *Direction, *Aggregation]
+    names = [
+        *Metric.model_fields,
+        *EventMeasure.model_fields,
+        *Covariate.model_fields,
+        *MetricType,
+        *Role,
+        *Direction,
+        *Aggregation,
+    ]
     for name in [*names, *Condition.model_fields, *Operator]:
         assert f"`{name}`" in text

@@ -10,7 +10,7 @@ import pytest
 
 from equipoise_service import decisions, exports, figures, jobs, power, previews, readouts
 from equipoise_service.figures.theme import FONT
-from equipoise_service.metrics.schemas import Direction, MetricType, Role
+from equipoise_service.metrics.schemas import Aggregation, Direction, MetricType, Role
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.repeat import Lasting
 from equipoise_service.readouts.summary import Outcome
@@ -39,6 +39,7 @@ CHOSEN = (
     | {f"notice.{code}" for code in NOTICE_MESSAGES}
     | {f"choice.{outcome}" for outcome in (*DecisionOutcome, "open")}
     | {f"type.{each}" for each in MetricType}
+    | {f"adjusted.for_{each}" for each in Aggregation}
     | {f"role.{each}" for each in Role}
     | {f"direction.{each}" for each in Direction}
     | {f"figure.bounds.{each}" for each in Direction}

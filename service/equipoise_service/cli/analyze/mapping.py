@@ -9,7 +9,7 @@ from equipoise_service.cli.importing.mapping import parse_event
 
 if TYPE_CHECKING:
     from equipoise_service.analysis.requests import FileEvent, FileText
-    from equipoise_service.metrics.schemas import Definition
+    from equipoise_service.metrics.schemas import Covariate, Definition
     from equipoise_service.plans.population import PlannedSegment
 
 
@@ -120,7 +120,7 @@ def file_covariates(
     Args:
         texts: The options.
         metrics: The metrics, by key.
-        names: Of each, the name of its events.
+        names: Of each, the name of its events, or of those of its covariate.
 
     Raises:
         Failure: One cannot be read, or there is no such metric, or it cannot be adjusted for a column.
@@ -133,6 +133,9 @@ def file_covariates(
         metric = metrics.get(key)
         if metric is None:
             raise Failure(f"--covariate names {key!r}; the metrics are: {', '.join(metrics)}.")
+        if metric.covariate is not None:
+            _require_column(key, metric.covariate)
+            continue
         plain = not metric.filters and metric.aggregation is not Aggregation.COUNT
         if metric.type not in (MetricType.PROPORTION, MetricType.MEAN) or not plain:
             raise Failure(
@@ -140,5 +143,18 @@ def file_covariates(
                 "of these alone what they were before."
             )
     return set(found), tuple(
-        FileEvent(names[key], column, not metrics[key].type.is_share) for key, column in found.items()
+        FileEvent(names[key], column, metrics[key].covariate is not None or not metrics[key].type.is_share)
+        for key, column in found.items()
     )
+
+
+def _require_column(key: str, covariate: "Covariate") -> None:
+    from equipoise_service.metrics.schemas import Aggregation
+
+    counts = covariate.aggregation is Aggregation.COUNT or covariate.property is not None
+    if counts or covariate.filters:
+        raise Failure(
+            f"--covariate: that of {key} counts, or has filters; a column says of a sum, a maximum or a last "
+            f"value alone what it was before. Write --event '{covariate.event}: COLUMN' where the events are "
+            "in the file."
+        )

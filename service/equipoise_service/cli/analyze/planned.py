@@ -114,17 +114,20 @@ def _of_file(body: "ExperimentIn", columns: Columns) -> "tuple[ExperimentIn, Fil
         )
     events = file_events(columns.events)
     segments, texts = file_segments(columns.segments)
-    names = {key: metric.event for key, metric in defined.items()}
+    names = {
+        key: metric.event if metric.covariate is None else metric.covariate.event
+        for key, metric in defined.items()
+    }
     adjusted, before = file_covariates(columns.covariates, defined, names)
     if len({each.name for each in before}) < len(before):
         raise Failure(
             "--covariate: two of the metrics are made of the same events, so that both would have both."
         )
     made = {each.name for each in events} | {each.name for each in texts}
-    _require_events(body, made)
+    _require_events(body, made, {each.name for each in before})
     metrics = [
         each.model_copy(update={"pre_period_days": each.pre_period_days or 1})
-        if isinstance(each, PinnedMetric) and each.key in adjusted
+        if isinstance(each, PinnedMetric) and each.key in adjusted and each.covariate is None
         else each
         for each in body.metrics
     ]
@@ -144,7 +147,7 @@ def _of_file(body: "ExperimentIn", columns: Columns) -> "tuple[ExperimentIn, Fil
     return body.model_copy(update={"metrics": metrics, "plan": plan}), facts
 
 
-def _require_events(body: "ExperimentIn", made: set[str]) -> None:
+def _require_events(body: "ExperimentIn", made: set[str], before: set[str]) -> None:
     from equipoise_service.metrics.stored import PinnedMetric
 
     wanted: dict[str, str] = {}
@@ -152,6 +155,8 @@ def _require_events(body: "ExperimentIn", made: set[str]) -> None:
         if isinstance(metric, PinnedMetric):
             others = [step.event for step in metric.steps]
             others += [metric.denominator.event] if metric.denominator is not None else []
+            covariate = metric.covariate
+            others += [covariate.event] if covariate is not None and covariate.event not in before else []
             wanted |= dict.fromkeys((metric.event, *others), f"the metric {metric.key}")
     wanted |= {each.event: f"the segment {each.key}" for each in body.plan.segments}
     for name, by in wanted.items():
