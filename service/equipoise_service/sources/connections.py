@@ -24,6 +24,7 @@ from equipoise_service.priorities import give_way
 from equipoise_service.sources.apart import Apart
 from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.memory import NoMemory, share
+from equipoise_service.sources.spark import NotUtc, connect_in_turn
 
 # No file but this one, and nothing from elsewhere. The engine runs in this process, and by itself would take
 # most of the machine's memory: `connected` sets what it has, as all who open a file must do so alike.
@@ -145,6 +146,8 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
 def _connected(connection: str, url: str, seconds: float) -> Iterator[Warehouse]:
     try:
         warehouse = _open(url, seconds)
+    except NotUtc as error:
+        raise SourceFault(str(error), "no-connection", "/connection") from None
     except Exception as error:
         said = redacted(error, url)
         raise SourceFault(
@@ -271,4 +274,5 @@ def _open(url: str, seconds: float) -> Warehouse:
         settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
         backend = ibis.connect(url, settings=settings)
         return Warehouse(counting_exactly(backend), dialect, True, url)
-    return Warehouse(Apart(lambda: ibis.connect(url), seconds), dialect, False, url)
+    connect = connect_in_turn if dialect == "spark" else ibis.connect
+    return Warehouse(Apart(lambda: connect(url), seconds), dialect, False, url)
