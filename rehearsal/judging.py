@@ -153,7 +153,7 @@ FOUND = 0.8
 """More than this share of novelties so large is found at the level 0.01 (96 % of 600 simulated ones)."""
 
 TURNED = 0.025
-"""Of an effect that is gone chance shows as much on the other side of 0, at the level of 0.05 on both sides."""
+"""Of an effect that is gone chance shows as much across 0, at the level of 0.05 for both sides."""
 
 _CHANGES = {"fading": "fades", "growing": "grows", "reversing": "turns"}
 
@@ -205,7 +205,7 @@ def experiment_faults(each: Rehearsed) -> list[str]:
 
 
 def novelty_faults(rehearsed: Sequence[Rehearsed]) -> list[str]:
-    """Whether the last readouts say of fewer novelties that they fade, or of more that they turn, than may be."""
+    """Whether fewer novelties are said to fade, or more to turn, than chance allows, in the last readouts."""
     asked = [each for each in rehearsed if each.kind.fades]
     said = Counter(effect["finding"] for each in asked for effect in _by_age(each.readouts[-1]))
     faults = []
