@@ -1,10 +1,11 @@
 """Whether what a readout says is right: its summary against its numbers, its counts against the truth.
 
 The rules were written before the first run, and are listed in the documentation; since then they changed
-where what is said changed (how wide intervals are written, that what a look concluded stands), and where one
-was stricter than chance: an effect that is gone may seem to turn.
+where what is said changed (how wide intervals are written, that what a look concluded stands), and where they
+were too strict: an effect that is gone may seem to turn, and ends beyond 1,000 % are told in hundreds.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -168,14 +169,20 @@ def _of_numbers(found: dict[str, Any], text: str) -> list[str]:
     bounds = found["lift"]["interval"] or found["difference"]["interval"]
     for bound in bounds:
         whole = 100 * bound
-        # Two digits of the end that is farther from 0: wide intervals are told in tens.
+        # Two digits of the end that is farther from 0: wide intervals are told in tens, or more.
         shown = {
             f"{'−' if whole < 0 else '+'}{abs(round(whole, digits)):,.{max(0, digits)}f}"
-            for digits in range(-1, 4)
+            for digits in range(_coarsest(bounds), 4)
         }
         if not any(one in text for one in shown):
             faults.append(f"the end {bound:.4g} of the interval is missing")
     return faults
+
+
+def _coarsest(bounds: Sequence[float]) -> int:
+    """To how many decimals the ends are rounded where one of them has two digits; negative of thousands."""
+    widest = 100 * max(abs(bound) for bound in bounds)
+    return min(-1, 1 - math.floor(math.log10(widest))) if widest else -1
 
 
 def _rounded(share: float) -> set[str]:
