@@ -120,7 +120,7 @@ def _erased(found: dict[str, Any]) -> str:
     if left:
         lines.append(f"Still named by: {_counted(left)}. Mend these, and erase again.")
     else:
-        lines.append("Every table was searched afterwards, and none names it.")
+        lines.append("Every table was searched for rows of it afterwards, and there are none.")
     return "\n".join(lines)
 
 

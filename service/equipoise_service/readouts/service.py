@@ -233,6 +233,13 @@ def analyse(
         deletions=deleted,
         since=found.started_at,
     )
+    if request.identity is not None and store.unit_key:
+        raise Conflict(
+            f"The plan of {key} joins units by the property {request.identity.property}, which holds ids as "
+            "they come, and unit ids are stored as keyed hashes here: nobody would be joined. Send each item "
+            "with the ids of both unit types, and plan without identity.",
+            type="unit-ids-hashed",
+        )
     provenance = Provenance(
         key,
         found.number,

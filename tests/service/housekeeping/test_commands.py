@@ -65,7 +65,7 @@ def test_a_backup_while_events_come_is_restored_to_the_same_numbers(tmp_path: Pa
         send(service, exposures=[exposure(each) for each in [*units, secret]])
         send(service, events=[event(each) for each in [*units[::3], secret]])
         assert (
-            "none names it"
+            "there are none"
             in run("erase", "user", secret, "--yes", directory=tmp_path, environ=of(service))[0]
         )
         acknowledged = 0

@@ -2,15 +2,19 @@
 
 import copy
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.conftest import Service
 from tests.service.readouts.documents import segmented_readout
 
+from equipoise_service.app import create_app
 from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import verify_readout
+from equipoise_service.settings import Settings
 
 URL = "/v1/experiments/new-landing-page"
 DECLARED: dict[str, Any] = {
@@ -110,6 +114,25 @@ def test_an_item_that_names_both_units_counts_once(client: TestClient, payload: 
         for each in readout["metrics"]
     }
     assert found == {"revenue": [7, 11], "orders": [1, 3]}
+
+
+@pytest.fixture
+def hashed(settings: Settings, payload: Any) -> Iterator[TestClient]:
+    """The experiment that joins devices, where unit ids are stored as keyed hashes."""
+    with TestClient(create_app(settings.model_copy(update={"unit_key": "k" * 32}))) as client:
+        client.headers.update(Service(client, settings).key())
+        made = payload(plan={"identity": DECLARED["identity"]})
+        assert client.post("/v1/experiments", json=made).status_code == 201
+        assert client.post(f"{URL}/start").status_code == 200
+        yield client
+
+
+def test_links_to_hashed_ids_are_refused_rather_than_join_nobody(hashed: TestClient) -> None:
+    linked = item("d-a", 20, "device", name="login", properties={"user_id": "a"})
+    send(hashed, [shown("a", "control"), shown("b", "treatment")], [linked])
+    answer = hashed.get(f"{URL}/readout?wait=60")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:equipoise:problem:unit-ids-hashed")
+    assert "user_id" in answer.json()["detail"]
 
 
 def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
