@@ -44,10 +44,12 @@ class _Advised:
 
     Attributes:
         harmed: Metrics and treatments that are shown to be worse.
+        unharmed: Metrics that decide by harm alone, and treatments, of which that is not shown.
         stands: Beside an earlier conclusion that stands, the treatments of which nothing is waited for.
     """
 
     harmed: AbstractSet[tuple[str, str]]
+    unharmed: AbstractSet[tuple[str, str]]
     stands: AbstractSet[str]
 
 
@@ -170,11 +172,12 @@ def _blocked(plan: Plan, arms: Sequence[Arm], health: Health) -> list[str]:
 
 def _advised(recommendation: Recommendation) -> _Advised:
     """What is shown to be worse, by a test of its own that may see more than the plan's at this moment."""
-    harmed = {
-        (found.metric, each.variant)
-        for each in recommendation.treatments
-        for found in each.findings
-        if found.harm == ClaimOutcome.SHOWN
+    found = [(each.variant, one) for each in recommendation.treatments for one in each.findings]
+    harmed = {(one.metric, variant) for variant, one in found if one.harm == ClaimOutcome.SHOWN}
+    unharmed = {
+        (one.metric, variant)
+        for variant, one in found
+        if one.role != "success" and one.harm != ClaimOutcome.SHOWN
     }
     waiting = (DecisionOutcome.SHIP, DecisionOutcome.KEEP_RUNNING)
     stands = {
@@ -182,7 +185,7 @@ def _advised(recommendation: Recommendation) -> _Advised:
         for each in recommendation.treatments
         if each.stands or (recommendation.stands is not None and each.outcome not in waiting)
     }
-    return _Advised(harmed, stands)
+    return _Advised(harmed, unharmed, stands)
 
 
 def _told(metric: PlannedMetric, comparison: Comparison, advised: _Advised) -> Outcome:
@@ -327,7 +330,19 @@ def _others(pairs: Sequence[tuple[PlannedMetric, MetricResult]], advised: _Advis
         names = [_name(metric, result, each, advised) for metric, result in pairs]
         if any(names):
             sentences.append(say(f"others.{each}", names=listing([name for name in names if name])))
+    unwanted = [_of_variants(metric, result, _unwanted(metric, result, advised)) for metric, result in pairs]
+    if any(unwanted):
+        sentences.append(say("others.not_harmed", names=listing([name for name in unwanted if name])))
     return sentences
+
+
+def _unwanted(metric: PlannedMetric, result: MetricResult, advised: _Advised) -> list[str]:
+    """For which variants a metric differs in the unwanted direction, and is not shown to be harmed."""
+    return [
+        each.variant
+        for each in result.comparisons
+        if outcome(metric, each) is Outcome.WORSE and (metric.key, each.variant) in advised.unharmed
+    ]
 
 
 def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, advised: _Advised) -> str | None:
@@ -337,7 +352,13 @@ def _name(metric: PlannedMetric, result: MetricResult, wanted: Outcome, advised:
         for c in result.comparisons
         if _told(metric, c, advised) is wanted
         and not (wanted is Outcome.WAITING and c.variant in advised.stands)
+        and not (wanted is Outcome.WORSE and (metric.key, c.variant) in advised.unharmed)
     ]
+    return _of_variants(metric, result, variants)
+
+
+def _of_variants(metric: PlannedMetric, result: MetricResult, variants: Sequence[str]) -> str | None:
+    """A metric, its role, and some of its variants where they are not all; None for none of them."""
     if not variants:
         return None
     notes = [] if metric.role is Role.SUCCESS else [say(f"role.{metric.role}")]

@@ -66,6 +66,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "group.since": "not concluded from newer data",
         "group.unknown": "no result yet",
         "others.worse": "Worse: {names}.",
+        # By the comparison alone; the plan asks for more before it calls it harm.
+        "others.not_harmed": (
+            "Differs in the unwanted direction, though harm is not shown by the plan's test: {names}."
+        ),
         "others.better": "Better: {names}.",
         "others.flat": "No detectable difference: {names}.",
         "others.waiting": "Too early to conclude: {names}.",

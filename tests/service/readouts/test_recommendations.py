@@ -122,6 +122,37 @@ def test_a_guardrail_has_to_be_shown_within_its_margin(slower: float, outcome: s
     assert code in found[1]
 
 
+@pytest.mark.parametrize(("role", "margin"), [(Role.GUARDRAIL, 0.05), (Role.DETERIORATION, None)])
+def test_what_is_no_harm_by_the_plan_is_not_called_worse_beside_a_ship(
+    role: Role, margin: float | None
+) -> None:
+    beside = LOAD_TIME.model_copy(update={"role": role, "margin": margin})
+
+    def slower(milliseconds: float) -> dict[str, Any]:
+        return measured(
+            CONVERTED,
+            beside,
+            control={"converted": Counts(10_000, 1_000), "load-time": moments(10_000, 800.0, 90_000.0)},
+            treatment={
+                "converted": Counts(10_000, 1_200),
+                "load-time": moments(10_000, 800.0 + milliseconds, 90_000.0),
+            },
+        )
+
+    # 2.1 standard errors: different at 0.05, and no harm by a margin or by the plan's share of alpha.
+    no_harm, harm = slower(9.0), slower(90.0)
+    assert no_harm["metrics"][1]["comparisons"][0]["detected"]
+    assert advice(no_harm)[0] == "ship"
+    assert "orse" not in no_harm["summary"]
+    said = (
+        f"Differs in the unwanted direction, though harm is not shown by the plan's test: load-time ({role})."
+    )
+    assert said in no_harm["summary"]
+    assert advice(harm)[0] == "do_not_ship"
+    assert f"Worse: load-time ({role})." in harm["summary"]
+    assert "unwanted" not in harm["summary"]
+
+
 def test_a_margin_may_be_a_difference() -> None:
     points = CONVERTED.model_copy(
         update={"key": "kept", "role": Role.GUARDRAIL, "margin": 0.02, "scale": MarginScale.DIFFERENCE}
