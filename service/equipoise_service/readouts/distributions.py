@@ -2,10 +2,11 @@
 
 Nothing is concluded from it and it follows from nothing else in a readout. So it is no part of
 `statistics_digest`, which a look is recognised by. The readout's own digest covers it, and `verify` checks
-that it is about units that there are, and, where all of them were looked at, that values in these bins can
-have the mean and the variance that the comparisons rest on.
+that it is about units that there are, that no more were drawn than a sample has, and, where all were looked
+at, that values in these bins can have the mean and the variance that the comparisons rest on.
 """
 
+import math
 from typing import Any
 
 from equipoise_service.analysis.spreading import ArmSpread, Distribution
@@ -15,6 +16,9 @@ from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.binned import can_have
 from equipoise_service.readouts.schemas import MetricResult
 from equipoise_service.readouts.values import ArmValues, Values
+
+# A sample that chance makes so large less often than this is none.
+_CHANCE = 1e-9
 
 
 def values_of(plan: Plan, statistics: Statistics, metric: str) -> Values | None:
@@ -57,6 +61,37 @@ def distributions_in(metrics: list[MetricResult]) -> dict[str, Distribution]:
         for each in metrics
         if each.values is not None
     }
+
+
+def expect_halvings(expected: dict[str, Any]) -> None:
+    """No unit of a file is left out, and more units than chance draws are no sample, but of fewer halvings.
+
+    What is called a sample is not held against the mean, see `expect_counts`.
+    """
+    for values in (metric["values"] for metric in expected["metrics"] if metric["values"] is not None):
+        if expected["revision"] is None:
+            values["halvings"] = 0
+            continue
+        units = sum(arm["units"] for arm in values["arms"])
+        drawn = sum(min(arm["drawn"], arm["units"]) for arm in values["arms"])
+        if values["halvings"] and _log_chance(drawn, units, values["halvings"]) < math.log(_CHANCE):
+            values["halvings"] = min(round(math.log2(units / drawn)), values["halvings"] - 1)
+
+
+def _log_chance(drawn: int, units: int, halvings: int) -> float:
+    """The logarithm of what the probability to draw so many units, or more, is at most (Chernoff's bound).
+
+    Example:
+        >>> _log_chance(250, 1_000, 2), round(_log_chance(30, 30, 1), 1), _log_chance(0, 0, 1)
+        (0.0, -20.8, 0.0)
+    """
+    share = 0.5**halvings
+    if drawn <= units * share:
+        return 0.0
+    left = units - drawn
+    return drawn * math.log(units * share / drawn) + (
+        left * math.log(units * (1 - share) / left) if left else 0.0
+    )
 
 
 def expect_drawn(expected: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from equipoise_service.plans.looks import alpha_spent, days_passed
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
-from equipoise_service.readouts.distributions import expect_counts, expect_drawn
+from equipoise_service.readouts.distributions import expect_counts, expect_drawn, expect_halvings
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals, Dropped
@@ -178,6 +178,7 @@ def _expect_lock(expected: dict[str, Any]) -> None:
 def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
     _expect_arms(expected)
+    expect_halvings(expected)
     expect_drawn(expected)
     expect_counts(expected)
     expect_days(expected)

@@ -97,3 +97,13 @@ def test_of_a_sample_the_mean_says_nothing(halvings: int) -> None:
     readout["metrics"][0]["values"]["arms"][0]["counts"][:] = [10, 10, 40]
     readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
     assert verify_readout(readout) == []
+
+
+def test_counts_are_not_freed_from_the_mean_by_being_called_a_sample() -> None:
+    readout: dict[str, Any] = deepcopy(spread_readout(0))
+    values = readout["metrics"][0]["values"]
+    values["halvings"] = 1
+    values["arms"][0]["counts"][:] = [10, 10, 40]
+    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    pointers = [each.pointer for each in verify_readout(readout)]
+    assert pointers == ["/metrics/0/values/halvings", "/metrics/0/values/arms/0/counts"]

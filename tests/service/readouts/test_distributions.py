@@ -3,11 +3,15 @@
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.service.readouts.documents import spread_readout
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
 from equipoise_service.canonical import digest
+from equipoise_service.readouts.distributions import expect_halvings
 from equipoise_service.readouts.verification import verify_readout
 
 WHERE = ("metrics", 0, "values")
@@ -42,10 +46,31 @@ def test_edges_that_are_not_round_or_do_not_ascend_are_found(place: int, edge: f
     assert is_refused(with_value(spread_readout(), (*WHERE, "edges", place), edge, forged=True))
 
 
-def test_another_share_is_found_by_the_digest() -> None:
-    """It follows from nothing else in a readout."""
-    found = verify_readout(with_value(spread_readout(), (*WHERE, "halvings"), 3, forged=False))
+def test_a_larger_share_is_found_by_the_digest() -> None:
+    """It follows from nothing else in a readout; a smaller one does not draw so many."""
+    found = verify_readout(with_value(spread_readout(), (*WHERE, "halvings"), 1, forged=False))
     assert [each.pointer for each in found] == ["/digest"]
+
+
+@pytest.mark.parametrize(("halvings", "forged"), [(0, 1), (0, 2), (0, 31), (1, 2), (2, 3)])
+def test_more_units_than_chance_draws_are_no_such_sample(halvings: int, forged: int) -> None:
+    (found,) = verify_readout(with_value(spread_readout(halvings), (*WHERE, "halvings"), forged, forged=True))
+    assert (found.pointer, found.expected) == ("/metrics/0/values/halvings", halvings)
+
+
+@given(halvings=st.integers(1, 8), units=st.integers(2, 400_000), seed=st.integers(0, 2**32))
+def test_what_is_drawn_by_chance_is_believed(halvings: int, units: int, seed: int) -> None:
+    drawn = [int(n) for n in np.random.default_rng(seed).binomial(units, 0.5**halvings, size=2)]
+    arms = [{"units": units, "drawn": n} for n in drawn]
+    expected: dict[str, Any] = {"revision": 1, "metrics": [{"values": {"halvings": halvings, "arms": arms}}]}
+    expect_halvings(expected)
+    assert expected["metrics"][0]["values"]["halvings"] == halvings
+
+
+def test_of_a_file_every_unit_is_drawn() -> None:
+    readout = with_value(spread_readout(), ("revision",), None, forged=True)
+    pointers = [each.pointer for each in verify_readout(readout)]
+    assert pointers[0] == "/metrics/0/values/halvings"
 
 
 def test_a_readout_of_before_there_were_bins_goes_on_verifying() -> None:
