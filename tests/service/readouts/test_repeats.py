@@ -311,9 +311,22 @@ def test_what_ends_at_once_is_not_repeated(client: TestClient) -> None:
     assert jobs(client, revision=2) == []
 
 
+def of_each(client: TestClient, **wanted: int) -> list[str]:
+    """The first units that are given each variant now, so many of each: which ones is up to the salt."""
+    configuration = load(client.get("/v1/config").content)
+    given: dict[str, list[str]] = {variant: [] for variant in wanted}
+    for unit in UNITS:
+        variant = evaluate(configuration, KEY, unit).variant
+        assert variant is not None
+        if len(given[variant]) < wanted[variant]:
+            given[variant].append(unit)
+    return [unit for units in given.values() for unit in units]
+
+
 def test_of_too_few_nothing_can_be_told(client: TestClient) -> None:
     hold_back(client)
-    send(client, UNITS[:100], TRUTHS["faded"], NOW - 85 * DAY)
+    few = of_each(client, control=20, treatment=80)
+    assert send(client, few, WON, NOW - 85 * DAY) == {"control": 20, "treatment": 80}
     pass_days(client, 35)
     made(client, 30)
     found = repeat(client, 30)["repeat"]["effects"][0]
