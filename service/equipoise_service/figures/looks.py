@@ -16,6 +16,7 @@ from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Passed, fractions_of, leading_metric, passed
 from equipoise_service.plans.schemas import Method, Multiplicity
+from equipoise_service.readouts.cells import alpha_shares
 from equipoise_service.readouts.numerals import number, percent
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.texts.saying import say
@@ -27,10 +28,11 @@ _NARROWEST = 3.0
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """The critical value of a look, where so much of the horizon has passed."""
+    """The critical value of a look at a part of the horizon, and the share of alpha that is spent by then."""
 
     fraction: float
     critical: float
+    spent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,19 @@ def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
     }
     tests = _tests(readout, lead)
     alphas = [_alpha(plan, tests, at_looks.get(i)) for i in range(len(fractions))]
-    critical = {alpha: looked.history(_at(plan, alpha)).critical_values for alpha in (plan.alpha, *alphas)}
-    taken = [_Bound(fraction, critical[alphas[i]][i]) for i, fraction in enumerate(fractions)]
-    planned = _to_come(_at(plan, alphas[-1]), looked, fractions[-1])
-    points = [
-        point
-        for i, each in at_looks.items()
-        for point in _points(each, lead, _Bound(fractions[i], critical[plan.alpha][i]))
+    passed_looks = {alpha: looked.history(_at(plan, alpha)).looks for alpha in (plan.alpha, *alphas)}
+    bound_at = {
+        alpha: [
+            _Bound(fraction, look.critical, min(1.0, look.spent / alpha))
+            for fraction, look in zip(fractions, looks, strict=True)
+        ]
+        for alpha, looks in passed_looks.items()
+    }
+    taken = [
+        replace(bound_at[alpha][i], spent=bound_at[plan.alpha][i].spent) for i, alpha in enumerate(alphas)
     ]
+    planned = _to_come(_at(plan, alphas[-1]), looked, fractions[-1])
+    points = [point for i, each in at_looks.items() for point in _points(each, lead, bound_at[plan.alpha][i])]
     yield Figure(
         "bounds",
         say("figure.bounds", metric=lead),
@@ -119,7 +126,8 @@ def _to_come(plan: Plan, looked: Passed, reached: float) -> list[_Bound]:
     for fraction in [k / count for k in range(1, count + 1)] if count else [1.0]:
         if fraction > reached * (1 + 1e-5):
             history = history.next_look(fraction, spending_time=None if looked.times is None else fraction)
-            bounds.append(_Bound(fraction, history.current.critical))
+            spent = min(1.0, history.current.spent / plan.alpha)
+            bounds.append(_Bound(fraction, history.current.critical, spent))
     return bounds
 
 
@@ -143,7 +151,12 @@ def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
         for point in last
     ]
     where = percent(bound.fraction, decimals=0)
-    look = say("figure.bounds.look", fraction=where, bound=number(bound.critical, decimals=2))
+    look = say(
+        "figure.bounds.look",
+        fraction=where,
+        bound=number(bound.critical, decimals=2),
+        **alpha_shares(bound.spent),
+    )
     return " ".join([look, *places])
 
 
@@ -197,6 +210,8 @@ def _row(look: _Bound, top: float, *, taken: bool, ahead: bool) -> dict[str, Any
         "bottom": -top,
         "taken": taken,
         "ahead": ahead,
+        "spent": 100 * look.spent,
+        "left": 100 * (1 - look.spent),
     }
 
 

@@ -16,6 +16,20 @@ MOST_LOOKS = 1000
 _LARGEST_FRACTION = 100.0
 _LEAST_GAIN = 1 + 1e-5
 _LEAST_STEP = 1 + 2e-6
+_ALL = 1 - 1e-12
+
+
+class Alpha(BaseModel):
+    """What looks did with the plan's alpha, for one metric: each has all of it, before corrections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spent: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        description="Part of alpha that is spent after the look, both sides together."
+    )
+    left: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        description="Alpha minus what is spent: what is left for the looks to come."
+    )
 
 
 class Look(BaseModel):
@@ -36,6 +50,11 @@ class Look(BaseModel):
     final: bool = Field(description="Whether it spends all that is left of alpha before the horizon.")
     spent: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         description="Part of alpha that is spent after it, for the leading metric."
+    )
+    alpha: dict[str, Alpha] = Field(
+        default_factory=dict,
+        description="By success metric (of a plan without one, the leading metric): what is spent of alpha "
+        "after it, and what is left. Empty in looks from before this was on record.",
     )
     statistics_digest: str = Field(description="Digest of the statistics that it looked at.")
 
@@ -111,13 +130,27 @@ def spending_of(plan: Plan) -> Spending:
 
 def alpha_spent(plan: Plan, looks: Sequence[Look]) -> float:
     """What looks spend of alpha, both sides together, for the leading metric."""
-    of = passed(looks, leading_metric(plan) or "")
-    return 0.0 if of is None else of.history(plan).current.spent
+    lead = leading_metric(plan)
+    return 0.0 if lead is None else alpha_of_metrics(plan, looks)[lead].spent
+
+
+def alpha_of_metrics(plan: Plan, looks: Sequence[Look]) -> dict[str, Alpha]:
+    """What looks spend of alpha and what they leave, for each success metric, else for the leading one."""
+    keys = [metric.key for metric in plan.metrics if metric.role is Role.SUCCESS]
+    looked = {key: passed(looks, key) for key in keys or filter(None, [leading_metric(plan)])}
+    # Bounds take a while, and most metrics have the same looks.
+    spent = {of: of.history(plan).current.spent for of in set(looked.values()) if of is not None}
+    return {key: _alpha(plan, 0.0 if of is None else spent[of]) for key, of in looked.items()}
+
+
+def _alpha(plan: Plan, spent: float) -> Alpha:
+    # All of alpha, as quadrature rounds it, leaves nothing.
+    return Alpha(spent=spent, left=0.0 if spent >= plan.alpha * _ALL else plan.alpha - spent)
 
 
 def is_spent(plan: Plan, looks: Sequence[Look]) -> bool:
     """Whether looks spent all of alpha, so that there is none to come."""
-    return bool(looks) and (looks[-1].final or looks[-1].spent >= plan.alpha * (1 - 1e-12))
+    return bool(looks) and (looks[-1].final or looks[-1].spent >= plan.alpha * _ALL)
 
 
 def days_passed(
@@ -190,7 +223,8 @@ def next_look(
         spent=0.0,
         statistics_digest=statistics_digest,
     )
-    return look.model_copy(update={"spent": alpha_spent(plan, (*earlier, look))})
+    alpha = alpha_of_metrics(plan, (*earlier, look))
+    return look.model_copy(update={"spent": alpha[lead].spent, "alpha": alpha})
 
 
 def next_look_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.looks import leading_metric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.measured import ArmStatistics, ProportionStatistics
 from equipoise_service.readouts.numerals import (
@@ -29,19 +30,38 @@ def stand(readout: Readout) -> str:
     """Where the plan stands, in words."""
     progress, horizon = readout.progress, readout.plan.horizon
     fraction = percent(progress.fraction or 0, decimals=0)
-    spent = percent(readout.looks[-1].spent / readout.plan.alpha, decimals=1) if readout.looks else "0 %"
     if readout.repeat is not None:
         return say("repeat.stand", days=counted("days", readout.repeat.days), units=f"{progress.units:,}")
-    if progress.look is not None:
-        return say("stand.look", number=progress.look, fraction=fraction, spent=spent)
     if readout.plan.method is Method.GROUP_SEQUENTIAL:
-        looks = counted("looks", len(readout.looks))
-        return say("stand.looks_so_far", fraction=fraction, looks=looks, spent=spent)
+        return _stand_of_looks(readout, fraction)
     if horizon is not None and horizon.units is not None:
         return say("stand.horizon", units=f"{progress.units:,}", planned=f"{horizon.units:,}")
     if horizon is not None and horizon.days is not None:
         return say("stand.days", units=f"{progress.units:,}", days=counted("days", horizon.days))
     return say("stand.whole" if readout.revision is None else "stand.open", units=f"{progress.units:,}")
+
+
+def _stand_of_looks(readout: Readout, fraction: str) -> str:
+    """The same of a plan with looks, and its alpha: of the leading metric, and of those where it differs."""
+    alpha, looks, lead = readout.plan.alpha, readout.looks, leading_metric(readout.plan)
+    spent = looks[-1].spent if looks else 0.0
+    parts = {"fraction": fraction, **alpha_shares(spent / alpha)}
+    if readout.progress.look is not None:
+        told = say("stand.look", number=readout.progress.look, **parts)
+    else:
+        told = say("stand.looks_so_far", looks=counted("looks", len(looks)), **parts)
+    of_others = [
+        say("stand.alpha", metric=metric, **alpha_shares(found.spent / alpha))
+        for metric, found in (looks[-1].alpha if looks else {}).items()
+        if metric != lead and found.spent != spent
+    ]
+    return " ".join([told, *of_others])
+
+
+def alpha_shares(spent: float) -> dict[str, str]:
+    """The share of alpha that is spent, and what is left: together the whole, as they are shown."""
+    share = round(spent, 3)
+    return {"spent": percent(share, decimals=1), "left": percent(1 - share, decimals=1)}
 
 
 def difference_cells(type_: MetricType, difference: Difference) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
-from equipoise_service.plans.looks import alpha_spent, days_passed
+from equipoise_service.plans.looks import alpha_of_metrics, alpha_spent, days_passed
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import Provenance, build_readout, mature_units
 from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
@@ -148,6 +148,9 @@ def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statis
     for i, look in enumerate(readout.looks):
         expected["looks"][i]["number"] = i + 1
         expected["looks"][i]["spent"] = alpha_spent(readout.plan, readout.looks[: i + 1])
+        if "alpha" in look.model_fields_set:
+            of_metrics = alpha_of_metrics(readout.plan, readout.looks[: i + 1])
+            expected["looks"][i]["alpha"] = {key: each.model_dump() for key, each in of_metrics.items()}
         days = days_passed(
             readout.plan,
             moment_in(look.taken_at),

@@ -58,7 +58,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "figure.bounds.corrected": (
             "The bounds are corrected for {tests} tests; they are nearer where more of them are shown."
         ),
-        "figure.bounds.look": "Last look at {fraction} of the horizon: the bound is ±{bound}.",
+        "figure.bounds.look": (
+            "Last look at {fraction} of the horizon: the bound is ±{bound}; {spent} of alpha is spent, "
+            "{left} is left."
+        ),
         "figure.bounds.stands": "{variant} stands at {z}.",
         # The effect over time.
         "figure.effect": "{metric} over time",

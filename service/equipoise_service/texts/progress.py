@@ -19,8 +19,13 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         ),
         "no_p_value.bayesian": "A Bayesian plan has probabilities and no p-values.",
         # Where the plan stands.
-        "stand.look": "Look {number} at {fraction} of the horizon; {spent} of alpha is spent.",
-        "stand.looks_so_far": "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent.",
+        "stand.look": (
+            "Look {number} at {fraction} of the horizon; {spent} of alpha is spent, {left} is left."
+        ),
+        "stand.looks_so_far": (
+            "{fraction} of the horizon; {looks} so far, {spent} of alpha is spent, {left} is left."
+        ),
+        "stand.alpha": "{metric}: {spent} spent, {left} left.",
         "stand.horizon": "{units} of {planned} mature units.",
         "stand.days": "{units} mature units; the plan ends {days} after its start.",
         "stand.open": "{units} mature units; the plan has no end.",

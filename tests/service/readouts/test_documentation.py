@@ -72,6 +72,7 @@ SHARED = (
         "segments[].parts[].metrics[].comparisons[]",
     ),
     (r"^looks\[\]\.(fractions|units)\..*", r"looks[].\1.*"),
+    (r"^looks\[\]\.alpha\.[^.]+\.", "looks[].alpha.*."),
     (r"^recommendation\.treatments\[\]\.reasons\[\]\..*", "recommendation.treatments[].reasons[]"),
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),

@@ -3,13 +3,19 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 from tests.service.readouts.by_day import three_days
 from tests.service.readouts.documents import (
+    CONVERTED,
     LOAD_TIME,
     PROVENANCE,
+    START,
+    WATERMARK,
     bayesian_readout,
     daily_readout,
     looked_readout,
@@ -21,10 +27,16 @@ from tests.service.readouts.documents import (
     statistics,
 )
 
+from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.canonical import digest
-from equipoise_service.readouts.building import build_readout
+from equipoise_service.plans.looks import Look, next_look
+from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.cells import stand
 from equipoise_service.readouts.reading import NotAReadout
+from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import verify_readout
+from equipoise_stats import Counts
 
 Path = tuple[str | int, ...]
 
@@ -134,6 +146,58 @@ def test_every_missing_leaf_is_found() -> None:
             node = node[step]
         del node[path[-1]]
         assert is_refused(changed), path
+
+
+def test_alpha_is_on_record_for_each_success_metric_and_recomputed() -> None:
+    visits, orders = CONVERTED, CONVERTED.model_copy(update={"key": "orders"})
+    planned = plan(visits, orders, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000))
+    looks: list[Look] = []
+    # No order was mature at the second look.
+    for number, (seen, ordered) in enumerate([(2_000, 1_000), (4_000, 1_000), (5_000, 4_000)], 1):
+        arm: dict[str, ArmValues] = {
+            "converted": Counts(seen, seen // 10),
+            "orders": Counts(ordered, ordered // 10),
+        }
+        of_arm = ArmStatistics(seen, arm, immature={"orders": seen - ordered})
+        found = Statistics({"control": of_arm, "treatment": of_arm}, 0, WATERMARK)
+        look = next_look(
+            planned,
+            mature_units(planned, found),
+            looks,
+            statistics_digest=statistics_digest(planned, found),
+            taken_at=START + timedelta(days=7 * number),
+            started_at=START,
+            ended_at=None,
+        )
+        looks.append(look)
+    provenance = replace(PROVENANCE, started_at=START, generated_at=START + timedelta(days=21))
+    document = build_readout(planned, found, provenance, looks)
+    times = {"converted": (0.2, 0.4, 0.5), "orders": (0.1, 0.1, 0.4)}
+    for i, shown in enumerate(document["looks"]):
+        assert list(shown["alpha"]) == list(times)
+        for metric, alpha in shown["alpha"].items():
+            # The O'Brien-Fleming type of Lan and DeMets, on each side at half of alpha.
+            z = NormalDist().inv_cdf(1 - 0.025 / 2) / times[metric][i] ** 0.5
+            assert alpha["spent"] == pytest.approx(4 * (1 - NormalDist().cdf(z)), rel=1e-6, abs=1e-12)
+            assert alpha["left"] == pytest.approx(0.05 - alpha["spent"])
+        assert shown["spent"] == shown["alpha"]["converted"]["spent"]
+    assert verify_readout(document) == []
+    assert stand(Readout.model_validate(document)) == (
+        "Look 3 at 50 % of the horizon; 6.1 % of alpha is spent, 93.9 % is left. "
+        "orders: 1.6 % spent, 98.4 % left."
+    )
+    path = ("looks", 1, "alpha", "orders", "left")
+    assert [each.pointer for each in verify_readout(with_value(document, path, 0.04, forged=True))] == [
+        "/looks/1/alpha/orders/left"
+    ]
+
+
+def test_looks_from_before_alpha_was_on_record_for_each_metric_still_agree() -> None:
+    document = looked_readout()
+    for look in document["looks"]:
+        look.pop("alpha", None)
+    document["digest"] = digest({name: each for name, each in document.items() if name != "digest"})
+    assert verify_readout(document) == []
 
 
 def test_the_place_is_named_by_a_json_pointer() -> None:
