@@ -82,16 +82,17 @@ class Service:
     def start(self) -> None:
         """Start it and wait until it is ready; the first time, start an experiment too."""
         data = {"EQUIPOISE_DATA_DIR": str(self.directory / "data"), "EQUIPOISE_ANALYSIS_MEMORY_MB": "512"}
+        environ = data | self.settings
         first = not self.key
         if first:
-            with open_database(load_settings(data)) as database, database.write() as session:
+            with open_database(load_settings(environ)) as database, database.write() as session:
                 made = make_key(
                     session, name="t", project="default", environment="production", scopes=list(Scope)
                 )
             assert made.key
             self.key = made.key
         log = self.directory / "service.log"
-        start = {"environ": data | self.settings, "port": self.port, "log": str(log), "chdb": self.chdb}
+        start = {"environ": environ, "port": self.port, "log": str(log), "chdb": self.chdb}
         self.pid = self.parent.ask(start=start)
         self.await_ready()
         if first:
@@ -136,7 +137,8 @@ class Service:
 
     def command(self, *arguments: str) -> "Command":
         """Start a command of the command line for it."""
-        environ = {"EQUIPOISE_URL": f"http://127.0.0.1:{self.port}", "EQUIPOISE_KEY": self.key}
+        here = {"EQUIPOISE_URL": f"http://127.0.0.1:{self.port}", "EQUIPOISE_KEY": self.key}
+        environ = self.settings | here
         log = self.directory / f"command-{time.monotonic_ns()}.log"
         log.touch()
         run = {"arguments": arguments, "environ": environ, "log": str(log)}
