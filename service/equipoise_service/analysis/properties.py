@@ -1,7 +1,7 @@
 """Properties of events, read out of their JSON: the one place that knows how each engine says it.
 
-Ibis 12 has JSON for DuckDB. What it makes of it does not run on PostgreSQL and does not compile for
-ClickHouse and Spark, whose own functions are named here.
+Ibis 12 has JSON for DuckDB. What it makes of it elsewhere does not run on PostgreSQL, does not compile for
+ClickHouse and Spark, and on most others does not tell "5" from 5. So their own functions are named here.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ def read_property(events: ir.Table, name: str) -> Property:
         name: The property's name: letters, digits and `_`.
 
     Raises:
-        UnknownEngine: The backend is none of DuckDB, PostgreSQL, ClickHouse and Spark.
+        UnknownEngine: Nobody wrote down how the backend reads them.
     """
     engine = events.get_backend().name
     if engine not in _READERS:
@@ -123,15 +123,73 @@ def _spark(properties: Any, name: str) -> Property:
     )
 
 
+def _written(member: Any, text: Any) -> Property:
+    """A property by how it is written.
+
+    Args:
+        member: Its JSON, as text.
+        text: The same without quotes.
+    """
+    first = member.substr(0, 1)
+    return Property(
+        _where(first == '"', text),
+        _where(first.isin(list("-0123456789")), text).cast("float64"),
+        _where(first.isin(["t", "f"]), text == "true"),
+    )
+
+
+_trino_member = _function("json_extract", ("string", "string"), "json")
+_trino_written = _function("json_format", ("json",), "string")
+_trino_text = _function("json_extract_scalar", ("string", "string"), "string")
+
+
+def _trino(properties: Any, name: str) -> Property:
+    path = f"$.{name}"
+    return _written(_trino_written(_trino_member(properties, path)), _trino_text(properties, path))
+
+
+_bigquery_written = _function("JSON_QUERY", ("string", "string"), "string")
+_bigquery_text = _function("JSON_VALUE", ("string", "string"), "string")
+
+
+def _bigquery(properties: Any, name: str) -> Property:
+    path = f"$.{name}"
+    return _written(_bigquery_written(properties, path), _bigquery_text(properties, path))
+
+
+_mysql_member = _function("JSON_EXTRACT", ("string", "string"), "string")
+_mysql_text = _function("JSON_UNQUOTE", ("string",), "string")
+
+
+def _mysql(properties: Any, name: str) -> Property:
+    member = _mysql_member(properties, f"$.{name}")
+    return _written(member, _mysql_text(member))
+
+
+_snowflake_document = _function("TRY_PARSE_JSON", ("string",), "json")
+_snowflake_member = _function("GET", ("json", "string"), "json")
+_snowflake_written = _function("TO_JSON", ("json",), "string")
+_snowflake_text = _function("TO_VARCHAR", ("json",), "string")
+
+
+def _snowflake(properties: Any, name: str) -> Property:
+    member = _snowflake_member(_snowflake_document(properties), name)
+    return _written(_snowflake_written(member), _snowflake_text(member))
+
+
 def _where(asked: ir.BooleanValue, value: Any) -> Any:
     return ibis.ifelse(asked, value, ibis.null(value.type()))
 
 
 _READERS: Mapping[str, Callable[[Any, str], Property]] = {
-    "duckdb": _duckdb,
-    "postgres": _postgres,
+    "athena": _trino,
+    "bigquery": _bigquery,
     "clickhouse": _clickhouse,
+    "databricks": _spark,
+    "duckdb": _duckdb,
+    "mysql": _mysql,
+    "postgres": _postgres,
     "pyspark": _spark,
+    "snowflake": _snowflake,
+    "trino": _trino,
 }
-ENGINES = _READERS.keys()
-"""The engines, as Ibis calls them, on which properties are read."""

@@ -53,7 +53,7 @@ class Apart:
         self._is_given_up = False
         threading.Thread(target=self._work, name="equipoise-apart", daemon=True).start()
         try:
-            self._ask(lambda: setattr(self, "_backend", connect()))
+            self.ask(lambda: setattr(self, "_backend", connect()))
         except BaseException:
             self.disconnect()
             raise
@@ -63,19 +63,10 @@ class Apart:
         found = getattr(self._backend, name)
         if not callable(found):
             return found
-        return lambda *arguments, **named: self._ask(lambda: found(*arguments, **named))
+        return lambda *arguments, **named: self.ask(lambda: found(*arguments, **named))
 
-    def give_up(self) -> None:
-        """Have who waits for the engine wait no longer, now and from now on: `CancelledError` is raised."""
-        self._is_given_up = True
-        if self._asked is not None:
-            self._asked.cancel()
-
-    def disconnect(self) -> None:
-        """Close the connection when what runs there has ended, without waiting for it."""
-        self._calls.put(None)
-
-    def _ask(self, call: Callable[[], Any]) -> Any:
+    def ask(self, call: Callable[[], Any]) -> Any:
+        """What a call gives in the thread of the backend."""
         asked = self._asked = Future[Any]()
         if self._is_given_up:
             asked.cancel()
@@ -87,6 +78,16 @@ class Apart:
                 raise  # the engine's own
             asked.cancel()
             raise TooSlow(self._seconds) from None
+
+    def give_up(self) -> None:
+        """Have who waits for the engine wait no longer, now and from now on: `CancelledError` is raised."""
+        self._is_given_up = True
+        if self._asked is not None:
+            self._asked.cancel()
+
+    def disconnect(self) -> None:
+        """Close the connection when what runs there has ended, without waiting for it."""
+        self._calls.put(None)
 
     def _work(self) -> None:
         try:

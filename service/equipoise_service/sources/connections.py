@@ -7,10 +7,9 @@ when it is needed, kept nowhere, and taken out of every message.
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,35 +19,19 @@ import pyarrow as pa
 
 from equipoise_service.connections import CLICKHOUSE_SETTINGS, counting_exactly
 from equipoise_service.interruption import interruptible
-from equipoise_service.priorities import give_way
+from equipoise_service.sources import sqlite
 from equipoise_service.sources.apart import Apart
+from equipoise_service.sources.brought import TooMuch, embedded, room
 from equipoise_service.sources.deadlines import TooSlow, deadline
+from equipoise_service.sources.engines import ENGINES, KEPT_OUT
 from equipoise_service.sources.memory import NoMemory, share
 from equipoise_service.sources.spark import NotUtc, connect_in_turn
 
-# No file but this one, and nothing from elsewhere. The engine runs in this process, and by itself would take
-# most of the machine's memory: `connected` sets what it has, as all who open a file must do so alike.
-_DUCKDB: Mapping[str, Any] = {"enable_external_access": False, "memory_limit": "256MiB"}
+# DuckDB runs in this process, and by itself would take most of the machine's memory: `connected` sets what it
+# has, as all who open a file must do so alike.
+_LEAST = "256MiB"
 _SWITCH = re.compile(r"true|false|yes|no|on|off|none|\d{1,6}", re.IGNORECASE)
 _SECRET = re.compile(r"pass|pwd|secret|token|key|auth|credential|sig", re.IGNORECASE)
-
-DIALECTS: Mapping[str, str] = {
-    "bigquery": "bigquery",
-    "clickhouse": "clickhouse",
-    "databricks": "databricks",
-    "duckdb": "duckdb",
-    "mssql": "tsql",
-    "mysql": "mysql",
-    "postgres": "postgres",
-    "postgresql": "postgres",
-    "pyspark": "spark",
-    "snowflake": "snowflake",
-    "trino": "trino",
-}
-"""The engines that a source may be on: the scheme of the address, and what sqlglot calls its SQL."""
-
-READS_PROPERTIES = frozenset({"clickhouse", "duckdb", "postgres", "pyspark"})
-"""The engines, as Ibis calls them, whose way to read properties of events is known."""
 
 
 class SourceFault(Exception):
@@ -70,16 +53,23 @@ class Warehouse:
     """An open connection to an engine.
 
     Attributes:
-        backend: The Ibis backend.
-        dialect: What sqlglot calls its SQL.
+        backend: The Ibis backend that computes: the engine's, or one that rows are brought to.
+        dialect: What sqlglot calls the engine's SQL.
         enforces: Whether the session is read-only by the engine's own word.
         url: Its address.
+        origin: The engine, where it only gives rows: an Ibis backend, or a file of SQLite.
     """
 
     backend: Any
     dialect: str
     enforces: bool
     url: str = field(repr=False)
+    origin: Any = None
+
+    @property
+    def engine(self) -> str:
+        """What Ibis calls the engine."""
+        return str((self.origin or self.backend).name)
 
 
 def variable(connection: str) -> str:
@@ -101,10 +91,12 @@ def address(connection: str) -> str:
             "no-connection",
             "/connection",
         )
-    if urlsplit(url).scheme not in DIALECTS:
+    scheme = urlsplit(url).scheme
+    if scheme not in ENGINES:
+        why = f" ({scheme}: {KEPT_OUT[scheme]})" if scheme in KEPT_OUT else ""
         raise SourceFault(
-            f"{variable(connection)} names no engine that a source may be on; it begins with "
-            f"{', '.join(f'{scheme}://' for scheme in DIALECTS)}",
+            f"{variable(connection)} names no engine that a source may be on{why}; it begins with "
+            f"{', '.join(f'{each}://' for each in ENGINES)}",
             "no-connection",
             "/connection",
         )
@@ -113,7 +105,7 @@ def address(connection: str) -> str:
 
 def dialect_of(url: str) -> str:
     """What sqlglot calls the SQL of the engine at an address."""
-    return DIALECTS[urlsplit(url).scheme]
+    return ENGINES[urlsplit(url).scheme].dialect
 
 
 @contextmanager
@@ -128,14 +120,23 @@ def connected(connection: str, seconds: float) -> Iterator[Warehouse]:
         SourceFault: It cannot be reached, an engine's error came out of the block, or time was over.
     """
     url = address(connection)
-    if urlsplit(url).scheme != "duckdb":
-        with _connected(connection, url, seconds) as warehouse:
-            yield warehouse
-        return
+    scheme = urlsplit(url).scheme
     try:
-        with share(_path(url), seconds) as memory, _connected(connection, url, seconds) as warehouse:
-            warehouse.backend.con.execute(f"SET memory_limit = '{memory}MiB'")
-            yield warehouse
+        if scheme == "duckdb":
+            with share(_path(url), seconds) as memory, _connected(connection, url, seconds) as warehouse:
+                warehouse.backend.con.execute(f"SET memory_limit = '{memory}MiB'")
+                yield warehouse
+        elif ENGINES[scheme].computes:
+            with _connected(connection, url, seconds) as warehouse:
+                yield warehouse
+        else:
+            with (
+                _connected(connection, url, seconds) as origin,
+                room(seconds) as backend,
+                deadline(backend, seconds),
+                interruptible(backend),
+            ):
+                yield replace(origin, backend=backend, origin=origin.backend)
     except NoMemory:
         raise SourceFault(
             f"other sources on DuckDB had all the memory for {seconds:g} seconds. Try again later", "too-slow"
@@ -148,19 +149,31 @@ def _connected(connection: str, url: str, seconds: float) -> Iterator[Warehouse]
         warehouse = _open(url, seconds)
     except NotUtc as error:
         raise SourceFault(str(error), "no-connection", "/connection") from None
-    except Exception as error:
-        said = redacted(error, url)
+    except ImportError:
+        name = urlsplit(url).scheme.replace("postgresql", "postgres")
         raise SourceFault(
-            f"the engine cannot be reached: {said}. Check {variable(connection)} and whether the driver "
-            "that Ibis needs for it is installed",
+            f"the Python packages that read {name} are not installed beside the service. Install them with: "
+            f'pip install "ibis-framework[{name}]"',
+            "no-driver",
+            "/connection",
+        ) from None
+    except Exception as error:
+        raise SourceFault(
+            f"the engine cannot be reached: {redacted(error, url)}. Check {variable(connection)}",
             "no-connection",
             "/connection",
         ) from None
     try:
         with deadline(warehouse.backend, seconds), interruptible(warehouse.backend):
             yield warehouse
-    except SourceFault:
+    except (SourceFault, NoMemory):
         raise
+    except TooMuch as error:
+        raise SourceFault(
+            f"{error}. Give a query that leaves out what is not needed, or a source on an engine that "
+            "computes by itself",
+            "too-large",
+        ) from None
     except TooSlow as error:
         raise SourceFault(
             f"{error}. Ask for less: name the columns that are needed, filter on time, or let the warehouse "
@@ -194,9 +207,8 @@ def _is_harmless(name: str, value: str) -> bool:
     return bool(_SWITCH.fullmatch(value)) and not _SECRET.search(name)
 
 
-def query_table(warehouse: Warehouse, query: str) -> ir.Table:
+def query_table(backend: Any, query: str) -> ir.Table:
     """The rows of a query. Ibis would ask for its columns through a view, which a reader cannot make."""
-    backend = warehouse.backend
     # DuckDB 2 and read-only sessions: the columns are asked for here, without anything being made.
     if backend.name == "duckdb":
         described = backend.con.cursor().execute(f"DESCRIBE {query}").fetchall()
@@ -248,31 +260,67 @@ def _path(url: str) -> str:
 
 
 def _open(url: str, seconds: float) -> Warehouse:
+    scheme = urlsplit(url).scheme
+    backend, enforces = _OPENERS.get(scheme, _open_apart)(url, seconds)
+    return Warehouse(backend, ENGINES[scheme].dialect, enforces, url)
+
+
+# The backend, and whether its session is read-only by the engine's own word.
+_Opened = tuple[Any, bool]
+
+
+def _open_duckdb(url: str, _: float) -> _Opened:
+    return embedded(database=_path(url), read_only=True, memory_limit=_LEAST), True
+
+
+def _open_postgres(url: str, seconds: float) -> _Opened:
     parts = urlsplit(url)
-    dialect = DIALECTS[parts.scheme]
-    if parts.scheme == "duckdb":
-        path = _path(url)
-        # Its own threads start here and inherit the priority: others of this process answer requests.
-        with ThreadPoolExecutor(1, "duckdb-start", give_way) as starting:
-            backend = starting.submit(ibis.duckdb.connect, path, read_only=True, **_DUCKDB).result()
-        return Warehouse(backend, dialect, True, url)
-    if dialect == "postgres":
-        milliseconds = max(1, int(seconds * 1000))
-        options = f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
-        backend = ibis.postgres.connect(
-            host=parts.hostname,
-            port=parts.port or 5432,
-            user=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            database=unquote(parts.path.strip("/")) or None,
-            options=options,
-            connect_timeout=max(2, min(10, int(seconds))),
-            **dict(parse_qsl(parts.query)),
-        )
-        return Warehouse(backend, dialect, True, url)
-    if dialect == "clickhouse":
-        settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
-        backend = ibis.connect(url, settings=settings)
-        return Warehouse(counting_exactly(backend), dialect, True, url)
-    connect = connect_in_turn if dialect == "spark" else ibis.connect
-    return Warehouse(Apart(lambda: connect(url), seconds), dialect, False, url)
+    milliseconds = max(1, int(seconds * 1000))
+    options = f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
+    backend = ibis.postgres.connect(
+        host=parts.hostname,
+        port=parts.port or 5432,
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        database=unquote(parts.path.strip("/")) or None,
+        options=options,
+        connect_timeout=max(2, min(10, int(seconds))),
+        **dict(parse_qsl(parts.query)),
+    )
+    return backend, True
+
+
+def _open_clickhouse(url: str, seconds: float) -> _Opened:
+    settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
+    return counting_exactly(ibis.connect(url, settings=settings)), True
+
+
+def _open_sqlite(url: str, _: float) -> _Opened:
+    return sqlite.File(_path(url)), True
+
+
+def _open_spark(url: str, seconds: float) -> _Opened:
+    return Apart(lambda: connect_in_turn(url), seconds), False
+
+
+def _open_named(url: str, seconds: float) -> _Opened:
+    """Where all that Ibis needs are parameters: of an address without a host it would make a file's."""
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query))
+    return Apart(lambda: getattr(ibis, parts.scheme).connect(**given), seconds), False
+
+
+def _open_apart(url: str, seconds: float) -> _Opened:
+    return Apart(lambda: ibis.connect(url), seconds), False
+
+
+_OPENERS: Mapping[str, Callable[[str, float], _Opened]] = {
+    "athena": _open_named,
+    "clickhouse": _open_clickhouse,
+    "databricks": _open_named,
+    "duckdb": _open_duckdb,
+    "postgres": _open_postgres,
+    "postgresql": _open_postgres,
+    "pyspark": _open_spark,
+    "sqlite": _open_sqlite,
+}

@@ -8,6 +8,8 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from equipoise_service.sources import sqlite
+from equipoise_service.sources.brought import MOST_ROWS, bring_in
 from equipoise_service.sources.connections import SourceFault, Warehouse, query_table
 from equipoise_service.sources.queries import check_query, understood
 from equipoise_service.sources.schemas import Events, Exposures
@@ -16,7 +18,7 @@ _INSTANT = dt.Timestamp(timezone="UTC")
 _LOCAL = dt.Timestamp()
 # The store's own, to the microsecond: tables that are united must agree.
 _STORED = dt.Timestamp(scale=6)
-
+_BATCH = 50_000
 
 _builtin: Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]] = ibis.udf.scalar.builtin
 
@@ -32,7 +34,9 @@ def _local(zone: str, instant: Any) -> Any:
 
 
 def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
-    """The table or the query, as it is.
+    """The table or the query, as it is; brought here, where the engine only gives rows.
+
+    Of rows that are brought there are those columns that mean something, and none where one does not fit.
 
     Raises:
         SourceFault: There is no such table, or the query does more than read.
@@ -41,16 +45,78 @@ def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> i
         said = check_query(rows.query, warehouse.dialect)
         if said is not None:
             raise SourceFault(said, "bad-query", f"{pointer}/query")
-        return query_table(warehouse, understood(rows.query, warehouse.dialect))
-    *place, name = str(rows.table).split(".")
+    if warehouse.origin is None:
+        return _rows_there(warehouse, warehouse.backend, rows, pointer)
+    if isinstance(warehouse.origin, sqlite.File):
+        return _from_file(warehouse, rows, pointer)
+    return _from_engine(warehouse, rows, pointer)
+
+
+def _rows_there(warehouse: Warehouse, backend: Any, rows: Events | Exposures, pointer: str) -> ir.Table:
+    if rows.query is not None:
+        return query_table(backend, understood(rows.query, warehouse.dialect))
+    *place, name = _parts(rows)
     try:
-        return warehouse.backend.table(name, database=tuple(place) or None)
+        return backend.table(name, database=tuple(place) or None)
     except ibis.common.exceptions.TableNotFound:
-        raise SourceFault(
-            f"there is no table {rows.table}, or the connection's user may not read it",
-            "no-table",
-            f"{pointer}/table",
-        ) from None
+        raise _no_table(rows, pointer) from None
+
+
+def _from_engine(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
+    there = _rows_there(warehouse, warehouse.origin, rows, pointer)
+    types = {name: _brought_as(type) for name, type in there.schema().items()}
+    empty = bring_in(warehouse.backend, types, iter(()))
+    if any(column_faults(empty, rows, pointer)):
+        return empty
+    wanted = list(_meanings(rows))
+    # One more than may be brought, so that too many are noticed and the engine gives no more.
+    asked = there.select(**{name: there[name].cast(types[name]) for name in wanted}).limit(MOST_ROWS + 1)
+    reader = warehouse.origin.to_pyarrow_batches(asked, chunk_size=_BATCH)
+    batches = iter(lambda: warehouse.origin.ask(lambda: next(reader, None)), None)
+    return bring_in(warehouse.backend, {name: types[name] for name in wanted}, batches)
+
+
+def _brought_as(type: dt.DataType) -> dt.DataType:
+    """What a column's values are cast to before they are brought: types that every driver hands on."""
+    if type.is_json() or type.is_uuid():
+        return dt.string
+    return dt.float64 if type.is_decimal() else type
+
+
+def _from_file(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
+    file: sqlite.File = warehouse.origin
+    relation = (
+        sqlite.query(understood(rows.query, warehouse.dialect))
+        if rows.query is not None
+        else sqlite.table(_parts(rows))
+    )
+    try:
+        columns = file.columns(relation)
+    except sqlite.NoTable:
+        raise _no_table(rows, pointer) from None
+    meanings = _meanings(rows)
+    known = file.types(relation, {name: meanings[name] for name in meanings if name in columns})
+    empty = bring_in(warehouse.backend, {name: known.get(name, "string") for name in columns}, iter(()))
+    if any(column_faults(empty, rows, pointer)):
+        return empty
+    return bring_in(warehouse.backend, known, file.batches(relation, known))
+
+
+def _meanings(rows: Events | Exposures) -> dict[str, str]:
+    """For the columns that mean something what they mean."""
+    return {column: meaning for meaning, column in rows.columns.model_dump(exclude_none=True).items()}
+
+
+def _parts(rows: Events | Exposures) -> list[str]:
+    return str(rows.table).split(".")
+
+
+def _no_table(rows: Events | Exposures, pointer: str) -> SourceFault:
+    return SourceFault(
+        f"there is no table {rows.table}, or the connection's user may not read it",
+        "no-table",
+        f"{pointer}/table",
+    )
 
 
 def column_faults(table: ir.Table, rows: Events | Exposures, pointer: str) -> Iterator[SourceFault]:

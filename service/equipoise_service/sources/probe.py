@@ -8,7 +8,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.sources.connections import READS_PROPERTIES, SourceFault, Warehouse, connected
+from equipoise_service.sources.connections import SourceFault, Warehouse, connected
 from equipoise_service.sources.mapping import column_faults, event_table, exposure_table, open_rows
 from equipoise_service.sources.schemas import (
     Events,
@@ -37,7 +37,7 @@ def probe(source: SourceIn, seconds: float) -> SourceTestOut:
     engine = None
     try:
         with connected(source.connection, seconds) as warehouse:
-            engine = str(warehouse.backend.name)
+            engine = warehouse.engine
             if not warehouse.enforces:
                 findings.append(_no_fence(engine))
             for part in ("events", "exposures"):
@@ -85,8 +85,6 @@ def _rows_found(
         values=counts.get("with_value"),
         samples=[Sample.model_validate(each) for each in samples],
     )
-    if isinstance(rows, Events) and rows.columns.properties and backend.name not in READS_PROPERTIES:
-        findings.append(_no_properties(backend.name, pointer))
     findings += _warnings(table, rows, out, pointer)
     return out
 
@@ -151,15 +149,6 @@ def _no_fence(engine: str) -> Finding:
         "/connection",
         f"sessions on {engine} are not made read-only, and a query that takes too long is given up here but "
         "not ended there; give the connection a user who may only read, and a time limit there",
-    )
-
-
-def _no_properties(engine: str, pointer: str) -> Finding:
-    return _warning(
-        "no-properties",
-        f"{pointer}/columns/properties",
-        f"properties of events cannot be read on {engine}: filters, values of properties, segments and "
-        "joined units need them; make columns of them in a view, and a source for each",
     )
 
 

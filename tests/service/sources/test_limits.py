@@ -20,6 +20,7 @@ from equipoise_service.sources import apart, connections
 from equipoise_service.sources import endpoints as routes
 from equipoise_service.sources.connections import SourceFault, connected
 from equipoise_service.sources.connections import Warehouse as Opened
+from equipoise_service.sources.engines import Engine
 from equipoise_service.sources.probe import probe
 
 # Ibis reads SQLite's rows through pandas, with an option that pandas deprecates.
@@ -35,7 +36,8 @@ LONG = (
 @pytest.fixture
 def uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """SHOP is on an engine that nobody interrupts: SQLite stands for those that need a server."""
-    monkeypatch.setattr(connections, "DIALECTS", {**connections.DIALECTS, "sqlite": "sqlite"})
+    monkeypatch.setattr(connections, "ENGINES", {"sqlite": Engine("sqlite")})
+    monkeypatch.setattr(connections, "_OPENERS", {})
     monkeypatch.setenv("EQUIPOISE_SOURCE_SHOP_URL", f"sqlite://{tmp_path}/warehouse.db")
     yield
     for thread in threading.enumerate():

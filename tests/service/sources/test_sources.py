@@ -11,9 +11,7 @@ from tests.service.conftest import Service
 from tests.service.sources.warehouses import Warehouse, source
 
 from equipoise_service.accounts.principals import Scope
-from equipoise_service.analysis import properties
-from equipoise_service.sources import probe
-from equipoise_service.sources.connections import READS_PROPERTIES, redacted
+from equipoise_service.sources.connections import redacted
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 URL = "/v1/sources/warehouse"
@@ -103,22 +101,6 @@ def test_what_is_wrong_is_said_and_where(
     assert expected in findings(found), found
     assert found["ok"] is (expected[0] == "warning")
     assert warehouse.execute("SELECT count(*) FROM shop.orders") == [(1,)]
-
-
-def test_the_engines_that_read_properties_are_those_whose_way_is_written_down() -> None:
-    assert properties.ENGINES == READS_PROPERTIES
-
-
-def test_where_properties_cannot_be_read_the_test_says_so(
-    client: TestClient, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No engine of those tests is one of them: what is known is taken away."""
-    monkeypatch.setattr(probe, "READS_PROPERTIES", frozenset())
-    columns = {"unit": "user_id", "time": "at_zone", "properties": "what"}
-    warehouse.add_orders(("a", NOW, 1))
-    assert make(client, events=events(columns=columns)).status_code == 201
-    expected = ("warning", "no-properties", "/events/columns/properties")
-    assert expected in findings(findings_of(client))
 
 
 def test_names_are_data_and_not_sql(client: TestClient, warehouse: Warehouse) -> None:
