@@ -1,7 +1,7 @@
 """Centred moments of the units of one arm: the sufficient statistics everything else starts from.
 
 An engine (or numpy) reduces the units of an arm to their number, the means of some named columns, the sums of
-cross products *about those means*, and optionally the sums of third powers. These merge by addition
+cross products *about those means*, and optionally those of products of three. These merge by addition
 (Chan, Golub and LeVeque 1983; Pébay 2008) and, unlike raw sums of squares, lose nothing when the data lie
 far from zero.
 """
@@ -9,7 +9,8 @@ far from zero.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
+from itertools import combinations_with_replacement
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from equipoise_stats.results import Serialisable
 
 Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
+Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Moments(Serialisable):
         mean: Mean of each column, in the column's unit; zeros when n is 0.
         comoments: k × k sums of cross products about the means, Σ (u − ū)(v − v̄): divide by n − 1 for
             covariances.
-        third: Sum of third powers about the mean of each column, Σ (u − ū)³, or None where not collected.
+        third: Sums of products of three deviations from the means, Σ (u − ū)(v − v̄)(w − w̄), for the columns'
+            `combinations_with_replacement(columns, 3)` in that order: for one column Σ (y − ȳ)³. None where
+            they were not collected, or are no finite numbers.
 
     Raises:
         ValueError: On sizes that do not match, on numbers that are not finite, on a negative sum of squares.
@@ -57,8 +61,8 @@ class Moments(Serialisable):
             raise ValueError(f"columns are {self.columns!r}; at least one is needed, each named once.")
         if len(self.mean) != k or len(self.comoments) != k or any(len(row) != k for row in self.comoments):
             raise ValueError(f"{k} columns need {k} means and {k} × {k} co-moments.")
-        if self.third is not None and len(self.third) != k:
-            raise ValueError(f"{k} columns need {k} third moments, not {len(self.third)}.")
+        if self.third is not None and len(self.third) != len(triples(k)):
+            raise ValueError(f"{k} columns need {len(triples(k))} third moments, not {len(self.third)}.")
         for i, name in enumerate(self.columns):
             row = self.comoments[i]
             if not (math.isfinite(self.mean[i]) and all(map(math.isfinite, row))):
@@ -67,8 +71,8 @@ class Moments(Serialisable):
                 raise ValueError(f"The centred sum of squares of column {name!r} is negative: {row[i]!r}.")
             if any(row[j] != self.comoments[j][i] for j in range(i)):
                 raise ValueError(f"The co-moments of column {name!r} are not symmetric.")
-            if self.third is not None and not math.isfinite(self.third[i]):
-                raise ValueError(f"The third moment of column {name!r} is not a finite number.")
+        if self.third is not None and not all(map(math.isfinite, self.third)):
+            raise ValueError(f"A third moment of columns {self.columns!r} is not a finite number.")
 
     @classmethod
     def scalar(
@@ -98,7 +102,7 @@ class Moments(Serialisable):
         means: Mapping[str, float | None],
         variances: Mapping[str, float | None],
         covariances: Mapping[tuple[str, str], float | None] | None = None,
-        third: Mapping[str, float | None] | None = None,
+        third: Mapping[str | tuple[str, str, str], float | None] | None = None,
     ) -> Self:
         """Moments from what SQL computes: `count(*)`, `avg`, `var_samp`, `covar_samp`.
 
@@ -109,7 +113,8 @@ class Moments(Serialisable):
             variances: `var_samp` of each column; None is taken when n < 2.
             covariances: `covar_samp` of each pair of columns, once a pair in either order; None is taken
                 when n < 2.
-            third: Sums of third powers about the mean, Σ (u − ū)³, of every column.
+            third: Sums of products of three deviations from the means: Σ (u − ū)³ by the column's name, and
+                with several columns Σ (u − ū)(v − v̄)(w − w̄) by each three of them, once in any order.
 
         Raises:
             ValueError: A number is missing or not finite, or a variance is negative.
@@ -134,20 +139,29 @@ class Moments(Serialisable):
                 return scaled(variances.get(u), f"The variance of {u!r}")
             return scaled(pairs.get((u, v), pairs.get((v, u))), f"The covariance of {u!r} and {v!r}")
 
-        def known(values: Mapping[str, float | None], name: str, what: str) -> float:
-            value = values.get(name)
+        def known(value: float | None, what: str) -> float:
             if n == 0:
                 return 0.0
             if value is None:
-                raise ValueError(f"The {what} of {name!r} is missing, though there are {n} units.")
+                raise ValueError(f"{what} is missing, though there are {n} units.")
             return float(value)
+
+        cubes: dict[tuple[str, ...], float | None] = {
+            (name,) * 3 if isinstance(name, str) else tuple(sorted(name, key=columns.index)): value
+            for name, value in (third or {}).items()
+        }
 
         return cls(
             n=int(n),
             columns=columns,
-            mean=tuple(known(means, name, "mean") for name in columns),
+            mean=tuple(known(means.get(name), f"The mean of {name!r}") for name in columns),
             comoments=_mirror([[entry(u, v) for v in columns[: i + 1]] for i, u in enumerate(columns)]),
-            third=None if third is None else tuple(known(third, name, "third moment") for name in columns),
+            third=None
+            if third is None
+            else tuple(
+                known(cubes.get(names), f"The third moment of {', '.join(map(repr, dict.fromkeys(names)))}")
+                for names in combinations_with_replacement(columns, 3)
+            ),
         )
 
     @classmethod
@@ -183,7 +197,7 @@ class Moments(Serialisable):
             comoments=_mirror(
                 [[float(u @ v) for v in centred[: i + 1]] for i, u in enumerate(centred)],
             ),
-            third=tuple(float((u * u) @ u) for u in centred) if third else None,
+            third=_third_of(np.array(centred)) if third else None,
         )
 
     @classmethod
@@ -195,7 +209,7 @@ class Moments(Serialisable):
             0
         """
         zeros = (0.0,) * len(columns)
-        return cls(0, columns, zeros, (zeros,) * len(columns), zeros)
+        return cls(0, columns, zeros, (zeros,) * len(columns), (0.0,) * len(triples(len(columns))))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -256,6 +270,20 @@ class Moments(Serialisable):
         """
         return np.array(self.comoments, dtype=np.float64) / self._divisor()
 
+    def third_moment(self, i: int, j: int, m: int) -> float:
+        """Σ (u − ū)(v − v̄)(w − w̄) of the columns at three positions, in any order.
+
+        Raises:
+            ValueError: Third moments were not collected.
+
+        Example:
+            >>> Moments.from_arrays({"y": [1.0, 2.0, 6.0], "x": [0.0, 0.0, 3.0]}).third_moment(1, 0, 0)
+            13.0
+        """
+        if self.third is None:
+            raise ValueError("Third moments were not collected.")
+        return self.third[_positions(len(self.columns))[tuple(sorted((i, j, m)))]]
+
     def select(self, columns: Iterable[str]) -> Self:
         """The moments of some of the columns, in the given order.
 
@@ -271,13 +299,13 @@ class Moments(Serialisable):
             columns=names,
             mean=tuple(self.mean[i] for i in at),
             comoments=tuple(tuple(self.comoments[i][j] for j in at) for i in at),
-            third=None if self.third is None else tuple(self.third[i] for i in at),
+            third=None
+            if self.third is None
+            else tuple(self.third_moment(at[i], at[j], at[m]) for i, j, m in triples(len(at))),
         )
 
     def linear(self, combinations: Mapping[str, Mapping[str, float]]) -> Self:
         """The moments of linear combinations of the columns: scores, linearised ratios, contrasts.
-
-        Third moments are kept when every combination is a multiple of one column.
 
         Args:
             combinations: For each new column, its weights on the old ones (those left out weigh 0).
@@ -295,9 +323,6 @@ class Moments(Serialisable):
             for column, weight in given.items():
                 weights[row, self.index(column)] += weight
         spread = weights @ np.array(self.comoments) @ weights.T
-        third: Vector | None = None
-        if self.third is not None and all(np.count_nonzero(row) == 1 for row in weights):
-            third = tuple(float(value) for value in weights**3 @ np.array(self.third))
         return type(self)(
             n=self.n,
             columns=tuple(combinations),
@@ -309,13 +334,21 @@ class Moments(Serialisable):
                     for i in range(len(combinations))
                 ]
             ),
-            third=third,
+            third=None if self.third is None else self._combined(weights),
         )
+
+    def _combined(self, weights: NDArray[np.float64]) -> Vector | None:
+        """The third moments of combinations, by their weights of shape (combinations, columns)."""
+        k = len(self.columns)
+        cube = np.array([self.third_moment(*at) for at in np.ndindex(k, k, k)]).reshape(k, k, k)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.einsum("ai,bj,cl,ijl->abc", weights, weights, weights, cube, optimize=True)
+        return _finite(found[at] for at in triples(len(weights)))
 
     def merge(self, other: Self) -> Self:
         """The moments of the units of both (Chan, Golub and LeVeque 1983; Pébay 2008).
 
-        Third moments are kept when both have them.
+        Third moments are kept when both have them, and theirs are finite numbers.
 
         Raises:
             ValueError: The columns differ.
@@ -332,12 +365,20 @@ class Moments(Serialisable):
         delta = [b - a for a, b in zip(self.mean, other.mean, strict=True)]
         third: Vector | None = None
         if self.third is not None and other.third is not None:
-            third = tuple(
-                self.third[i]
-                + other.third[i]
-                + d**3 * weight * ((self.n - other.n) / n)
-                + 3 * d * (self.n * other.comoments[i][i] - other.n * self.comoments[i][i]) / n
-                for i, d in enumerate(delta)
+            shift = weight * ((self.n - other.n) / n)
+            # What the squares of one add to the third powers of both, for a shift of 1.
+            moved = [
+                [(self.n * b - other.n * a) / n for a, b in zip(row_a, row_b, strict=True)]
+                for row_a, row_b in zip(self.comoments, other.comoments, strict=True)
+            ]
+            third = _finite(
+                a
+                + b
+                + delta[i] * delta[j] * delta[m] * shift
+                + delta[i] * moved[j][m]
+                + delta[j] * moved[i][m]
+                + delta[m] * moved[i][j]
+                for a, b, (i, j, m) in zip(self.third, other.third, triples(len(delta)), strict=True)
             )
         return type(self)(
             n=n,
@@ -375,6 +416,40 @@ def merge_moments(parts: Iterable[Moments]) -> Moments:
             "There is nothing to merge; start from Moments.empty(columns) where that can happen."
         )
     return reduce(Moments.merge, given)
+
+
+@cache
+def triples(k: int) -> tuple[Triple, ...]:
+    """The positions of the columns that each third moment is of, for k columns.
+
+    Example:
+        >>> triples(2)
+        ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1))
+    """
+    return tuple(combinations_with_replacement(range(k), 3))
+
+
+@cache
+def _positions(k: int) -> dict[tuple[int, ...], int]:
+    """At which place the third moment of columns at some positions is."""
+    return {at: place for place, at in enumerate(triples(k))}
+
+
+def _third_of(centred: NDArray[np.float64]) -> Vector | None:
+    """The third moments of centred columns, of shape (k, n)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _finite(
+            value
+            for i, u in enumerate(centred)
+            for j in range(i, len(centred))
+            for value in centred[j:] @ (u * centred[j])
+        )
+
+
+def _finite(values: Iterable[float]) -> Vector | None:
+    """The numbers; None where one is not finite: third powers overflow where squares do not."""
+    found = tuple(map(float, values))
+    return found if all(map(math.isfinite, found)) else None
 
 
 def _mirror(lower: list[list[float]]) -> Matrix:

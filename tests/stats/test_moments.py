@@ -3,7 +3,7 @@
 import json
 import math
 from fractions import Fraction
-from itertools import permutations
+from itertools import combinations_with_replacement, permutations
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,11 @@ def exact(rows: list[tuple[float, float]]) -> tuple[list[Fraction], list[list[Fr
     comoments = [
         [sum((a * b for a, b in zip(u, v, strict=True)), Fraction(0)) for v in centred] for u in centred
     ]
-    return mean, comoments, [sum((a**3 for a in u), Fraction(0)) for u in centred]
+    third = [
+        sum((centred[i][row] * centred[j][row] * centred[m][row] for row in range(n)), Fraction(0))
+        for i, j, m in combinations_with_replacement(range(2), 3)
+    ]
+    return mean, comoments, third
 
 
 def assert_exact(moments: Moments, rows: list[tuple[float, float]], tolerance: float = 1e-12) -> None:
@@ -43,8 +47,11 @@ def assert_exact(moments: Moments, rows: list[tuple[float, float]], tolerance: f
         for j in range(2):
             bound = tolerance * n * scale[i] * scale[j]
             assert moments.comoments[i][j] == pytest.approx(float(comoments[i][j]), abs=bound)
-        assert moments.third is not None
-        assert moments.third[i] == pytest.approx(float(third[i]), abs=10 * tolerance * n * scale[i] ** 3)
+    assert moments.third is not None
+    assert len(moments.third) == 4
+    for place, (i, j, m) in enumerate(combinations_with_replacement(range(2), 3)):
+        bound = 10 * tolerance * n * scale[i] * scale[j] * scale[m]
+        assert moments.third[place] == pytest.approx(float(third[place]), abs=bound)
 
 
 @given(samples.filter(bool))
@@ -115,7 +122,12 @@ def test_aggregates_as_sql_gives_them() -> None:
         {"y": float(y.mean()), "x": float(x.mean())},
         {"y": float(y.var(ddof=1)), "x": float(x.var(ddof=1))},
         {("x", "y"): float(np.cov(y, x)[0, 1])},
-        {"y": float((centred[0] ** 3).sum()), "x": float((centred[1] ** 3).sum())},
+        {
+            "y": float((centred[0] ** 3).sum()),
+            ("y", "x", "y"): float((centred[0] ** 2 * centred[1]).sum()),
+            ("x", "y", "x"): float((centred[0] * centred[1] ** 2).sum()),
+            "x": float((centred[1] ** 3).sum()),
+        },
     )
     direct = Moments.from_arrays({"y": y, "x": x})
     assert_allclose(moments.comoments, direct.comoments, rtol=1e-14)
@@ -136,6 +148,11 @@ def test_nulls_of_sql_are_taken_where_they_belong() -> None:
         Moments.from_aggregates(2, {"y": 3.0, "x": 1.0}, {"y": 1.0, "x": 1.0})
     with pytest.raises(ValueError, match="third moment of 'y' is missing"):
         Moments.from_aggregates(2, {"y": 3.0}, {"y": 1.0}, third={})
+    with pytest.raises(ValueError, match="third moment of 'y', 'x' is missing"):
+        Moments.from_aggregates(
+            2, {"y": 3.0, "x": 1.0}, {"y": 1.0, "x": 1.0}, {("x", "y"): 0.0}, {"y": 0.0, "x": 0.0}
+        )
+    assert Moments.from_aggregates(0, {"y": None}, {"y": None}, third={}) == Moments.empty(("y",))
 
 
 def test_third_moments_are_kept_only_when_both_have_them() -> None:
@@ -148,7 +165,9 @@ def test_third_moments_are_kept_only_when_both_have_them() -> None:
 def test_columns_are_selected_in_the_order_asked() -> None:
     moments = Moments.from_arrays({"a": [1.0, 2.0, 4.0], "b": [0.0, 1.0, 0.0], "c": [3.0, 1.0, 1.0]})
     chosen = moments.select(["c", "a"])
-    assert chosen == Moments.from_arrays({"c": [3.0, 1.0, 1.0], "a": [1.0, 2.0, 4.0]})
+    asked = Moments.from_arrays({"c": [3.0, 1.0, 1.0], "a": [1.0, 2.0, 4.0]})
+    assert (chosen.columns, chosen.mean, chosen.comoments) == (asked.columns, asked.mean, asked.comoments)
+    assert chosen.third == pytest.approx(asked.third, rel=1e-14)
     assert Moments.scalar(3, 1.0, 1.0).select(["y"]).third is None
 
 
@@ -165,13 +184,50 @@ def test_linear_combinations_are_those_of_the_data(
     assert_allclose(moments.comoments, direct.comoments, atol=scale * 1e8, rtol=1e-9)
 
 
-def test_third_moments_survive_a_change_of_unit_only() -> None:
-    moments = Moments.from_arrays({"y": [1.0, 2.0, 9.0], "x": [0.0, 5.0, 1.0]})
-    third = moments.linear({"cents": {"y": 100.0}}).third
+def third(moments: Moments) -> list[float]:
     assert moments.third is not None
-    assert third == pytest.approx((moments.third[0] * 1e6,))
-    assert moments.linear({"sum": {"y": 1.0, "x": 1.0}}).third is None
-    assert Moments.scalar(3, 1.0, 1.0).linear({"s": {"y": 2.0}}).third is None
+    return list(moments.third)
+
+
+@given(st.integers(1, 4), st.integers(2, 40), st.integers(0, 2**32 - 1))
+def test_third_moments_are_those_of_numpy_and_of_combinations(k: int, n: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    data = generator.lognormal(size=(k, n)) @ np.diag(generator.integers(0, 2, n) + 1.0)
+    names = [f"c{i}" for i in range(k)]
+    moments = Moments.from_arrays(dict(zip(names, data, strict=True)))
+    centred = data - data.mean(axis=1, keepdims=True)
+    cube = np.einsum("in,jn,ln->ijl", centred, centred, centred)
+    expected = [cube[at] for at in combinations_with_replacement(range(k), 3)]
+    size = 1e-12 * n * np.abs(centred).max() ** 3
+    assert_allclose(third(moments), expected, atol=size)
+    for at in np.ndindex(k, k, k):
+        assert moments.third_moment(*at) == pytest.approx(cube[at], abs=size)
+    weights = generator.normal(size=(2, k))
+    score = moments.linear({f"s{i}": dict(zip(names, row, strict=True)) for i, row in enumerate(weights)})
+    direct = Moments.from_arrays({f"s{i}": row @ data for i, row in enumerate(weights)})
+    assert_allclose(third(score), third(direct), atol=100 * size * max(1, np.abs(weights).max()) ** 3)
+    half = n // 2
+    parts = [
+        Moments.from_arrays(dict(zip(names, part, strict=True))) for part in (data[:, :half], data[:, half:])
+    ]
+    assert_allclose(third(merge_moments(parts)), expected, atol=size)
+
+
+def test_third_moments_that_are_unknown_stay_so() -> None:
+    without = Moments.scalar(3, 1.0, 1.0)
+    assert without.linear({"s": {"y": 2.0}}).third is None
+    with pytest.raises(ValueError, match="not collected"):
+        without.third_moment(0, 0, 0)
+
+
+def test_third_moments_that_overflow_are_unknown_and_nothing_else() -> None:
+    huge = Moments.from_arrays({"y": [0.0, 3e110, 6e110]})
+    assert (huge.third, huge.mean) == (None, (3e110,))
+    assert Moments.from_arrays({"y": [0.0, 1e90]}).linear({"s": {"y": 1e30}}).third is None
+    near, far = (Moments.scalar(9, mean, 1.0, 1.0) for mean in (0.0, 1e110))
+    both = near.merge(far)
+    assert (both.n, both.third) == (18, None)
+    assert both.comoments[0][0] == pytest.approx(4.5e220)
 
 
 def test_a_combination_without_spread_has_no_negative_one() -> None:
@@ -204,12 +260,12 @@ def test_the_only_column_needs_no_name() -> None:
         ({"mean": (1.0,)}, "need 2 means"),
         ({"comoments": ((1.0, 0.0),)}, "2 × 2"),
         ({"comoments": ((1.0, 0.0), (0.0,))}, "2 × 2"),
-        ({"third": (1.0,)}, "need 2 third moments, not 1"),
+        ({"third": (1.0, 2.0)}, "need 4 third moments, not 2"),
         ({"mean": (1.0, math.nan)}, "'b' is not a finite"),
         ({"comoments": ((math.inf, 0.0), (0.0, 1.0))}, "'a' is not a finite"),
         ({"comoments": ((-1e-9, 0.0), (0.0, 1.0))}, "'a' is negative"),
         ({"comoments": ((1.0, 0.5), (0.4, 1.0))}, "'b' are not symmetric"),
-        ({"third": (1.0, math.nan)}, "third moment of column 'b'"),
+        ({"third": (1.0, 0.0, 0.0, math.nan)}, "A third moment of columns .*'b'"),
     ],
 )
 def test_impossible_moments_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -218,7 +274,7 @@ def test_impossible_moments_are_refused(changes: dict[str, Any], message: str) -
         "columns": ("a", "b"),
         "mean": (1.0, 2.0),
         "comoments": ((1.0, 0.5), (0.5, 1.0)),
-        "third": (0.0, 0.0),
+        "third": (0.0, 0.0, 0.0, 0.0),
     }
     assert Moments(**good).n == 3
     with pytest.raises(ValueError, match=message):

@@ -23,6 +23,7 @@ from equipoise_stats.estimates.score import (
     cross_product,
     mean_score,
     ratio_score,
+    score_skewness,
     score_squares,
     without_denominator,
 )
@@ -123,6 +124,9 @@ def adjusted_difference(
             treatment=ArmEstimate(t.n, t.value, t.variance),
             control=ArmEstimate(c.n, c.value, c.variance),
             df=df,
+            skewness=_skewness(
+                treatment, control, outcome, denominator, covariates, (0.0,) * len(covariates)
+            ),
             warnings=(*warnings, notice("not_adjusted")),
             details=_details(0.0, 0, covariates, (0.0,) * len(covariates)),
         )
@@ -136,6 +140,7 @@ def adjusted_difference(
         control=arm_c,
         covariance=covariance,
         df=df,
+        skewness=_skewness(treatment, control, outcome, denominator, covariates, fit.coefficients),
         warnings=warnings,
         details=_details(1 - fit.residual * factor / unadjusted, fit.rank, covariates, fit.coefficients),
     )
@@ -237,6 +242,28 @@ def _adjust(
         ArmEstimate(c.n, c.value + share_t * fit.shift, v_c * factor),
         covariance * factor,
         welch_satterthwaite(left_t, t.n - 1 - fit.rank, left_c, c.n - 1 - fit.rank),
+    )
+
+
+def _skewness(
+    treatment: Moments,
+    control: Moments,
+    column: str,
+    denominator: str | None,
+    covariates: Sequence[Covariate],
+    theta: Sequence[float],
+) -> float | None:
+    """That of the difference of the residuals, the scores less θ'x."""
+    residuals: list[Weights] = []
+    for arm in (treatment, control):
+        score = mean_score(arm, column) if denominator is None else ratio_score(arm, column, denominator)
+        of_covariates = _covariate_weights(treatment, control, arm, covariates)
+        moved = [
+            (i, -each * w) for each, weights in zip(theta, of_covariates, strict=True) for i, w in weights
+        ]
+        residuals.append((*score.weights, *moved))
+    return score_skewness(
+        treatment=treatment, of_treatment=residuals[0], control=control, of_control=residuals[1]
     )
 
 

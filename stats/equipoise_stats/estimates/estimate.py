@@ -68,7 +68,8 @@ class Estimate(Serialisable):
         covariance: Covariance of the two arm estimates: 0 for independent arms, not so after regression
             adjustment.
         df: Degrees of freedom of the variance estimate; infinite where the reference distribution is normal.
-        skewness: Third cumulant of the difference over the cube of its standard error, where known.
+        skewness: Third cumulant of the difference over the cube of its standard error, where known; of means
+            and ratios see `difference_skewness`.
         warnings: Notices that any result built on the estimate repeats.
         details: Figures of the estimator, which any result built on the estimate repeats.
 

@@ -11,6 +11,7 @@ from equipoise_stats.estimates.estimate import (
     too_few_units,
     welch_satterthwaite,
 )
+from equipoise_stats.estimates.skewness import difference_skewness
 from equipoise_stats.moments import Moments
 
 VarianceModel = Literal["welch", "pooled"]
@@ -66,7 +67,14 @@ def mean_difference(
         treatment=ArmEstimate(treatment.n, treatment.mean[i], v_t),
         control=ArmEstimate(control.n, control.mean[j], v_c),
         df=df,
-        skewness=_skewness(treatment, i, control, j, v_t + v_c),
+        skewness=difference_skewness(
+            treatment.n,
+            control.n,
+            squares=squares_t + squares_c,
+            third=None
+            if treatment.third is None or control.third is None
+            else treatment.third_moment(i, i, i) + control.third_moment(j, j, j),
+        ),
     )
 
 
@@ -83,11 +91,3 @@ def centred_squares(arm: Moments, i: int) -> float:
     """
     squares = arm.comoments[i][i]
     return squares if squares > arm.n * (_ROUNDING * arm.mean[i]) ** 2 else 0.0
-
-
-def _skewness(treatment: Moments, i: int, control: Moments, j: int, variance: float) -> float | None:
-    """Third cumulant of the difference of means over the cube of its standard error."""
-    if treatment.third is None or control.third is None or not variance > 0:
-        return None
-    third = treatment.third[i] / treatment.n**3 - control.third[j] / control.n**3
-    return float(third / variance**1.5)

@@ -10,7 +10,13 @@ from equipoise_stats.estimates.estimate import (
     too_few_units,
     welch_satterthwaite,
 )
-from equipoise_stats.estimates.score import ratio_score, score_squares, without_denominator
+from equipoise_stats.estimates.score import (
+    Score,
+    ratio_score,
+    score_skewness,
+    score_squares,
+    without_denominator,
+)
 from equipoise_stats.moments import Moments
 from equipoise_stats.notices import notice
 from equipoise_stats.results import Notice
@@ -82,8 +88,8 @@ def linearised_ratio(
     refused = without_denominator(estimator, treatment=treatment, control=control, denominator=denominator)
     if refused is not None:
         return refused
-    arm_t = _arm(treatment, numerator, denominator)
-    arm_c = _arm(control, numerator, denominator)
+    score_t, score_c = (ratio_score(arm, numerator, denominator) for arm in (treatment, control))
+    arm_t, arm_c = _arm(treatment, score_t), _arm(control, score_c)
     known = arm_t.variance + arm_c.variance > 0
     return contrast(
         estimator,
@@ -92,6 +98,9 @@ def linearised_ratio(
         df=welch_satterthwaite(arm_t.variance, treatment.n - 1, arm_c.variance, control.n - 1)
         if known
         else 1.0,
+        skewness=score_skewness(
+            treatment=treatment, of_treatment=score_t.weights, control=control, of_control=score_c.weights
+        ),
         warnings=noisy_denominator(treatment, control, denominator) + warnings,
     )
 
@@ -115,6 +124,5 @@ def _relative_noise(arm: Moments, column: str) -> float:
     return math.sqrt(arm.comoments[i][i] / (arm.n - 1) / arm.n) / arm.mean[i]
 
 
-def _arm(arm: Moments, numerator: str, denominator: str) -> ArmEstimate:
-    score = ratio_score(arm, numerator, denominator)
+def _arm(arm: Moments, score: Score) -> ArmEstimate:
     return ArmEstimate(arm.n, score.value, score_squares(arm, score.weights) / (arm.n - 1) / arm.n)

@@ -5,12 +5,14 @@ combination of the columns: its score. For the mean of y the score is y; for the
 (y − r d) / d̄ (the delta method; Deng, Knoblich and Lu 2018, KDD, arXiv 1803.06336).
 """
 
+import math
 import sys
 from dataclasses import dataclass
 
 from equipoise_stats.estimates.estimate import ArmSummary, NoEstimate
 from equipoise_stats.estimates.mean import centred_squares
-from equipoise_stats.moments import Moments
+from equipoise_stats.estimates.skewness import difference_skewness
+from equipoise_stats.moments import Moments, triples
 from equipoise_stats.results import Status
 
 Weights = tuple[tuple[int, float], ...]
@@ -89,6 +91,50 @@ def score_squares(arm: Moments, weights: Weights) -> float:
     squares = cross_product(arm, weights, weights)
     terms = sum(weight * weight * arm.comoments[i][i] for i, weight in weights)
     return squares if squares > _ROUNDING * terms else 0.0
+
+
+def score_skewness(
+    *, treatment: Moments, of_treatment: Weights, control: Moments, of_control: Weights
+) -> float | None:
+    """The skewness of a difference of means of scores, see `difference_skewness`.
+
+    Args:
+        treatment: Moments of the treatment arm.
+        of_treatment: Its score.
+        control: Moments of the control arm.
+        of_control: Its score.
+
+    Example:
+        >>> arms = [Moments.from_arrays({"y": [0.0] * n + [5.0], "d": [1.0] * n + [2.0]}) for n in (9, 90)]
+        >>> t, c = (ratio_score(arm, "y", "d").weights for arm in arms)
+        >>> round(score_skewness(treatment=arms[0], of_treatment=t, control=arms[1], of_control=c), 2)
+        1.75
+    """
+    third_t, third_c = _score_cubes(treatment, of_treatment), _score_cubes(control, of_control)
+    return difference_skewness(
+        treatment.n,
+        control.n,
+        squares=score_squares(treatment, of_treatment) + score_squares(control, of_control),
+        third=None if third_t is None or third_c is None else third_t + third_c,
+    )
+
+
+def _score_cubes(arm: Moments, weights: Weights) -> float | None:
+    """Σ (u − ū)³ of a linear combination, 0 where it is nothing but the rounding error of its terms."""
+    if arm.third is None:
+        return None
+    of_column = [0.0] * len(arm.columns)
+    for i, weight in weights:
+        of_column[i] += weight
+    total = size = 0.0
+    for value, (i, j, k) in zip(arm.third, triples(len(of_column)), strict=True):
+        orders = 1 if i == k else 6 if i < j < k else 3
+        term = orders * of_column[i] * of_column[j] * of_column[k] * value
+        total += term
+        size += abs(term)
+    if not math.isfinite(size):
+        return None
+    return total if abs(total) > _ROUNDING * size else 0.0
 
 
 def without_denominator(

@@ -31,4 +31,6 @@ def normality_doubts(estimate: Estimate) -> tuple[Notice, ...]:
     if estimate.skewness is not None and abs(estimate.skewness) > _LARGEST_SKEWNESS:
         doubts.append(notice("skewness", skewness=estimate.skewness))
     known = {each.code for each in estimate.warnings}
+    if "skewed_unequal_arms" in known:
+        known.add("skewness")  # the same doubt, and what was done about it
     return tuple(doubt for doubt in doubts if doubt.code not in known)
