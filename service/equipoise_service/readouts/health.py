@@ -19,6 +19,7 @@ from equipoise_service.readouts.checks import (
 )
 from equipoise_service.readouts.daily_ratio import daily_ratio
 from equipoise_service.readouts.found import CHECK_ALPHA, about
+from equipoise_service.readouts.inference import monitoring
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.missing import missing_exposures
@@ -31,6 +32,7 @@ from equipoise_stats import (
     CheckStatus,
     Estimate,
     Moments,
+    mean_difference,
     moved_denominator,
     skewness_guard,
 )
@@ -105,7 +107,7 @@ def check_health(
         recomputed_assignments=recomputed_assignments(plan, recomputed),
         pre_exposure_balance=balance(plan, _moments(compared), complete=complete),
         quality_metrics=_quality(compared),
-        moved_denominators=_denominators(compared),
+        moved_denominators=_denominators(plan, compared, complete=complete),
         maturity=_maturity(plan, statistics),
         skewness=_skewness(compared),
         interactions=interactions(
@@ -189,7 +191,7 @@ def _quality(compared: Sequence[Compared]) -> Metrics | None:
     return _metrics("quality_metrics", CheckStatus.FAILED, differing, reason, "differ")
 
 
-def _denominators(compared: Sequence[Compared]) -> Metrics | None:
+def _denominators(plan: Plan, compared: Sequence[Compared], *, complete: bool) -> Metrics | None:
     ratios = [
         each
         for each in compared
@@ -197,18 +199,21 @@ def _denominators(compared: Sequence[Compared]) -> Metrics | None:
     ]
     if not ratios:
         return None
-    moved = _keys(each for each in ratios if _is_moved(each))
+    moved = _keys(each for each in ratios if _is_moved(plan, each, complete=complete))
     reason = say("found.moved_denominators") if moved else None
     return _metrics("moved_denominators", CheckStatus.WARNING, moved, reason, "moved")
 
 
-def _is_moved(each: Compared) -> bool:
+def _is_moved(plan: Plan, each: Compared, *, complete: bool) -> bool:
     if each.treatment is None or each.control is None:
         return False
-    found = moved_denominator(
-        treatment=each.treatment, control=each.control, denominator="d", alpha=CHECK_ALPHA
-    )
-    return found.status is CheckStatus.WARNING
+    arms = {"treatment": each.treatment, "control": each.control}
+    if complete:
+        found = moved_denominator(**arms, denominator="d", alpha=CHECK_ALPHA)
+        return found.status is CheckStatus.WARNING
+    # Before the end it is asked at each refresh: as the balance of the pre-period is, see `balance`.
+    differs = monitoring(plan, mean_difference(**arms, column="d"))(alpha=CHECK_ALPHA)
+    return differs.test.rejected is True
 
 
 def _maturity(plan: Plan, statistics: Statistics) -> Metrics | None:

@@ -35,8 +35,9 @@ TOLERANCE_OF_AN_END = 1e-12
 _MOST_EARLIER = 50
 
 # What earlier releases had by other rules: p-values of checks that are valid at the end only, and projections
-# of what does not add up.
+# of what does not add up. Those of any wording but today's: denominators, asked by one test at each moment.
 _BY_OTHER_RULES = re.compile(r"^/health/(sample_ratio|pre_exposure_balance)/(p_value|status)$|/impact$")
+_DENOMINATORS = "/health/moved_denominators/"
 
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
@@ -139,6 +140,8 @@ def _is_by_other_rules(document: Any, pointer: str) -> bool:
     """Whether earlier releases had other rules for a member than this one."""
     if pointer == "/progress/complete":
         return document["revision"] is None and document["plan"]["method"] == Method.BAYESIAN
+    if pointer.startswith(_DENOMINATORS):
+        return not document["progress"]["complete"]
     return bool(_BY_OTHER_RULES.search(pointer)) and "recomputed_assignments" not in document["health"]
 
 
