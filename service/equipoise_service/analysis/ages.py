@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.expression import analysed_units
+from equipoise_service.analysis.identity import joined_facts
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import ArmValues
-from equipoise_service.analysis.store import analyse_tables
+from equipoise_service.analysis.store import named_units, statistics_of
+from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation, MetricType
 
@@ -106,10 +110,17 @@ def analyse_ages(
     """
     measures = tuple(at_ages(each, ages[each.metric]) for each in request.measures if each.metric in ages)
     end = request.as_of if request.until is None else min(request.as_of, request.until)
-    asked = replace(request, measures=measures, segments=(), as_of=end)
+    asked = replace(request, measures=measures, segments=(), as_of=end, left_out=())
     if not measures:
         return {}
-    arms = analyse_tables(backend, exposures, events, asked, left_out).arms
+    if request.identity is not None:
+        exposures, events = joined_facts(exposures, events, request)
+    if request.left_out:
+        without = ibis.memtable(named_units(request)) if left_out is None else left_out
+        exposures = exposures.anti_join(without, "unit")
+    units = analysed_units(exposures, events, asked)
+    values = unit_values(units, events, asked)
+    arms = statistics_of(backend, units, values, events, asked, distributed=False).arms
     return {
         each.metric: {variant: arm.values[each.metric] for variant, arm in arms.items()} for each in measures
     }

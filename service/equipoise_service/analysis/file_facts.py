@@ -4,7 +4,7 @@ A row with a variant is an exposure. Its cells make events of the same moment. W
 exposed makes events from an hour before its first row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.ages import Ages, analyse_ages
 from equipoise_service.analysis.file_cells import (
     NUMBERS,
     TIMES,
@@ -55,7 +56,13 @@ class FileAnalysis:
     last: datetime | None
 
 
-def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, newest: bool) -> FileAnalysis:
+Follow = Callable[[FileAnalysis], Mapping[str, Ages] | None]
+"""Says which ages of which metrics are looked at, given all the rest; None: nobody looks."""
+
+
+def analyse_file_facts(
+    path: Path, facts: FileFacts, request: StoreRequest, follow: Follow, *, newest: bool
+) -> FileAnalysis:
     """Computes the statistics of a plan from a file.
 
     Rows without a unit or a time, and those that are neither exposure nor event, are left out and counted.
@@ -64,6 +71,7 @@ def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, n
         path: A CSV or Parquet file; see `tabular.open_table`.
         facts: Which columns make which facts.
         request: What is measured; its `as_of` is when.
+        follow: Asked where there are times.
         newest: Whether it is analysed as of its latest time instead, where it has times.
 
     Raises:
@@ -77,15 +85,18 @@ def analyse_file_facts(path: Path, facts: FileFacts, request: StoreRequest, *, n
             request = replace(request, as_of=last)
         usable = rows.filter(rows.complete)
         exposures, events = _exposures(usable, request), _events(usable, facts, request)
-        statistics = analyse_tables(backend, exposures, events, request, keep=partial(_keep, backend))
-    timed = facts.time is not None
-    statistics = replace(
-        statistics,
-        watermark=statistics.watermark if timed else None,
-        days=statistics.days if timed else (),
-        incomplete_rows=int(found["rows"] - (found["complete"] or 0)),
-    )
-    return FileAnalysis(statistics, first if timed else None, last if timed else None)
+        statistics = replace(
+            analyse_tables(backend, exposures, events, request, keep=partial(_keep, backend)),
+            incomplete_rows=int(found["rows"] - (found["complete"] or 0)),
+        )
+        if facts.time is None:
+            return FileAnalysis(replace(statistics, watermark=None, days=()), None, None)
+        analysis = FileAnalysis(statistics, first, last)
+        ages = follow(analysis)
+        if ages is None:
+            return analysis
+        followed = analyse_ages(backend, exposures, events, request, ages)
+        return replace(analysis, statistics=replace(statistics, ages=followed))
 
 
 def _keep(backend: Any, name: str, query: ir.Table) -> ir.Table:

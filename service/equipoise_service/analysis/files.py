@@ -1,7 +1,6 @@
 """Analyses of a CSV or Parquet file whose rows are exposures and facts at once."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import ibis.expr.types as ir
 from equipoise_service.analysis.expression import row_statistics
 from equipoise_service.analysis.file_cells import (
     NUMBERS,
-    TIMES,
     counted,
     first_lines,
     ids,
@@ -20,7 +18,6 @@ from equipoise_service.analysis.file_cells import (
     require_cells,
     require_columns,
     require_rows,
-    times,
 )
 from equipoise_service.analysis.requests import FileRequest
 from equipoise_service.analysis.statistics import Statistics, read_arms
@@ -33,9 +30,8 @@ def analyse_file(path: Path, request: FileRequest) -> Statistics:
     """Computes the statistics of a file.
 
     The value of a unit is whether any of its rows has a value other than zero (or true) in the column, for a
-    proportion, and the sum of the column, for a mean; an empty cell adds nothing. Rows without a unit, a
-    variant or, where times count, a time are left out and counted. The watermark is the newest time; times
-    without a zone are taken as UTC.
+    proportion, and the sum of the column, for a mean; an empty cell adds nothing. Rows without a unit or a
+    variant are left out and counted.
 
     Args:
         path: A CSV or Parquet file; see `tabular.open_table`.
@@ -59,35 +55,20 @@ def analyse_file(path: Path, request: FileRequest) -> Statistics:
     finally:
         backend.disconnect()
     arms, crossovers = read_arms(result, request.measures)
-    newest = found["newest"]
-    watermark = None if newest is None else datetime.fromtimestamp(newest, UTC)
-    return Statistics(arms, crossovers, watermark, int(found["rows"] - (found["complete"] or 0)))
+    return Statistics(arms, crossovers, None, int(found["rows"] - (found["complete"] or 0)))
 
 
 def _rows(path: Path, table: ir.Table, request: FileRequest) -> ir.Table:
-    """Columns unit, variant, time (seconds since 1970), complete, and per measure `m{i}_y` and `bad{i}`."""
+    """Columns unit, variant, complete, and per measure `m{i}_y` and `bad{i}`."""
     unit, variant = ids(table, request.unit), table[request.variant].cast("string").nullif("")
     complete = unit.notnull() & variant.notnull()
-    time: ir.Value = ibis.null("float64")
-    bad_time: ir.Value = ibis.null("string")
-    if request.time is not None:
-        given, bad_time = times(path, table, request.time)
-        time = given.epoch_seconds().cast("float64")
-        complete &= time.notnull()
     columns: dict[str, ir.Value] = {}
     for i, measure in enumerate(request.measures):
         number, bad = numbers(path, table, measure.name)
         value = number.fill_null(0.0)
         columns[value_column(i)] = ibis.ifelse(value != 0, 1.0, 0.0) if measure.type.is_share else value
         columns[f"bad{i}"] = bad
-    return table.select(
-        unit=unit,
-        variant=variant,
-        time=time,
-        complete=complete.fill_null(False),
-        bad_time=bad_time,
-        **columns,
-    )
+    return table.select(unit=unit, variant=variant, complete=complete.fill_null(False), **columns)
 
 
 def _inspection(rows: ir.Table, measures: Sequence[Measure]) -> ir.Table:
@@ -96,12 +77,11 @@ def _inspection(rows: ir.Table, measures: Sequence[Measure]) -> ir.Table:
         rows=rows.count(),
         complete=rows.complete.cast("int64").sum(),
         variants=rows.variant.nunique(),
-        newest=rows.time.max(where=rows.complete),
-        **counted(rows, [f"bad{i}" for i in range(len(measures))] + ["bad_time"]),
+        **counted(rows, [f"bad{i}" for i in range(len(measures))]),
     )
 
 
 def _require_values(path: Path, found: Mapping[str, Any], request: FileRequest) -> None:
     require_rows(path, request.variant, found)
     asked = [(measure.name, f"bad{i}", NUMBERS) for i, measure in enumerate(request.measures)]
-    require_cells(path, found, [*asked, (request.time or "", "bad_time", TIMES)])
+    require_cells(path, found, asked)

@@ -103,20 +103,17 @@ class FileRequest:
     Attributes:
         unit: Column of the unit ids; None: every row is a unit of its own.
         variant: Column of the variants.
-        time: Column of the times, where there is one that counts.
         measures: What is measured; each `name` is a column.
     """
 
     unit: str | None
     variant: str
-    time: str | None
     measures: tuple[Measure, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the analysis reads, each once."""
-        named = (self.unit, self.variant, self.time)
-        columns = [column for column in named if column is not None]
+        columns = [column for column in (self.unit, self.variant) if column is not None]
         return tuple(dict.fromkeys([*columns, *(measure.name for measure in self.measures)]))
 
 

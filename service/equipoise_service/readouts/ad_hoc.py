@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from equipoise import BUCKETS
-from equipoise_service.analysis.file_facts import analyse_file_facts
+from equipoise_service.analysis.ages import Ages
+from equipoise_service.analysis.file_facts import FileAnalysis, analyse_file_facts
 from equipoise_service.analysis.requests import FileFacts, StoreRequest
 from equipoise_service.analysis.sources import analyse_own, first_moment
 from equipoise_service.analysis.statistics import Statistics
@@ -22,6 +23,7 @@ from equipoise_service.readouts.building import (
     statistics_digest,
 )
 from equipoise_service.readouts.facts import together
+from equipoise_service.readouts.following import followed_ages
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.sources.schemas import SourceIn
 
@@ -99,16 +101,23 @@ def readout_of_facts_in_file(
             f"the windows of {', '.join(waiting)} need the times of the rows: name their column"
         )
     request = _request(body, plan, moment, moment.at or datetime.now(UTC), until=moment.at)
-    found = analyse_file_facts(path, facts, request, newest=moment.at is None)
+
+    def read_at(found: FileAnalysis) -> datetime:
+        return moment.at or found.last or request.as_of
+
+    def follow(found: FileAnalysis) -> Mapping[str, Ages] | None:
+        at, began = read_at(found), moment.started_at or found.first
+        return _followed(plan, found.statistics, moment, at, began, of_file=True)
+
+    found = analyse_file_facts(path, facts, request, follow, newest=moment.at is None)
     unplanned = sorted(found.statistics.arms.keys() - plan.weights.keys())
     if unplanned:
         raise CannotBeRead(
             f"column {facts.variant!r} of {path} holds {', '.join(map(repr, unplanned[:5]))}, and the "
             f"variants are: {', '.join(plan.weights)}"
         )
-    at = moment.at or found.last or request.as_of
     began = moment.started_at or found.first
-    return _readout(body, plan, found.statistics, replace(moment, at=at), began, revision=None)
+    return _readout(body, plan, found.statistics, replace(moment, at=read_at(found)), began, revision=None)
 
 
 def readout_of_sources(
@@ -166,6 +175,21 @@ def _request(
         segments=asked_segments(plan),
         bots=asked_bots(plan),
         identity=asked_identity(plan),
+    )
+
+
+def _followed(
+    plan: Plan,
+    statistics: Statistics,
+    moment: Moment,
+    at: datetime,
+    began: datetime | None,
+    *,
+    of_file: bool,
+) -> Mapping[str, Ages] | None:
+    ended_at = at if moment.ended else None
+    return followed_ages(
+        plan, statistics, moment.looks, at=at, began=began, ended_at=ended_at, of_file=of_file
     )
 
 

@@ -44,7 +44,7 @@ class Provenance:
         experiment: The experiment's key, or the name of a file.
         revision: Number of the revision; None for a file.
         generated_at: When the readout is computed.
-        started_at: When the randomisation began; None for a file.
+        started_at: When the randomisation began; of a file, its first exposure; None without times.
         ended_at: When it ended, if it did.
         traffic: Share of units that take part; None for a file.
         paused: For how many seconds it was paused; None for a file.
@@ -121,7 +121,13 @@ def build_readout(
     )
     segments = segment_results(plan, moment, statistics, provenance.deviations)
     until = provenance.ended_at or provenance.generated_at
-    ages = by_age(plan, asked_ages(plan, began, until), statistics.ages, complete=moment.complete)
+    ages = by_age(
+        plan,
+        asked_ages(plan, began, until),
+        statistics.ages,
+        complete=moment.complete,
+        of_file=provenance.revision is None,
+    )
     concluded = provenance.concluded
     if concluded is not None:
         health, segments = concluded.health(health), [concluded.segment(each) for each in segments]

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from equipoise_service.analysis.file_facts import analyse_file_facts
+from equipoise_service.analysis.ages import Ages
+from equipoise_service.analysis.file_facts import FileAnalysis, analyse_file_facts
 from equipoise_service.analysis.files import analyse_file
 from equipoise_service.analysis.requests import (
     FileEvent,
@@ -21,6 +22,7 @@ from equipoise_service.analysis.tabular import FileProblem
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.following import followed_ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class FileColumns:
     Attributes:
         unit: Column of the unit ids; None: every row is a unit of its own.
         variant: Column of the variants.
-        time: Column of the times; None counts every row.
+        time: Column of the times; None: all rows are of one moment.
         segments: How units are split; each has its values from a text of the same name.
         texts: Where the values of segments stand.
         before: What metrics, by their keys, were before the units were exposed.
@@ -64,29 +66,60 @@ def readout_of_file(
     Raises:
         FileProblem: The file cannot be analysed as asked.
     """
-    now = datetime.now(UTC)
-    unit_type = columns.unit or "row"
     # Columns are summed where they stand. What else is asked of units is asked of their events.
-    if columns.texts or columns.before:
-        statistics, metrics = _of_events(path, columns, unit_type, metrics, now)
-    else:
+    if columns.time is None and not (columns.texts or columns.before):
         measures = tuple(metric.measure for metric in metrics)
-        statistics = analyse_file(path, FileRequest(columns.unit, columns.variant, columns.time, measures))
-    plan = Plan(
-        unit_type=unit_type,
-        variants=_variants(path, columns, statistics, control, shares),
-        metrics=list(metrics),
-        segments=list(columns.segments),
-    ).complete()
-    return build_readout(plan, statistics, Provenance(_name(path), None, now))
+        found = analyse_file(path, FileRequest(columns.unit, columns.variant, measures))
+        plan = _plan(path, columns, found, control, metrics, shares)
+        return build_readout(plan, found, Provenance(_name(path), None, datetime.now(UTC)))
+    return _readout_of_events(path, columns, control, _of_events(columns, metrics), metrics, shares)
 
 
-def _of_events(
-    path: Path, columns: FileColumns, unit_type: str, metrics: Sequence[PlannedMetric], now: datetime
-) -> tuple[Statistics, list[PlannedMetric]]:
-    """The statistics of events that the cells make, and the metrics as they are made of these."""
+def _readout_of_events(
+    path: Path,
+    columns: FileColumns,
+    control: str,
+    measured: Sequence[PlannedMetric],
+    metrics: Sequence[PlannedMetric],
+    shares: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """The readout of events that the cells make."""
+    facts = FileFacts(
+        columns.unit,
+        columns.variant,
+        columns.time,
+        events=tuple(FileEvent(each.key, each.column or "", not each.type.is_share) for each in metrics),
+        texts=columns.texts,
+        before=columns.before,
+    )
+    now = datetime.now(UTC)
+    request = StoreRequest(
+        "file/file",
+        _name(path),
+        1,
+        _unit_type(columns),
+        tuple(metric.measure for metric in measured),
+        now,
+        segments=tuple(Segment(each.key, each.event, each.property) for each in columns.segments),
+    )
+
+    def follow(found: FileAnalysis) -> Mapping[str, Ages] | None:
+        plan = _plan(path, columns, found.statistics, control, measured, shares)
+        at = found.last or now
+        return followed_ages(
+            plan, found.statistics, (), at=at, began=found.first, ended_at=None, of_file=True
+        )
+
+    found = analyse_file_facts(path, facts, request, follow, newest=True)
+    plan = _plan(path, columns, found.statistics, control, measured, shares)
+    provenance = Provenance(_name(path), None, found.last or now, started_at=found.first)
+    return build_readout(plan, found.statistics, provenance)
+
+
+def _of_events(columns: FileColumns, metrics: Sequence[PlannedMetric]) -> list[PlannedMetric]:
+    """The metrics as they are made of the events that their columns make."""
     adjusted = {event.name for event in columns.before}
-    measured = [
+    return [
         PlannedMetric(
             key=metric.key,
             type=metric.type,
@@ -97,24 +130,26 @@ def _of_events(
         )
         for metric in metrics
     ]
-    facts = FileFacts(
-        columns.unit,
-        columns.variant,
-        columns.time,
-        events=tuple(FileEvent(each.key, each.column or "", not each.type.is_share) for each in metrics),
-        texts=columns.texts,
-        before=columns.before,
-    )
-    request = StoreRequest(
-        "file/file",
-        _name(path),
-        1,
-        unit_type,
-        tuple(metric.measure for metric in measured),
-        now,
-        segments=tuple(Segment(each.key, each.event, each.property) for each in columns.segments),
-    )
-    return analyse_file_facts(path, facts, request, newest=True).statistics, measured
+
+
+def _plan(
+    path: Path,
+    columns: FileColumns,
+    statistics: Statistics,
+    control: str,
+    metrics: Sequence[PlannedMetric],
+    shares: Mapping[str, float] | None,
+) -> Plan:
+    return Plan(
+        unit_type=_unit_type(columns),
+        variants=_variants(path, columns, statistics, control, shares),
+        metrics=list(metrics),
+        segments=list(columns.segments),
+    ).complete()
+
+
+def _unit_type(columns: FileColumns) -> str:
+    return columns.unit or "row"
 
 
 def _variants(

@@ -11,8 +11,8 @@ the treatment multiplies what is done at each age by the same number.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from equipoise_service.analysis.ages import Ages
@@ -38,6 +38,10 @@ from equipoise_stats import (
 LEVEL = 0.01
 """The level of all tests together."""
 
+# A file with a row a unit says what a unit did, and not when: all of it is at the time of the exposure. A few
+# units that come twice do not make a course of that.
+_LATER = 0.01
+
 _Asked = tuple[str, str]
 """A metric and a treatment."""
 
@@ -50,11 +54,13 @@ class _Change:
         log_p: Logarithm of the p-value of no change by one of the measures; None where there is no test.
         finding: How the effect changes, if it does.
         effects: The difference at each age and, where there is one, its interval.
+        why_not: Why there is no test, at the end.
     """
 
     log_p: float | None
     finding: NoveltyFinding | None
     effects: list[EffectAtAge]
+    why_not: str = "ages.too_few"
 
 
 def by_age(
@@ -63,6 +69,7 @@ def by_age(
     values: Mapping[str, Mapping[str, ArmValues]] | None,
     *,
     complete: bool,
+    of_file: bool = False,
 ) -> ByAge | None:
     """The effects by days since exposure; None where nobody looked, or nothing is a success metric.
 
@@ -71,6 +78,7 @@ def by_age(
         ages: The ages of each metric that can be looked at so, see `ages.asked_ages`.
         values: For each of them the moments of each arm, a column an age.
         complete: Whether the planned end is reached: before, nothing is tested.
+        of_file: Whether the data are a file, whose times may be those of its rows alone.
 
     Raises:
         ValueError: The values are of other metrics or ages.
@@ -92,6 +100,13 @@ def by_age(
         for metric, each in ages.items()
         for variant in plan.treatments
     }
+    if of_file:
+        at_once = [metric for metric in ages if _is_at_once(moments[metric].values())]
+        changes |= {
+            asked: replace(each, log_p=None, finding=None, why_not="ages.at_once")
+            for asked, each in changes.items()
+            if asked[0] in at_once
+        }
     corrected = _corrected(changes) if complete else {}
     metrics = [
         AgeMetric(
@@ -106,7 +121,7 @@ def by_age(
         for metric, each in ages.items()
     ]
     others = not_asked(plan, ages)
-    return ByAge(text=_text(plan, metrics, complete=complete), metrics=metrics, not_asked=others)
+    return ByAge(text=_text(plan, metrics), metrics=metrics, not_asked=others)
 
 
 def of_last_look(now: ByAge | None, concluded: Concluded) -> ByAge | None:
@@ -142,6 +157,16 @@ def _moments(values: ArmValues | None, ages: Ages) -> Moments | None:
     if values is None:
         return Moments.empty(tuple(f"a{age}" for age in range(ages.count)))
     return values if isinstance(values, Moments) else None
+
+
+def _is_at_once(arms: Iterable[Moments | None]) -> bool:
+    """Whether nearly all that units do is of the first age."""
+    known = [arm for arm in arms if arm is not None and arm.n]
+    by_age = [
+        sum(arm.comoments[age][age] + arm.n * arm.mean[age] * arm.mean[age] for arm in known)
+        for age in range(len(known[0].columns) if known else 0)
+    ]
+    return sum(by_age[1:]) < _LATER * sum(by_age)
 
 
 def _change(treatment: Moments | None, control: Moments | None, ages: Ages, alpha: float) -> _Change:
@@ -191,7 +216,7 @@ def _effect(variant: str, change: _Change, corrected: float | None, complete: bo
         return AgeEffect(
             variant=variant,
             status=CheckStatus.UNAVAILABLE,
-            reason=say("ages.too_few" if complete else "ages.at_the_end"),
+            reason=say(change.why_not if complete else "ages.at_the_end"),
             finding=None,
             p_value=None,
             corrected_p_value=None,
@@ -215,7 +240,7 @@ def _without_interval(effect: EffectAtAge) -> EffectAtAge:
     return effect.model_copy(update={"interval": None})
 
 
-def _text(plan: Plan, metrics: list[AgeMetric], *, complete: bool) -> str:
+def _text(plan: Plan, metrics: list[AgeMetric]) -> str:
     by_key = {metric.key: metric for metric in plan.metrics}
     effects = [(metric, effect) for metric in metrics for effect in metric.effects]
     found = [_said(by_key[metric.metric], metric, effect) for metric, effect in effects if effect.detected]
@@ -226,7 +251,7 @@ def _text(plan: Plan, metrics: list[AgeMetric], *, complete: bool) -> str:
         return say("ages.alike", metrics=listing(tested))
     if not metrics:
         return say("ages.not_asked")
-    return say("ages.unknown", reason=say("ages.too_few" if complete else "ages.at_the_end"))
+    return say("ages.unknown", reason=effects[0][1].reason or "")
 
 
 def _said(metric: PlannedMetric, found: AgeMetric, effect: AgeEffect) -> str:

@@ -29,6 +29,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         # Why nothing is said.
         "ages.unknown": "Whether effects change with the days since exposure is not known: {reason}",
         "ages.too_few": "too few units have been exposed for that long, or did anything then.",
+        "ages.at_once": (
+            "nearly all that the file has of it is of the first age: a file with one row a unit says what a "
+            "unit did, and not when."
+        ),
         "ages.at_the_end": (
             "it is tested once, at the planned end; asked every day, it would find something sooner or later."
         ),

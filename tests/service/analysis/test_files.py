@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from equipoise_service.analysis.file_facts import analyse_file_facts
 from equipoise_service.analysis.files import analyse_file
-from equipoise_service.analysis.requests import FileRequest
+from equipoise_service.analysis.requests import FileEvent, FileFacts, FileRequest, StoreRequest
+from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.tabular import FileProblem
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import MetricType
@@ -24,8 +26,15 @@ BOUGHT = Measure("bought", MetricType.PROPORTION, "bought")
 SPENT = Measure("spent", MetricType.MEAN, "spent")
 
 
-def request(*measures: Measure, time: str | None = None) -> FileRequest:
-    return FileRequest("user", "arm", time, measures or (BOUGHT, SPENT))
+def request(*measures: Measure) -> FileRequest:
+    return FileRequest("user", "arm", measures or (BOUGHT, SPENT))
+
+
+def timed(path: Path, time: str = "at") -> Statistics:
+    """The analysis of a file whose rows have times."""
+    facts = FileFacts("user", "arm", time, events=(FileEvent("bought", "bought", has_value=False),))
+    asked = StoreRequest("file/file", "data", 1, "user", (BOUGHT,), datetime(2026, 2, 1, tzinfo=UTC))
+    return analyse_file_facts(path, facts, asked, lambda _: None, newest=True).statistics
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -105,20 +114,22 @@ def test_rows_that_lack_unit_variant_or_time_are_left_out_and_counted(tmp_path: 
         }
         path = tmp_path / "data.parquet"
         pq.write_table(pa.table(columns), path)
-    statistics = analyse_file(path, request(BOUGHT, time="at"))
+    statistics = timed(path)
+    # With times, a row without a variant is what a unit did later.
     assert {v: arm.values["bought"] for v, arm in statistics.arms.items()} == {
         "b": Counts(1, 1),
-        "control": Counts(1, 0),
+        "control": Counts(1, 1),
     }
-    assert statistics.incomplete_rows == 3
-    assert statistics.watermark == datetime(2026, 1, 1, 11, 30, 0, 500_000, tzinfo=UTC)
-    assert analyse_file(path, request(BOUGHT)).incomplete_rows == 2
+    assert statistics.incomplete_rows == 2
+    assert statistics.watermark == datetime(2026, 1, 1, 12)
+    without = analyse_file(path, request(BOUGHT))
+    assert without.arms["control"].values["bought"] == Counts(1, 0)
+    assert (without.incomplete_rows, without.watermark) == (2, None)
 
 
 def test_times_with_an_offset_are_converted(tmp_path: Path) -> None:
     path = write(tmp_path / "data.csv", "user,arm,at,bought\n1,control,2026-01-01 12:00:00+02:00,0\n")
-    found = analyse_file(path, request(BOUGHT, time="at")).watermark
-    assert found == datetime(2026, 1, 1, 10, tzinfo=UTC)
+    assert timed(path).watermark == datetime(2026, 1, 1, 10)
 
 
 def test_a_column_without_a_name_is_no_obstacle(tmp_path: Path) -> None:
@@ -173,7 +184,7 @@ def test_equals_plain_python(tmp_path: Path, rows: list[tuple[str, str, str]]) -
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_no_row_is_taken_for_a_comment_or_skipped(tmp_path: Path, delimiter: str) -> None:
     text = "#user,arm,bought\n#1,control,1\n2,control,0\n#3,control,1\n".replace(",", delimiter)
-    asked = FileRequest("#user", "arm", None, (BOUGHT,))
+    asked = FileRequest("#user", "arm", (BOUGHT,))
     found = analyse_file(write(tmp_path / "data.csv", text), asked)
     assert found.arms["control"].values["bought"] == Counts(3, 2)
 
@@ -214,9 +225,9 @@ def test_what_cannot_be_used_is_said(
 def test_a_time_that_is_none_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "data.csv", "user,arm,at,bought\n1,control,yesterday,0\n")
     with pytest.raises(FileProblem, match=r"'at' of .* 1 values that are not times .* 'yesterday'"):
-        analyse_file(path, request(BOUGHT, time="at"))
+        timed(path)
     with pytest.raises(FileProblem, match="not times such as"):
-        analyse_file(path, request(BOUGHT, time="arm"))
+        timed(path, "arm")
 
 
 def test_a_column_of_units_given_as_variants_is_noticed(tmp_path: Path) -> None:
