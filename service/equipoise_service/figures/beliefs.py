@@ -7,11 +7,12 @@ from typing import Any
 import altair as alt
 
 from equipoise_service.figures.arms import colour_scale, variants_of
-from equipoise_service.figures.figure import Figure, specification
+from equipoise_service.figures.figure import Figure, name_of, specification
 from equipoise_service.figures.theme import INK
 from equipoise_service.plans.looks import leading_metric
+from equipoise_service.plans.schemas import Prior
 from equipoise_service.readouts.numerals import percent
-from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.schemas import MetricResult, Readout
 from equipoise_service.texts.saying import say
 
 _POINTS = 121
@@ -19,11 +20,14 @@ _REACH = 4.0
 
 
 def beliefs(readout: Readout) -> Iterator[Figure]:
-    """The distribution of the leading metric's lift after the data, beside the one from before."""
+    """For each metric the distribution of its lift after the data, beside the one from before."""
     lead, prior = leading_metric(readout.plan), readout.plan.prior
-    result = next((each for each in readout.metrics if each.metric == lead), None)
-    if prior is None or result is None:
-        return
+    if prior is not None:
+        for result in sorted(readout.metrics, key=lambda each: each.metric != lead):
+            yield from _beliefs(readout, prior, result, leading=result.metric == lead)
+
+
+def _beliefs(readout: Readout, prior: Prior, result: MetricResult, *, leading: bool) -> Iterator[Figure]:
     reach = NormalDist().inv_cdf(1 - readout.plan.alpha / 2)
     found: dict[str, NormalDist] = {}
     said = []
@@ -39,15 +43,16 @@ def beliefs(readout: Readout) -> Iterator[Figure]:
     if found:
         before = NormalDist(prior.mean, prior.standard_deviation)
         yield Figure(
-            "beliefs",
-            say("figure.beliefs", metric=lead),
+            name_of("beliefs", *([] if leading else [result.metric])),
+            say("figure.beliefs", metric=result.metric),
             " ".join(said),
-            specification(_chart(readout, f"{lead}", before, found, " ".join(said))),
+            specification(_chart(readout, result.metric, before, found, " ".join(said))),
+            leading,
         )
 
 
 def _chart(
-    readout: Readout, lead: str, before: NormalDist, found: dict[str, NormalDist], said: str
+    readout: Readout, metric: str, before: NormalDist, found: dict[str, NormalDist], said: str
 ) -> alt.TopLevelMixin:
     every = [*found.values()]
     low = min(0.0, *(each.mean - _REACH * each.stdev for each in every))
@@ -67,7 +72,7 @@ def _chart(
         width=560,
         height=220,
         title=alt.TitleParams(
-            say("figure.beliefs", metric=lead), subtitle=[said, say("figure.beliefs.dashed")]
+            say("figure.beliefs", metric=metric), subtitle=[said, say("figure.beliefs.dashed")]
         ),
     )
 

@@ -21,12 +21,14 @@ class Figure:
         title: What it shows.
         text: What it says, in words, for those who do not see it.
         specification: The Vega-Lite specification, with its data inside and without colours of the page.
+        leading: Whether it is of the leading metric, or of all of them: what a report has room for.
     """
 
     name: str
     title: str
     text: str
     specification: dict[str, Any]
+    leading: bool = True
 
 
 def name_of(*parts: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 from equipoise_service.figures.arms import colours_of, shapes_of, variants_of
-from equipoise_service.figures.figure import Figure, specification
+from equipoise_service.figures.figure import Figure, name_of, specification
 from equipoise_service.figures.theme import BAND, INK, MUTED
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
@@ -43,18 +43,27 @@ class _Point:
 
 
 def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
-    """The standardised effect on the leading metric at the looks, and the bounds that it has to cross."""
+    """For the leading metric and each success metric its standardised effect at the looks, and its bounds."""
     plan, lead = readout.plan, leading_metric(readout.plan)
-    looked = passed(readout.looks, lead or "")
-    if plan.method is not Method.GROUP_SEQUENTIAL or lead is None or looked is None:
+    if plan.method is not Method.GROUP_SEQUENTIAL:
         return
-    fractions = fractions_of(readout.looks, lead)
+    others = [each.key for each in plan.metrics if each.role is Role.SUCCESS and each.key != lead]
+    for metric in (*([] if lead is None else [lead]), *others):
+        looked = passed(readout.looks, metric)
+        if looked is not None:
+            yield _of_metric(readout, earlier, metric, looked, leading=metric == lead)
+
+
+def _of_metric(
+    readout: Readout, earlier: Sequence[Readout], metric: str, looked: Passed, *, leading: bool
+) -> Figure:
+    plan, fractions = readout.plan, fractions_of(readout.looks, metric)
     at_looks = {
-        len(fractions_of(each.looks, lead)) - 1: each
+        len(fractions_of(each.looks, metric)) - 1: each
         for each in (*earlier, readout)
-        if each.progress.look is not None and lead in each.looks[-1].fractions
+        if each.progress.look is not None and metric in each.looks[-1].fractions
     }
-    tests = _tests(readout, lead)
+    tests = _tests(readout, metric)
     alphas = [_alpha(plan, tests, at_looks.get(i)) for i in range(len(fractions))]
     passed_looks = {alpha: looked.history(_at(plan, alpha)).looks for alpha in (plan.alpha, *alphas)}
     bound_at = {
@@ -68,19 +77,22 @@ def bounds(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
         replace(bound_at[alpha][i], spent=bound_at[plan.alpha][i].spent) for i, alpha in enumerate(alphas)
     ]
     planned = _to_come(_at(plan, alphas[-1]), looked, fractions[-1])
-    points = [point for i, each in at_looks.items() for point in _points(each, lead, bound_at[plan.alpha][i])]
-    yield Figure(
-        "bounds",
-        say("figure.bounds", metric=lead),
+    points = [
+        point for i, each in at_looks.items() for point in _points(each, metric, bound_at[plan.alpha][i])
+    ]
+    return Figure(
+        name_of("bounds", *([] if leading else [metric])),
+        say("figure.bounds", metric=metric),
         _said(taken, points),
-        specification(_chart(readout, lead, [*taken, *planned], len(taken), points, tests)),
+        specification(_chart(readout, metric, [*taken, *planned], len(taken), points, tests)),
+        leading,
     )
 
 
-def _tests(readout: Readout, lead: str) -> int:
-    """How many tests the plan corrects that of the leading metric for, itself among them."""
+def _tests(readout: Readout, metric: str) -> int:
+    """How many tests the plan corrects that of a metric for, itself among them."""
     success = [result for result in readout.metrics if result.role is Role.SUCCESS]
-    alone = readout.plan.multiplicity is Multiplicity.NONE or lead not in {each.metric for each in success}
+    alone = readout.plan.multiplicity is Multiplicity.NONE or metric not in {each.metric for each in success}
     return 1 if alone else sum(len(result.comparisons) for result in success)
 
 
@@ -131,9 +143,9 @@ def _to_come(plan: Plan, looked: Passed, reached: float) -> list[_Bound]:
     return bounds
 
 
-def _points(look: Readout, lead: str, plain: _Bound) -> Iterator[_Point]:
+def _points(look: Readout, metric: str, plain: _Bound) -> Iterator[_Point]:
     """The standardised effects at a look: intervals, which are not corrected, end at its plain bound."""
-    result = next(each for each in look.metrics if each.metric == lead)
+    result = next(each for each in look.metrics if each.metric == metric)
     for comparison in result.comparisons:
         found = comparison.difference
         if found.estimate is not None and found.interval is not None:
@@ -161,7 +173,7 @@ def _said(taken: Sequence[_Bound], points: Sequence[_Point]) -> str:
 
 
 def _chart(
-    readout: Readout, lead: str, looks: Sequence[_Bound], taken: int, points: Sequence[_Point], tests: int
+    readout: Readout, metric: str, looks: Sequence[_Bound], taken: int, points: Sequence[_Point], tests: int
 ) -> alt.TopLevelMixin:
     top = max([_HIGHEST, *(1.1 * abs(point.z) for point in points)])
     rows = [_row(look, top, taken=i < taken, ahead=i >= taken - 1) for i, look in enumerate(looks)]
@@ -187,12 +199,12 @@ def _chart(
             ahead.mark_line(color=MUTED, strokeWidth=1.5, strokeDash=[4, 3]).encode(y=at),
         ]
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
-    metric = next(each for each in readout.plan.metrics if each.key == lead)
+    direction = next(each.direction for each in readout.plan.metrics if each.key == metric)
     chart = alt.layer(*layers, zero.encode(y=alt.Y("zero:Q", scale=y)), *_path(readout, points, y))
     title = alt.TitleParams(
-        say("figure.bounds", metric=lead),
+        say("figure.bounds", metric=metric),
         subtitle=[
-            say(f"figure.bounds.{metric.direction}"),
+            say(f"figure.bounds.{direction}"),
             *([say("figure.bounds.corrected", tests=f"{tests}")] if tests > 1 else []),
             _numbers(looks, taken),
         ],

@@ -26,17 +26,24 @@ Rows = list[dict[str, Any]]
 
 
 def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[Figure]:
-    """For each treatment its lift on the leading metric over time, with its intervals."""
+    """For each metric and treatment the lift over time, with its intervals: the leading metric first."""
     lead = leading_metric(readout.plan)
+    keys = [metric.key for metric in readout.plan.metrics]
+    for metric in sorted(keys, key=lambda key: key != lead):
+        for variant in readout.plan.treatments:
+            yield from _effect_over_time(readout, earlier, metric, variant, leading=metric == lead)
+
+
+def _effect_over_time(
+    readout: Readout, earlier: Sequence[Readout], metric: str, variant: str, *, leading: bool
+) -> Iterator[Figure]:
     several = len(readout.plan.treatments) > 1
-    for variant in readout.plan.treatments:
-        by_day = list(_daily_lifts(readout, lead, variant))
-        rows = by_day or [row for each in (*earlier, readout) for row in _lifts(each, lead, variant)]
-        if len(rows) < 2:
-            continue
-        title = say("figure.effect.of" if several else "figure.effect", metric=lead, variant=variant)
+    by_day = list(_daily_lifts(readout, metric, variant))
+    rows = by_day or [row for each in (*earlier, readout) for row in _lifts(each, metric, variant)]
+    if len(rows) >= 2:
+        title = say("figure.effect.of" if several else "figure.effect", metric=metric, variant=variant)
         yield Figure(
-            name_of("effect-over-time", *([variant] if several else [])),
+            name_of("effect-over-time", *([] if leading else [metric]), *([variant] if several else [])),
             title,
             _said(rows),
             _chart(
@@ -47,6 +54,7 @@ def effects_over_time(readout: Readout, earlier: Sequence[Readout]) -> Iterator[
                 title=alt.TitleParams(title, subtitle=_of_effects(readout, by_day=bool(by_day))),
                 axis=say("figure.lift_over_control_axis"),
             ),
+            leading,
         )
 
 
@@ -112,10 +120,10 @@ def _of_effects(readout: Readout, *, by_day: bool) -> list[str]:
     return [say("figure.effect.by_day"), say("figure.effect.all_days", level=level)]
 
 
-def _daily_lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[str, Any]]:
+def _daily_lifts(readout: Readout, key: str, variant: str) -> Iterator[dict[str, Any]]:
     if readout.by_day is None:
         return
-    metric = next((each for each in readout.by_day.metrics if each.metric == lead), None)
+    metric = next((each for each in readout.by_day.metrics if each.metric == key), None)
     for effect in () if metric is None else metric.effects:
         for day, so_far in zip(readout.by_day.days, effect.so_far, strict=True):
             if effect.variant == variant and so_far.lift is not None and so_far.lift_interval is not None:
@@ -133,8 +141,8 @@ def _daily_lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[d
                 }
 
 
-def _lifts(readout: Readout, lead: str | None, variant: str) -> Iterator[dict[str, Any]]:
-    result = next((each for each in readout.metrics if each.metric == lead), None)
+def _lifts(readout: Readout, key: str, variant: str) -> Iterator[dict[str, Any]]:
+    result = next((each for each in readout.metrics if each.metric == key), None)
     for comparison in () if result is None else result.comparisons:
         lift = comparison.lift
         if comparison.variant == variant and lift.estimate is not None and lift.interval is not None:

@@ -77,6 +77,8 @@ def test_figures_go_into_a_directory_or_one_into_a_file(file: Path, tmp_path: Pa
         "bounds.svg",
         "effect-over-time-new.svg",
         "effect-over-time-bold.svg",
+        "effect-over-time-load-time-new.svg",
+        "effect-over-time-load-time-bold.svg",
         "sample-ratio.svg",
         "sample-ratio-over-time.svg",
     }

@@ -141,7 +141,10 @@ def test_a_repeat_says_what_became_of_the_effects_before_all_else() -> None:
 def test_over_time_needs_the_readouts_from_before() -> None:
     *earlier, last = watched(3)
     assert "over time: new" not in Page(html_of(last)).words
-    assert "over time: new" in Page(html_of(last, [readout_of(each) for each in earlier])).words
+    words = Page(html_of(last, [readout_of(each) for each in earlier])).words
+    assert "converted over time: new" in words
+    # Those of the other metrics are figures to be had, and no part of the page.
+    assert "load-time over time" not in words
 
 
 def test_a_look_that_another_release_took_does_not_keep_the_report_from_being_made() -> None:

@@ -18,22 +18,25 @@ from tests.service.readouts.documents import (
 
 from equipoise_service.analysis.segments import segment_label
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics, StepCounts
+from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.looks import Look, next_look
 from equipoise_service.plans.population import PlannedSegment
-from equipoise_service.plans.schemas import Horizon, Looks, Method
+from equipoise_service.plans.schemas import Horizon, Looks, Method, Prior
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_stats import Counts
 
 HOSTILE = '"><script>alert(1)</script>{{`${7}`'
 
 
-def watched(days: int = 6, lift: float = 0.1, seed: int = 3) -> list[dict[str, Any]]:
-    """The readouts of daily looks at one experiment, the last one at the end."""
+def watched(
+    days: int = 6, lift: float = 0.1, seed: int = 3, second: Role = Role.GUARDRAIL
+) -> list[dict[str, Any]]:
+    """The readouts of daily looks at one experiment, the last one at the end; the second metric of a role."""
     generator = random.Random(seed)
     planned = plan(
         CONVERTED.model_copy(update={"mde": 0.05}),
-        LOAD_TIME.model_copy(update={"margin": 0.02}),
+        LOAD_TIME.model_copy(update={"role": second, "margin": 0.02 if second is Role.GUARDRAIL else None}),
         variants=("control", "new", "bold"),
         method=Method.GROUP_SEQUENTIAL,
         horizon=Horizon(units=60_000, days=28),
@@ -71,6 +74,22 @@ def watched(days: int = 6, lift: float = 0.1, seed: int = 3) -> list[dict[str, A
         provenance = replace(PROVENANCE, started_at=START, generated_at=now)
         readouts.append(build_readout(planned, found, provenance, list(looks)))
     return readouts
+
+
+def believed() -> dict[str, Any]:
+    """A Bayesian plan with two metrics, at its end."""
+    planned = plan(
+        CONVERTED,
+        CONVERTED.model_copy(update={"key": "signed-up"}),
+        method=Method.BAYESIAN,
+        horizon=Horizon(units=20_000),
+        prior=Prior(mean=0.0, standard_deviation=0.1),
+    )
+    arms: dict[str, Any] = {
+        variant: {"converted": Counts(10_000, bought), "signed-up": Counts(10_000, signed_up)}
+        for variant, bought, signed_up in (("control", 1_000, 3_000), ("treatment", 1_070, 2_950))
+    }
+    return build_readout(planned, statistics(**arms), PROVENANCE)
 
 
 def hostile() -> dict[str, Any]:

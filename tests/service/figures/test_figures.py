@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.service.figures.readouts import HOSTILE, funnelled, hostile, watched
+from tests.service.figures.readouts import HOSTILE, believed, funnelled, hostile, watched
 from tests.service.readouts.by_day import day
 from tests.service.readouts.by_day import readout as readout_of_days
 from tests.service.readouts.documents import (
@@ -27,6 +27,7 @@ from equipoise_service.figures.catalogue import figures_of
 from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.looks import bounds
 from equipoise_service.figures.rendering import page_svg, png, svg
+from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.schemas import Horizon, Method, Multiplicity
 from equipoise_service.readouts.building import build_readout, statistics_digest
 from equipoise_service.readouts.reading import readout_of
@@ -169,6 +170,32 @@ def test_earlier_readouts_are_the_way_to_this_one_and_those_of_others_are_not() 
     zs = [row for row in rows(figures["bounds"]) if "z" in row and row["arm"].startswith("new")]
     assert len(zs) == len(DAYS)
     assert "effect-over-time-new" not in drawn(last)
+
+
+def test_each_metric_has_its_way_and_its_bounds() -> None:
+    days = watched(4, second=Role.SUCCESS)
+    figures = drawn(days[-1], *days[:-1])
+    for metric, ending in (("converted", ""), ("load-time", "-load-time")):
+        results = [next(each for each in day["metrics"] if each["metric"] == metric) for day in days]
+        lifts = [result["comparisons"][0]["lift"]["estimate"] for result in results]
+        figure = figures[f"effect-over-time{ending}-new"]
+        assert metric in figure.title
+        path = [row["value"] for row in rows(figure) if "value" in row]
+        assert path[: len(days)] == pytest.approx([100 * lift for lift in lifts])
+        points = [row for row in rows(figures[f"bounds{ending}"]) if "z" in row]
+        stands = [row["z"] for row in points if row["arm"].startswith("new")]
+        assert all((z > 0) == (lift > 0) for z, lift in zip(stands, lifts, strict=True))
+        assert figure.leading == figures[f"bounds{ending}"].leading == (not ending)
+    spent = [row["spent"] for row in rows(figures["bounds"]) if row.get("taken")]
+    assert spent == pytest.approx([100 * look["spent"] / 0.05 for look in days[-1]["looks"]])
+
+
+def test_each_metric_has_its_beliefs() -> None:
+    document = believed()
+    figures = drawn(document)
+    for result, name in zip(document["metrics"], ("beliefs", "beliefs-signed-up"), strict=True):
+        above = result["comparisons"][0]["posterior"]["probability_above"]
+        assert f"{100 * above:.1f} %" in figures[name].text
 
 
 def test_days_are_drawn_from_the_readout_alone() -> None:

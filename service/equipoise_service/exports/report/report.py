@@ -33,7 +33,7 @@ def html_of(document: Mapping[str, Any], earlier: Sequence[Readout] = ()) -> str
     """
     disagreements = verify_readout(document)
     readout = readout_of(document)
-    figures = figures_of(readout, earlier)
+    figures = [each for each in figures_of(readout, earlier) if each.leading]
 
     def those(place: Callable[[str], bool]) -> list[Markup]:
         return [drawn(each) for each in figures if place(each.name)]
