@@ -60,7 +60,12 @@ def _chart(
     places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     after = alt.Chart(alt.InlineData(values=_curves(found, places)))
     prior = alt.Chart(alt.InlineData(values=_curves({say("figure.beliefs.before"): before}, places)))
-    x = alt.X("lift:Q", title=say("figure.lift_over_control_axis"), axis=alt.Axis(grid=False))
+    x = alt.X(
+        "lift:Q",
+        title=say("figure.lift_over_control_axis"),
+        scale=alt.Scale(nice=False),
+        axis=alt.Axis(grid=False, tickCount=8),
+    )
     y = alt.Y("density:Q", axis=None)
     colour = alt.Color("arm:N", scale=colour_scale(variants_of(readout), list(found)))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)

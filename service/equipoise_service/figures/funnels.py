@@ -78,7 +78,8 @@ def _chart(
             "share:Q",
             title=say("figure.funnel.axis"),
             scale=alt.Scale(domain=[0, 100]),
-            axis=alt.Axis(tickCount=6),
+            # Lines would run through the numbers beside the bars.
+            axis=alt.Axis(tickCount=6, grid=False),
         ),
     )
     bars = base.mark_bar().encode(

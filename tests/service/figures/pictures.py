@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
+from types import MappingProxyType
+from typing import Any
 
+from tests.service.figures.readouts import believed, funnelled
 from tests.service.readouts.documents import (
     CONVERTED,
     LOAD_TIME,
@@ -25,22 +28,35 @@ from tests.service.readouts.documents import (
     moments,
     plan,
 )
+from tests.service.readouts.test_novelty import aged_readout
 
+from equipoise_service.analysis.segments import segment_label
 from equipoise_service.analysis.spreading import ArmSpread, Distribution
-from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
+from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, SegmentStatistics, Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.exports.report.report import html_of
 from equipoise_service.figures.catalogue import figures_of
+from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.rendering import svg
 from equipoise_service.plans.looks import Look, next_look
+from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Looks, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.reading import readout_of
-from equipoise_service.readouts.schemas import Readout
+from equipoise_service.readouts.schemas import Locked, Readout
 from equipoise_stats import Counts, Moments
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
-DRAWN = ("lifts", "bounds", "effect-over-time-new")
+DRAWN = (
+    "lifts",
+    "bounds",
+    "effect-over-time-new",
+    "values-load-time",
+    "sample-ratio",
+    "sample-ratio-over-time",
+    "sample-ratio-by-day",
+)
 SHARES = {"control": 0.1, "new": 0.112, "bold": 0.097}
 DAYS = 10
 WIDTH, HEIGHT = 900, 2_010
@@ -108,6 +124,36 @@ def readouts() -> list[Readout]:
     return found
 
 
+def by_country() -> dict[str, Any]:
+    """A readout with a segment that its plan had from the start, in which the effects differ."""
+    countries = {"DE": (1_200, 1_226), "FR": (800, 1_010), "US": (2_000, 2_190)}
+
+    def arms(control: int, treatment: int, units: int) -> dict[str, ArmStatistics]:
+        both = {"control": Counts(units, control), "treatment": Counts(units, treatment)}
+        return {variant: ArmStatistics(units, {"converted": found}) for variant, found in both.items()}
+
+    parts = [
+        SegmentStatistics(segment_label(country, others=False), arms(*hits, units=10 * hits[0]), 0)
+        for country, hits in sorted(countries.items(), key=lambda each: -each[1][0])
+    ]
+    totals = [sum(hits[i] for hits in countries.values()) for i in (0, 1)]
+    found = Statistics(arms(totals[0], totals[1], 10 * totals[0]), 0, WATERMARK, segments={"country": parts})
+    planned = plan(CONVERTED, segments=[PlannedSegment(key="country", event="signed_up", property="country")])
+    locked = Locked(at="2026-02-22T12:30:00Z", digest=digest(planned.document))
+    return build_readout(planned, found, replace(PROVENANCE, started_at=START, locked=locked))
+
+
+OTHERS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {
+        "ages-converted": aged_readout,
+        "beliefs": believed,
+        "funnel-bought": funnelled,
+        "segment-country-converted": by_country,
+    }
+)
+"""Figures of other readouts."""
+
+
 def draw(folder: Path) -> list[Path]:
     """Draws the figures.
 
@@ -115,13 +161,18 @@ def draw(folder: Path) -> list[Path]:
         folder: Where their files are put.
     """
     *earlier, last = readouts()
-    drawn = {figure.name: figure for figure in figures_of(last, earlier)}
+    drawn = {name: _figure(name, last, earlier) for name in DRAWN}
+    drawn |= {name: _figure(name, readout_of(make()), ()) for name, make in OTHERS.items()}
     files = []
-    for name in DRAWN:
+    for name, figure in drawn.items():
         file = folder / f"readout-{name}.svg"
-        file.write_text(svg(drawn[name]))
+        file.write_text(svg(figure))
         files.append(file)
     return files
+
+
+def _figure(name: str, readout: Readout, earlier: Sequence[Readout]) -> Figure:
+    return next(figure for figure in figures_of(readout, earlier) if figure.name == name)
 
 
 def photograph(browser: str, file: Path) -> None:
