@@ -15,7 +15,7 @@ from equipoise_service.analysis.store import analyse_tables, named_units
 from equipoise_service.analysis.units import exposures_of, until_the_end
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
-from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected
+from equipoise_service.sources.connections import SourceFault, Warehouse, bring, connected, keeping
 from equipoise_service.sources.mapping import checked_rows, event_table, exposure_table
 from equipoise_service.sources.schemas import SourceIn
 
@@ -66,7 +66,7 @@ def analyse_source(source: SourceIn, store: EventStore, request: StoreRequest, l
     with reading(source, limits.seconds) as warehouse:
         events = source_events(warehouse, source, request.place)
         exposures = bring(warehouse, brought)
-        found = analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+        found = _analysed(warehouse, exposures, events, request)
         return replace(found, overridden=overridden)
 
 
@@ -84,8 +84,15 @@ def analyse_own(source: SourceIn, request: StoreRequest, seconds: float) -> Stat
     with reading(source, seconds) as warehouse:
         events = source_events(warehouse, source, request.place)
         exposures, overridden = _own_exposures(warehouse, source, request)
-        found = analyse_tables(warehouse.backend, exposures, events, replace(request, left_out=()))
+        found = _analysed(warehouse, exposures, events, request)
         return replace(found, overridden=overridden)
+
+
+def _analysed(
+    warehouse: Warehouse, exposures: ir.Table, events: ir.Table, request: StoreRequest
+) -> Statistics:
+    asked = replace(request, left_out=())
+    return analyse_tables(warehouse.backend, exposures, events, asked, keep=keeping(warehouse))
 
 
 def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> datetime | None:

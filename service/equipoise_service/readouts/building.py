@@ -17,7 +17,7 @@ from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.comparisons import statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
-from equipoise_service.readouts.distributions import values_of
+from equipoise_service.readouts.distributions import values_of, why_no_values
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.lasting import RepeatOf, repeat_of
 from equipoise_service.readouts.losses import Arrivals, Dropped
@@ -104,6 +104,9 @@ def build_readout(
     metrics = [
         each.model_copy(update={"values": values_of(plan, statistics, each.metric)})
         for each in results.metrics
+    ]
+    metrics = [
+        each.model_copy(update={"notes": [*each.notes, *why_no_values(plan, each)]}) for each in metrics
     ]
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())

@@ -9,6 +9,7 @@ at, that values in these bins can have the mean and the variance that the compar
 import math
 from typing import Any
 
+from equipoise_service.analysis.distributions import is_spread
 from equipoise_service.analysis.spreading import ArmSpread, Distribution
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.plans.documents import Plan
@@ -16,6 +17,7 @@ from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.binned import can_have
 from equipoise_service.readouts.schemas import MetricResult
 from equipoise_service.readouts.values import ArmValues, Values
+from equipoise_service.texts.saying import say
 
 # A sample that chance makes so large less often than this is none.
 _CHANCE = 1e-9
@@ -48,6 +50,14 @@ def values_of(plan: Plan, statistics: Statistics, metric: str) -> Values | None:
             for variant, arm in arms
         ],
     )
+
+
+def why_no_values(plan: Plan, result: MetricResult) -> list[str]:
+    """Why nothing is known of how the values of a metric are spread, where a source could have said it."""
+    metric = next(each for each in plan.metrics if each.key == result.metric)
+    if result.values is not None or metric.source is None or not is_spread(metric.measure):
+        return []
+    return [say("values.not_kept", source=metric.source)]
 
 
 def distributions_in(metrics: list[MetricResult]) -> dict[str, Distribution]:

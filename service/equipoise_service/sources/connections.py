@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -240,6 +241,51 @@ def bring(warehouse: Warehouse, rows: pa.Table) -> ir.Table:
             for row in rows.to_pylist():
                 copy.write_row(tuple(row.values()))
     return backend.table(name)
+
+
+def keeping(warehouse: Warehouse) -> Callable[[str, ir.Table], ir.Table] | None:
+    """What makes a table of a query's rows there, for as long as the connection is open.
+
+    Returns:
+        Takes what the table is to be called, among others of the connection, and the query; None where the
+        engine, or the connection's user, cannot have such tables.
+    """
+    backend = warehouse.backend
+    if backend.name == "duckdb":
+        return partial(_keep_on_duckdb, backend)
+    return partial(_keep_on_postgres, backend) if backend.name == "postgres" and _may_keep(backend) else None
+
+
+def _keep_on_duckdb(backend: Any, what: str, query: ir.Table) -> ir.Table:
+    made: ir.Table = backend.create_table(_own_name(what), query, temp=True)
+    return made
+
+
+def _keep_on_postgres(backend: Any, what: str, query: ir.Table) -> ir.Table:
+    name, as_text = _own_name(what), backend.compiler.type_mapper.to_string
+    columns = ", ".join(f'"{column}" {as_text(type)}' for column, type in query.schema().items())
+    con = backend.con
+    with con.transaction():
+        con.execute("SET TRANSACTION READ WRITE")
+        con.execute(f'CREATE TEMPORARY TABLE "{name}" ({columns})')
+    # A transaction that only reads may fill tables of its session, and what it reads can write nothing else.
+    with con.transaction():
+        con.execute(f'INSERT INTO "{name}" {backend.compile(query)}'.encode(), prepare=False)
+        con.execute(f'ANALYZE "{name}"')
+    return backend.table(name)
+
+
+def _may_keep(backend: Any) -> bool:
+    """Whether a session on PostgreSQL may have tables of its own: on a replica none has."""
+    right = "has_database_privilege(current_database(), 'TEMPORARY')"
+    with backend.con.transaction():
+        found = backend.con.execute(f"SELECT NOT pg_is_in_recovery() AND {right}").fetchone()
+    return bool(found[0])
+
+
+def _own_name(what: str) -> str:
+    """A name that no table of the engine has, which one of ours would hide."""
+    return f"equipoise_{what}_{uuid.uuid4().hex}"
 
 
 def _postgres_types(con: Any, query: str) -> dict[str, str]:

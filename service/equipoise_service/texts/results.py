@@ -56,6 +56,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "adjusted.for_maximum": "the largest {event} in the {days} before exposure",
         "adjusted.for_last": "the last {event} in the {days} before exposure",
         "adjusted.for_kinds": "the number of different {property} of {event} in the {days} before exposure",
+        "values.not_kept": (
+            "How its values are spread is not known: where {source} is read, the service can keep no table "
+            "meanwhile, and would read all facts once more for it."
+        ),
         "winsorized": "Values above {cut} were set to it: {arms}.",
         "winsorized.arm": "{units} of {variant} ({share})",
         "impact": (
