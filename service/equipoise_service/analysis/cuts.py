@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.units import any_of
 from equipoise_service.analysis.value_columns import value_column
 from equipoise_service.metrics.measures import Measure
 
@@ -21,7 +22,7 @@ def with_cuts(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
     Returns:
         The values, and for every column that is cut its cut, `m0_y_cut`, the same in every row: the ⌈qn⌉-th
         smallest of the n values that are not zero; null where it is not above zero, and nothing is cut. And
-        `m0_y_over`: 1 where the value lay above it.
+        for every measure `m0_over`: 1 where its value, or of a ratio one of its two, lay above the cut.
     """
     shares = _shares(measures)
     if not shares:
@@ -33,7 +34,11 @@ def with_cuts(values: ir.Table, measures: Sequence[Measure]) -> ir.Table:
     for name in shares:
         cut = values[cut_column(name)]
         changed[name] = ibis.ifelse(values[name] > cut, cut, values[name])
-        changed[over_column(name)] = ibis.ifelse(values[name] > cut, 1, 0)
+    for i, measure in enumerate(measures):
+        if measure.winsorize is not None:
+            names = [value_column(i, column) for column in measure.columns if column in ("y", "d")]
+            above = any_of([values[name] > values[cut_column(name)] for name in names])
+            changed[over_column(i)] = ibis.ifelse(above, 1, 0)
     return values.mutate(**changed)
 
 
@@ -42,9 +47,9 @@ def cut_column(name: str) -> str:
     return f"{name}_cut"
 
 
-def over_column(name: str) -> str:
-    """The column that tells which values of a column of values were cut."""
-    return f"{name}_over"
+def over_column(index: int) -> str:
+    """The column that tells of which units a measure's value was cut."""
+    return f"m{index}_over"
 
 
 def _shares(measures: Sequence[Measure]) -> Mapping[str, float]:

@@ -52,7 +52,8 @@ def moments(
             counts |= {f"{name}_units": centred[name].sum() for name in columns}
         cuts = [value_column(i, column) for column in measure.cut_columns]
         counts |= {cut_column(name): centred[cut_column(name)].max() for name in cuts}
-        counts |= {over_column(name): centred[over_column(name)].sum() for name in cuts}
+        if cuts:
+            counts[over_column(i)] = centred[over_column(i)].sum()
     sums, shown = _sums(centred, measures, firsts)
     found = centred.group_by(keys).agg(**counts, **sums)
     return found.select(*keys, *counts, **{name: found[made] for name, made in shown.items()})

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
@@ -296,7 +296,7 @@ def _arm(
             values[measure.metric] = _values(row, i, measure, active, mature)
         immature[measure.metric] = units - mature
     winsorized = {
-        measure.metric: int(row.get(over_column(value_column(i, measure.columns[0]))) or 0)
+        measure.metric: int(row.get(over_column(i)) or 0)
         for i, measure in enumerate(measures)
         if measure.cut_columns
     }

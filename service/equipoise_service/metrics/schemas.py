@@ -99,6 +99,9 @@ class Covariate(EventMeasure):
         return self
 
 
+_WINSORIZED = MetricType.MEAN, MetricType.COUNT_DISTINCT, MetricType.RATIO
+
+
 class Step(BaseModel):
     """A step of a funnel."""
 
@@ -170,7 +173,8 @@ class Definition(BaseModel):
     winsorize: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,
         description="Of a mean: a unit's value above this quantile of the values that are not zero, of all "
-        "arms together, is set to that quantile, such as 0.999 (to six decimals); null: values stay.",
+        "arms together, is set to that quantile, such as 0.999 (to six decimals); of a ratio the numerator "
+        "and the denominator, each at its own; null: values stay.",
     )
     pre_period_days: Days | None = Field(
         None,
@@ -199,8 +203,8 @@ class Definition(BaseModel):
         self._check_days()
         if (self.type is MetricType.RATIO) != (self.denominator is not None):
             raise ValueError("a ratio has a denominator, and nothing else has")
-        if self.winsorize is not None and self.type not in (MetricType.MEAN, MetricType.COUNT_DISTINCT):
-            raise ValueError(f"winsorize belongs to a mean, not to a {self.type}; leave it out")
+        if self.winsorize is not None and self.type not in _WINSORIZED:
+            raise ValueError(f"winsorize belongs to a mean or a ratio, not to a {self.type}; leave it out")
         if self.window_hours is not None and self.window_hours <= self.delay_hours:
             raise ValueError(
                 "window_hours ends at or before delay_hours; both are from the first exposure on"

@@ -103,7 +103,7 @@ def history_of(
         shown = _as_if_exposed(events if exposures is None else exposures, plan, past, exposures is None)
         new = _new_units(backend, shown, events, request, past)
         found = analyse_tables(backend, shown, events, request)
-    cuts = {key: Cuts(each.get("y"), each.get("y_before")) for key, each in found.cuts.items()}
+    cuts = {key: Cuts(each) for key, each in found.cuts.items()}
     return History(new, found.arms.get(_ARM), cuts)
 
 

@@ -31,8 +31,7 @@ def pairs_of(plan: Plan, statistics: Statistics) -> dict[str, list[Pair]]:
     wanted = [*((variant, plan.control) for variant in treatments), *between]
     found = {}
     for metric in plan.metrics:
-        known = statistics.cuts.get(metric.key, {})
-        cuts = Cuts(known.get("y"), known.get("y_before"))
+        cuts = Cuts(statistics.cuts.get(metric.key, {}))
         sides = {variant: side_of(statistics.arms, variant, plan, metric.key) for variant in plan.weights}
         found[metric.key] = [pair_of(sides[variant], sides[baseline], cuts) for variant, baseline in wanted]
     return found

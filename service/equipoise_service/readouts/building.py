@@ -15,7 +15,7 @@ from equipoise_service.readouts.ages import asked_ages
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
 from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
-from equipoise_service.readouts.comparisons import statistics_out
+from equipoise_service.readouts.comparisons import Cuts, statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.distributions import values_of, why_no_values
 from equipoise_service.readouts.health import check_health, quality_of
@@ -256,7 +256,12 @@ def _winsorized_out(plan: Plan, statistics: Statistics, metric: PlannedMetric) -
     if metric.winsorize is None:
         return {}
     sides = (side_of(statistics.arms, variant, plan, metric.key) for variant in plan.weights)
-    return {"winsorized": {side.variant: side.winsorized for side in sides}}
+    cuts = Cuts(statistics.cuts.get(metric.key, {})).named
+    of_ratio = ("denominator_cut", "denominator_cut_before") if metric.denominator is not None else ()
+    return {
+        **{name: cuts[name] for name in of_ratio},
+        "winsorized": {side.variant: side.winsorized for side in sides},
+    }
 
 
 def mature_units(plan: Plan, statistics: Statistics) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """From the sufficient statistics of two arms to a comparison."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from equipoise_service.analysis.statistics import ArmValues, NotFinite, QuantileValues, StepCounts
 from equipoise_service.readouts.inference import Corrected
@@ -60,6 +61,15 @@ _NOT_FINITE = say("no_result.not_finite")
 _NO_QUANTILE = say("no_result.too_few_values")
 
 
+CUT_NAMES = {
+    "y": "cut",
+    "d": "denominator_cut",
+    "y_before": "cut_before",
+    "d_before": "denominator_cut_before",
+}
+"""For each number of a unit what its cut is called in a readout."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One arm of a comparison.
@@ -68,6 +78,7 @@ class Side:
         variant: The variant's key.
         values: The statistics of its mature units.
         immature: How many units are not mature.
+        winsorized: Of how many units a value was cut.
     """
 
     variant: str
@@ -78,21 +89,23 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Where the values of a metric were cut; None where nothing was.
+    """Where the numbers of a metric were cut.
 
     Attributes:
-        measured: The values themselves.
-        before: Those of the pre-period.
+        known: The cut of each number, by its column; None where nothing was cut.
     """
 
-    measured: float | None = None
-    before: float | None = None
+    known: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, float | None]:
+        """All four that a metric can have, by their names in a readout."""
+        return {name: self.known.get(column) for column, name in CUT_NAMES.items()}
 
     @property
     def details(self) -> list[Detail]:
-        """Both, as figures of a comparison."""
-        named = {"cut": self.measured, "cut_before": self.before}
-        return [Detail(name=name, value=value) for name, value in named.items() if value is not None]
+        """Those that there are, as figures of a comparison."""
+        return [Detail(name=name, value=value) for name, value in self.named.items() if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +273,9 @@ def _plain(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
 
 
 def _cut(found: Estimate | NoEstimate, cuts: Cuts) -> Estimate | NoEstimate:
-    return found if cuts.measured is None else winsorized(found, Cut(upper=cuts.measured))
+    # Of a ratio the numerator may have no cut where the denominator has one.
+    upper = next((cut for column in ("y", "d") if (cut := cuts.known.get(column)) is not None), None)
+    return found if upper is None else winsorized(found, Cut(upper=upper))
 
 
 def _without_covariates(pair: Pair, compare: Compare, alpha: float) -> WithoutCovariates | None:

@@ -15,6 +15,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.ages import ages_held
 from equipoise_service.readouts.building import statistics_digest, statistics_document
+from equipoise_service.readouts.comparisons import CUT_NAMES
 from equipoise_service.readouts.distributions import distributions_in
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
@@ -25,7 +26,10 @@ _TOLERANCE = 1e-9
 
 def statistics_in(readout: Readout) -> Statistics:
     """The statistics that a readout was computed from."""
-    cuts = {each.metric: {"y": each.cut, "y_before": each.cut_before} for each in readout.metrics}
+    cuts = {
+        each.metric: {column: getattr(each, name) for column, name in CUT_NAMES.items()}
+        for each in readout.metrics
+    }
     units = {arm.variant: arm.units for arm in readout.arms}
     rows = readout.health.incomplete_rows
     joined, early = readout.population.joined, readout.health.early_exposures

@@ -149,8 +149,7 @@ def _answers(
 ) -> dict[_Asked, _Answer]:
     found = {}
     for metric in measured_metrics(plan, overlap):
-        known = cuts.get(metric.key, {})
-        cut = Cuts(known.get("y"), known.get("y_before"))
+        cut = Cuts(cuts.get(metric.key, {}))
         for variant in plan.treatments:
             effects: dict[str, Estimate | NoEstimate] = {}
             large: dict[str, Estimate | NoEstimate] = {}

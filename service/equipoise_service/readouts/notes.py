@@ -26,8 +26,8 @@ def with_notes(metric: PlannedMetric, result: MetricResult, prior: Prior | None)
         notes += [
             _of_belief(metric, each, each.posterior, prior) for each in result.comparisons if each.posterior
         ]
-    if result.winsorized and result.cut is not None:
-        notes.append(_of_winsorization(result.cut, result.winsorized))
+    if result.winsorized and (result.cut is not None or result.denominator_cut is not None):
+        notes.append(_of_winsorization(metric, result, result.winsorized))
     for each in result.comparisons:
         if each.impact is not None:
             notes.append(_of_projection(metric, each.variant, each.impact))
@@ -90,7 +90,7 @@ def _of_belief(metric: PlannedMetric, found: Comparison, posterior: Posterior, p
     )
 
 
-def _of_winsorization(cut: float, winsorized: Sequence[Winsorized]) -> str:
+def _of_winsorization(metric: PlannedMetric, result: MetricResult, winsorized: Sequence[Winsorized]) -> str:
     arms = [
         say(
             "winsorized.arm",
@@ -100,7 +100,11 @@ def _of_winsorization(cut: float, winsorized: Sequence[Winsorized]) -> str:
         )
         for each in winsorized
     ]
-    return say("winsorized", cut=f"{cut:,g}", arms=listing(arms))
+    if metric.denominator is None:
+        return say("winsorized", cut=f"{result.cut:,g}", arms=listing(arms))
+    cuts = {"winsorized.numerators": result.cut, "winsorized.denominators": result.denominator_cut}
+    above = [say(name, cut=f"{cut:,g}") for name, cut in cuts.items() if cut is not None]
+    return say("winsorized.ratio", above=listing(above), arms=listing(arms))
 
 
 def _of_projection(metric: PlannedMetric, variant: str, impact: Impact) -> str:

@@ -7,7 +7,7 @@ from equipoise_service.metrics.schemas import Aggregation, Direction, MetricType
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts import inference
-from equipoise_service.readouts.comparisons import Pair, describe, moments_of
+from equipoise_service.readouts.comparisons import Cuts, Pair, describe, moments_of
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
@@ -75,15 +75,14 @@ def results_of(
             )
             for i, pair in enumerate(pairs[metric.key])
         ]
-        cuts = pairs[metric.key][0].cuts if pairs[metric.key] else None
+        cuts = pairs[metric.key][0].cuts if pairs[metric.key] else Cuts()
         results.metrics.append(
             with_notes(
                 metric,
                 MetricResult(
                     metric=metric.key,
                     role=metric.role,
-                    cut=cuts.measured if cuts else None,
-                    cut_before=cuts.before if cuts else None,
+                    **cuts.named,
                     winsorized=_winsorized(metric, pairs[metric.key]),
                     comparisons=shown[:against_control],
                     between_treatments=shown[against_control:],

@@ -195,7 +195,9 @@ class Winsorized(BaseModel):
     model_config = _CONFIG
 
     variant: str = Field(description="The variant's key.")
-    units: Units = Field(description="Mature units whose value lay above the cut and was set to it.")
+    units: Units = Field(
+        description="Mature units whose value lay above the cut and was set to it; of a ratio, of either."
+    )
     share: Number | None = Field(description="Their share of the mature units; null without any.")
 
 
@@ -208,6 +210,12 @@ class MetricResult(BaseModel):
     role: Role = Field(description="Its role in the plan.")
     cut: Number | None = Field(description="Where values were cut; null where none were.")
     cut_before: Number | None = Field(description="Where those of the covariate were cut.")
+    denominator_cut: Number | None = Field(
+        None, description="Of a ratio: where the denominator's values were cut."
+    )
+    denominator_cut_before: Number | None = Field(
+        None, description="Of a ratio: where those of its denominator in the pre-period were cut."
+    )
     winsorized: list[Winsorized] | None = Field(
         description="Of how many units of each arm the value was cut; null where the metric is not "
         "winsorized."

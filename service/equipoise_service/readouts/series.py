@@ -86,8 +86,7 @@ def _metric(
     blocks: Sequence[Block],
     sums: Sequence[Mapping[str, ArmStatistics]],
 ) -> DayMetric:
-    known = statistics.cuts.get(metric, {})
-    cuts = Cuts(known.get("y"), known.get("y_before"))
+    cuts = Cuts(statistics.cuts.get(metric, {}))
     return DayMetric(
         metric=metric,
         arms=[

@@ -61,6 +61,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "meanwhile, and would read all facts once more for it."
         ),
         "winsorized": "Values above {cut} were set to it: {arms}.",
+        "winsorized.ratio": "Set to their limits were {above}: {arms}.",
+        "winsorized.numerators": "numerators above {cut}",
+        "winsorized.denominators": "denominators above {cut}",
         "winsorized.arm": "{units} of {variant} ({share})",
         "impact": (
             "At full traffic {variant} would change {metric} by {per_day} a day ({low} to {high}), "

@@ -195,8 +195,10 @@ def winsorize(definition: dict[str, Any], arms: dict[str, Arm]) -> dict[str, Fra
     """Cut every number of the arms' rows at its quantile of what is not zero; where it was cut."""
     cuts: dict[str, Fraction | None] = {}
     rows = [row for arm in arms.values() for row in arm.rows]
-    adjusted = definition.get("pre_period_days") or definition.get("covariate")
-    for name in ("y", "y_before") if adjusted else ("y",):
+    measured = ["y", "d"] if definition.get("denominator") else ["y"]
+    before = {"pre_period_days": measured, "covariate": ["y"]}
+    adjusted = next((names for key, names in before.items() if definition.get(key)), [])
+    for name in [*measured, *(f"{each}_before" for each in adjusted)]:
         acting = sorted(row[name] for row in rows if row[name] != 0)
         rank = math.ceil(Fraction(str(definition["winsorize"])) * len(acting))
         cuts[name] = acting[rank - 1] if acting and acting[rank - 1] > 0 else None
@@ -220,10 +222,11 @@ def assert_same(statistics: Statistics, definition: dict[str, Any], expected: di
     key = definition["key"]
     whole = dict.fromkeys(expected, 0)
     if definition.get("winsorize"):
-        before = {variant: [row["y"] for row in arm.rows] for variant, arm in expected.items()}
+        before = {variant: [dict(row) for row in arm.rows] for variant, arm in expected.items()}
         cuts = winsorize(definition, expected)
-        if (cut := cuts["y"]) is not None:
-            whole = {variant: sum(value > cut for value in values) for variant, values in before.items()}
+        for variant, rows in before.items():
+            limits = {name: cut for name, cut in cuts.items() if name in ("y", "d") and cut is not None}
+            whole[variant] = sum(any(row[name] > cut for name, cut in limits.items()) for row in rows)
         assert statistics.cuts[key] == {
             name: None if cut is None else pytest.approx(float(cut)) for name, cut in cuts.items()
         }

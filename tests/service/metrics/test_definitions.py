@@ -33,7 +33,7 @@ def filtered(**condition: Any) -> dict[str, Any]:
         (metric(type="ratio"), "a ratio has a denominator"),
         (metric(denominator=VIEWS), "a ratio has a denominator, and nothing else has"),
         (metric(delay_hours=24, window_hours=24), "ends at or before delay_hours"),
-        (metric(type="proportion", winsorize=0.9), "winsorize belongs to a mean"),
+        (metric(type="proportion", winsorize=0.9), "winsorize belongs to a mean or a ratio"),
         (metric(winsorize=1.0), "less than 1"),
         (metric(pre_period_days=0), "greater than or equal to 1"),
         (metric(covariate=VISITS | {"pre_period_days": 0}), "greater than or equal to 1"),
@@ -92,6 +92,7 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
     metrics = [
         metric(key="spent", winsorize=0.9, pre_period_days=7),
         metric(key="per-view", type="ratio", denominator=VIEWS),
+        metric(key="per-view-cut", type="ratio", denominator=VIEWS, winsorize=0.9),
         metric(key="back", type="retention", event="view", from_day=1, to_day=2),
         metric(key="next-week", type="proportion", window_hours=24 * 7),
         metric(key="plans", type="count_distinct", property="plan"),
@@ -121,12 +122,20 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
         assert answer["refused"] == 0
     readout = client.get(f"{URL}/readout?wait=60").json()
     assert verify_readout(readout) == []
-    spent, per_view, back, next_week, plans, largest = readout["metrics"]
+    spent, per_view, per_view_cut, back, next_week, plans, largest = readout["metrics"]
     details = {each["name"]: each["value"] for each in spent["comparisons"][0]["details"]}
     assert 0.8 < details["variance_removed"] < 1
     assert spent["comparisons"][0]["method"].startswith("winsorized_adjusted_mean ")
     spends = sorted(v for i in range(200) if (v := float(i % 17 + i % 3)))
     assert spent["cut"] == details["cut"] == spends[-(-len(spends) * 9 // 10) - 1]
+    assert (per_view_cut["cut"], per_view_cut["denominator_cut"]) == (spent["cut"], 1.0)
+    assert per_view_cut["comparisons"][0]["method"].startswith("winsorized_ratio ")
+    over = sum(i % 17 + i % 3 > spent["cut"] for i in range(0, 200, 2))
+    assert per_view_cut["winsorized"][1] == {"variant": "treatment", "units": over, "share": over / 100}
+    assert per_view_cut["notes"][0].startswith(
+        f"Set to their limits were numerators above {spent['cut']:g} and denominators above 1: "
+    )
+    assert per_view["cut"] is None and per_view["denominator_cut"] is None
     (note,) = largest["notes"]
     removed = largest["comparisons"][0]["without_covariates"]["variance_removed"]
     assert 0.8 < removed < 1
@@ -137,7 +146,7 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
     before = largest["comparisons"][0]["statistics"]["baseline"]
     assert before["columns"] == ["y", "y_before"]
     assert before["means"][1] == pytest.approx(sum(i % 17 for i in range(1, 200, 2)) / 100)
-    named = readout["plan"]["metrics"][5]["covariate"]
+    named = readout["plan"]["metrics"][6]["covariate"]
     assert named == VISITS | {"property": None, "filters": []}
     ratio = per_view["comparisons"][0]["statistics"]["variant"]
     assert (ratio["columns"], ratio["means"][1]) == (["y", "d"], 1.0)

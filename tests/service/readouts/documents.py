@@ -147,26 +147,34 @@ def measured_readout() -> dict[str, Any]:
                 "denominator": {"event": "view", "aggregation": "count", "filters": [condition]},
             },
             {"key": "capped", "type": "mean", "winsorize": 0.999, "pre_period_days": 14},
+            {
+                "key": "per-view-capped",
+                "type": "ratio",
+                "denominator": {"event": "view", "aggregation": "count"},
+                "winsorize": 0.99,
+            },
         )
     ]
     control = {
         "spent-later": moments(970, 5.0, 4.0),
         "per-view": Moments(1000, ("y", "d"), (2.0, 8.0), ((4000.0, 6000.0), (6000.0, 25000.0))),
         "capped": Moments(1000, ("y", "y_before"), (10.0, 8.0), ((4000.0, 3000.0), (3000.0, 4100.0))),
+        "per-view-capped": Moments(1000, ("y", "d"), (1.9, 7.5), ((2000.0, 3000.0), (3000.0, 9000.0))),
     }
     treatment = {
         "spent-later": moments(990, 5.5, 4.5),
         "per-view": Moments(1001, ("y", "d"), (2.25, 8.125), ((4100.0, 6100.0), (6100.0, 25100.0))),
         "capped": Moments(1001, ("y", "y_before"), (10.3, 8.1), ((4200.0, 3100.0), (3100.0, 4000.0))),
+        "per-view-capped": Moments(1001, ("y", "d"), (2.1, 7.625), ((2100.0, 3100.0), (3100.0, 9100.0))),
     }
     found = Statistics(
         {
-            "control": ArmStatistics(1000, control, {"spent-later": 30}, {"capped": 4}),
-            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}, {"capped": 7}),
+            "control": ArmStatistics(1000, control, {"spent-later": 30}, {"capped": 4, "per-view-capped": 9}),
+            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}, {"capped": 7, "per-view-capped": 8}),
         },
         0,
         WATERMARK,
-        cuts={"capped": {"y": 250.0, "y_before": 200.0}},
+        cuts={"capped": {"y": 250.0, "y_before": 200.0}, "per-view-capped": {"y": 30.0, "d": 90.0}},
     )
     return build_readout(plan(*metrics), found, PROVENANCE)
 
