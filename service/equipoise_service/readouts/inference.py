@@ -232,7 +232,9 @@ def _posterior_comparison(
     belief = normal_posterior(estimate, prior=prior, scale="lift", alpha=alpha)
     effect = belief.difference if scale == "difference" else belief.lift
     rejected = None if effect.interval is None else effect.interval.excludes(null)
-    test = HypothesisTest(belief.status, scale, null, alternative, alpha, belief.reason, rejected=rejected)
+    # A lift may have no interval where the difference that is believed in has one.
+    why = effect if belief.reason is None else belief
+    test = HypothesisTest(why.status, scale, null, alternative, alpha, why.reason, rejected=rejected)
     name = estimate.estimator
     return Comparison(
         belief.method,

@@ -48,7 +48,10 @@ def why_no_lift(comparison: Comparison) -> str | None:
 
 def why_no_test(comparison: Comparison) -> str | None:
     """Why nothing is tested; None where something is."""
-    return _unless_ok(comparison.test.status, comparison)
+    test = comparison.test
+    if test.scale == "lift" and test.status is comparison.lift.status:
+        return why_no_lift(comparison)
+    return _unless_ok(test.status, comparison)
 
 
 def _unless_ok(status: Status, comparison: Comparison) -> str | None:

@@ -24,7 +24,7 @@ from tests.service.readouts.documents import (
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
-from equipoise_service.plans.schemas import Horizon, MarginScale, Method, Multiplicity
+from equipoise_service.plans.schemas import Horizon, MarginScale, Method, Multiplicity, Prior
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments, holm
@@ -298,3 +298,22 @@ def test_a_recommendation_agrees_with_the_intervals_beside_it(
         if comparison["difference"]["p_value"] is not None and comparison["difference"]["interval"]:
             low, high = comparison["difference"]["interval"]
             assert (comparison["difference"]["p_value"] <= 0.05) == (low > 0 or high < 0)
+
+
+def test_a_margin_of_a_lift_that_nobody_can_bound_has_no_answer() -> None:
+    # Next to nobody of the control did it, so that what is lost of it cannot be told as a share.
+    metric = CONVERTED.model_copy(update={"key": "refunded", "role": Role.GUARDRAIL, "margin": 0.02})
+    readout = measured(
+        CONVERTED,
+        metric,
+        control={"converted": Counts(2_000, 200), "refunded": Counts(2_000, 2)},
+        treatment={"converted": Counts(2_000, 300), "refunded": Counts(2_000, 0)},
+        method=Method.BAYESIAN,
+        horizon=Horizon(units=1_000),
+        prior=Prior(mean=0.0, standard_deviation=0.1),
+    )
+    assert advice(readout) == ("investigate", ["no_answer"])
+    (reason,) = readout["recommendation"]["reasons"]
+    assert reason["subject"] == "refunded"
+    assert reason["message"].endswith(readout["metrics"][1]["comparisons"][0]["lift"]["reason"])
+    assert verify_readout(readout) == []
