@@ -123,6 +123,9 @@ def _spark(properties: Any, name: str) -> Property:
     )
 
 
+_part = _function("SUBSTR", ("string", "int64", "int64"), "string")
+
+
 def _written(member: Any, text: Any) -> Property:
     """A property by how it is written.
 
@@ -130,7 +133,7 @@ def _written(member: Any, text: Any) -> Property:
         member: Its JSON, as text.
         text: The same without quotes.
     """
-    first = member.substr(0, 1)
+    first = _part(member, 1, 1)
     return Property(
         _where(first == '"', text),
         _where(first.isin(list("-0123456789")), text).cast("float64"),
@@ -157,15 +160,6 @@ def _bigquery(properties: Any, name: str) -> Property:
     return _written(_bigquery_written(properties, path), _bigquery_text(properties, path))
 
 
-_mysql_member = _function("JSON_EXTRACT", ("string", "string"), "string")
-_mysql_text = _function("JSON_UNQUOTE", ("string",), "string")
-
-
-def _mysql(properties: Any, name: str) -> Property:
-    member = _mysql_member(properties, f"$.{name}")
-    return _written(member, _mysql_text(member))
-
-
 _snowflake_document = _function("TRY_PARSE_JSON", ("string",), "json")
 _snowflake_member = _function("GET", ("json", "string"), "json")
 _snowflake_written = _function("TO_JSON", ("json",), "string")
@@ -187,7 +181,6 @@ _READERS: Mapping[str, Callable[[Any, str], Property]] = {
     "clickhouse": _clickhouse,
     "databricks": _spark,
     "duckdb": _duckdb,
-    "mysql": _mysql,
     "postgres": _postgres,
     "pyspark": _spark,
     "snowflake": _snowflake,

@@ -22,22 +22,27 @@ ENGINES: Mapping[str, Engine] = {
     "bigquery": Engine("bigquery"),
     "clickhouse": Engine("clickhouse"),
     "databricks": Engine("databricks"),
-    # Ibis 12 has no dates of its times.
+    # Ibis 12 takes no days of its times.
     "druid": Engine("druid", computes=False),
     "duckdb": Engine("duckdb"),
-    # Ibis 12 cannot add hours to its times.
+    # Ibis 12 adds no hours to its times.
     "exasol": Engine("exasol", computes=False),
-    # Tables of ours would be written there to stay, or cannot be: nor on the further ones.
+    # Ibis 12 makes tables of ours there that outlast the session, or what describes them.
     "impala": Engine("hive", computes=False),
+    # As on Impala.
     "materialize": Engine("materialize", computes=False),
-    # Ibis 12 has no windows of counts for it.
+    # Ibis 12 counts no rows in windows there.
     "mssql": Engine("tsql", computes=False),
-    "mysql": Engine("mysql"),
+    # Ibis 12 makes no rows of numbers there.
+    "mysql": Engine("mysql", computes=False),
+    # As on Impala.
     "oracle": Engine("oracle", computes=False),
     "postgres": Engine("postgres"),
     "postgresql": Engine("postgres"),
     "pyspark": Engine("spark"),
+    # As on Impala.
     "risingwave": Engine("risingwave", computes=False),
+    # As on MySQL.
     "singlestoredb": Engine("singlestore", computes=False),
     "snowflake": Engine("snowflake"),
     # It has no times: texts stand for them, in several ways.

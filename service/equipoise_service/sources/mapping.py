@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import ibis
@@ -31,6 +32,20 @@ def _instant(zone: str, local: Any) -> Any:
 @_builtin(name="timezone", signature=((dt.string, _INSTANT), _LOCAL))
 def _local(zone: str, instant: Any) -> Any:
     """What clocks in a zone show at a moment (DuckDB, PostgreSQL)."""
+
+
+@_builtin(name="json_format", signature=((dt.json,), dt.string))
+def _json_format(document: Any) -> Any:
+    """JSON as text (Athena, Trino)."""
+
+
+@_builtin(name="TO_JSON_STRING", signature=((dt.json,), dt.string))
+def _to_json_string(document: Any) -> Any:
+    """JSON as text (BigQuery)."""
+
+
+# Where a document cannot be cast to text.
+_WRITTEN = {"athena": _json_format, "bigquery": _to_json_string, "trino": _json_format}
 
 
 def open_rows(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> ir.Table:
@@ -99,7 +114,8 @@ def _from_file(warehouse: Warehouse, rows: Events | Exposures, pointer: str) -> 
     empty = bring_in(warehouse.backend, {name: known.get(name, "string") for name in columns}, iter(()))
     if any(column_faults(empty, rows, pointer)):
         return empty
-    return bring_in(warehouse.backend, known, file.batches(relation, known))
+    with closing(file.batches(relation, known)) as batches:
+        return bring_in(warehouse.backend, known, batches)
 
 
 def _meanings(rows: Events | Exposures) -> dict[str, str]:
@@ -170,9 +186,7 @@ def event_table(table: ir.Table, events: Events, place: str) -> ir.Table:
         **_common(table, events, place),
         name=named,
         value=ibis.null("float64") if columns.value is None else table[columns.value].cast("float64"),
-        properties=(
-            ibis.null("string") if columns.properties is None else table[columns.properties].cast("string")
-        ),
+        properties=ibis.null("string") if columns.properties is None else _text(table[columns.properties]),
     )
     return _complete(found).filter(lambda rows: rows.name.notnull())
 
@@ -236,11 +250,16 @@ def _has_zone(type: dt.DataType) -> bool:
     return bool(type.is_timestamp() and type.timezone is not None)
 
 
-def _engine(table: ir.Table) -> str:
+def _text(document: ir.Value) -> ir.Value:
+    write = _WRITTEN.get(_engine(document)) if document.type().is_json() else None
+    return document.cast("string") if write is None else write(document)
+
+
+def _engine(table: ir.Expr) -> str:
     return str(table.get_backend().name)
 
 
-def _text(type: dt.DataType) -> bool:
+def _words(type: dt.DataType) -> bool:
     return bool(type.is_string())
 
 
@@ -264,10 +283,10 @@ _WANTED: dict[str, tuple[Callable[[dt.DataType], bool], str]] = {
     "unit": (_id, "text, whole numbers or UUIDs; cast it in a query"),
     "time": (_time, "timestamps or dates; convert it in a query"),
     "value": (_number, "numbers or booleans; cast it in a query"),
-    "name": (_text, "text; name the events with `name` instead, or cast it in a query"),
+    "name": (_words, "text; name the events with `name` instead, or cast it in a query"),
     "properties": (_object, "JSON objects; make them in a query"),
-    "unit_type": (_text, "text"),
-    "experiment": (_text, "text"),
-    "variant": (_text, "text"),
+    "unit_type": (_words, "text"),
+    "experiment": (_words, "text"),
+    "variant": (_words, "text"),
     "revision": (lambda type: bool(type.is_integer()), "whole numbers"),
 }

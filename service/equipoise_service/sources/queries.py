@@ -55,7 +55,7 @@ _MAKES_ROWS = (
     exp.Posexplode,
     exp.Unnest,
 )
-_MAKES_ROWS_BY_NAME = frozenset({"numbers", "range", "string_split", "zeros"})
+_MAKES_ROWS_BY_NAME = frozenset({"json_each", "json_tree", "numbers", "range", "string_split", "zeros"})
 # Of Spark: a file, named as a table of a database of this name, or of one that is the name of a class.
 _SPARK = ("databricks", "spark")
 _FILE_FORMATS = frozenset(
@@ -65,7 +65,9 @@ _FILE_FORMATS = frozenset(
     }
 )  # fmt: skip
 # Where E'…' is a text with escapes.
-_ESCAPES = ("duckdb", "postgres")
+_ESCAPES = ("duckdb", "materialize", "postgres", "risingwave")
+# Where a function with a name before its own is a program: of a package that reaches files, or a script.
+_PACKAGES = ("exasol", "oracle")
 # Of DuckDB: a file, named as a table, where there is no such table.
 _FILE = re.compile(
     r"\.(arrow|avro|csv|db|duckdb|feather|ipc|json|jsonl|ndjson|parquet|tsv|txt|xlsx)(\.\w+)?$"
@@ -88,7 +90,9 @@ _FUNCTIONS = frozenset(
         "loread", "lowrite", "crosstab", "crosstabn", "connectby", "xpath_table", "gin_clean_pending_list",
         "sleep_ms", "write_log", "json_execute_serialized_sql", "aiclassify", "aiembed", "aiextract",
         "aifilter", "aigenerate", "airedact", "aisimilarity", "aitranslate", "catboostevaluate",
-        "generateserialid", "logtrace", "set_var", "max_execution_time", "resource_group",
+        "generateserialid", "logtrace", "set_var", "max_execution_time", "resource_group", "load_extension",
+        "readfile", "writefile", "edit", "fts3_tokenizer", "httpuritype", "dburitype", "xdburitype",
+        "xmltype", "xmlquery", "bfilename", "mz_sleep", "mz_panic",
     }
 )  # fmt: skip
 _PREFIXES = ("ai_", "binary_upgrade_", "brin_", "dblink", "lo_", "pg_", "system$")
@@ -152,7 +156,7 @@ def _said(statement: Expr, dialect: str) -> str | None:
             return (
                 f"a source reads tables and views alone: {source} is none; make a view of it in the warehouse"
             )
-        if (name := _does_more(node)) is not None:
+        if (name := _does_more(node, dialect)) is not None:
             return f"a source reads tables and views alone: the function {name} does more; take it out"
     return None
 
@@ -188,8 +192,10 @@ def _unclear(node: Expr, dialect: str) -> str | None:
     return None
 
 
-def _does_more(node: Expr) -> str | None:
+def _does_more(node: Expr, dialect: str) -> str | None:
     """The name of a function that does more than read what lies in the database."""
+    if dialect in _PACKAGES and isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
+        return f"{node.sql(dialect):.100}"
     name = _function(node)
     if isinstance(node, exp.Column) and node.table:
         # Of Snowflake: the next number of a sequence.
@@ -232,6 +238,8 @@ def _names_file(table: exp.Table, dialect: str) -> bool:
         or "/" in name
         or "\\" in name
         or (dialect == "duckdb" and _FILE.search(whole) is not None)
+        # Of Oracle: a table of another server.
+        or (dialect == "oracle" and "@" in whole)
     )
 
 
