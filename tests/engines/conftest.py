@@ -6,6 +6,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 from pyspark.sql import SparkSession
+from tests.engines.clickhouse_server import ClickhouseServer, running_clickhouse
 from tests.engines.spark import cluster
 
 from equipoise_service.connections import CLICKHOUSE_SETTINGS
@@ -17,6 +18,13 @@ def clickhouse() -> Iterator[Client]:
     client = clickhouse_connect.get_client(interface="chdb", settings=CLICKHOUSE_SETTINGS)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickhouseServer]:
+    """ClickHouse's engine in a process of its own, behind HTTP; who stops it takes one of their own."""
+    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

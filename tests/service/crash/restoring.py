@@ -15,13 +15,19 @@ from tests.postgres import _binary
 from tests.service.crash.checks import EXPERIMENT
 from tests.service.crash.lives import Service
 from tests.service.crash.rounds import SENDERS, Rounds
-from tests.service.flags.flags import flag
 
 from equipoise_service.readouts.verification import verify_readout
 
 _GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "back-up-and-restore.md"
 _READOUT = f"/v1/experiments/{EXPERIMENT}/readout"
 _KEPT = ("/v1/config", "/v1/flags", f"/v1/experiments/{EXPERIMENT}", _READOUT)
+_FLAG = {
+    "key": "kept",
+    "name": "Kept",
+    "type": "string",
+    "variants": [{"key": "old", "value": "solr"}, {"key": "new", "value": "vespa"}],
+    "default": "old",
+}
 _BATCHES = 20
 _SECONDS = 60
 
@@ -66,7 +72,7 @@ def back_up_amid_traffic(rounds: Rounds, back_up: Callable[[], None]) -> Taken:
     """Have a running service's databases backed up while batches come and a refresh runs; then kill it."""
     service = rounds.service
     service.start()
-    service.ask("POST", "/v1/flags", json.dumps(flag("kept")).encode())
+    service.ask("POST", "/v1/flags", json.dumps(_FLAG).encode())
     rounds.send_alone(rounds.ledger.new(50, 200))
     with working(service):
         read_out(rounds)
