@@ -1,6 +1,6 @@
 """Analyses of the facts of a source, where they lie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,8 +9,9 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from equipoise_service.analysis.ages import Ages, analyse_ages
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.analysis.store import analyse_tables, named_units
 from equipoise_service.analysis.units import exposures_of, until_the_end
 from equipoise_service.errors import Conflict
@@ -31,6 +32,16 @@ _BROUGHT = pa.schema(
         ("received_at", pa.timestamp("us")),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The facts of a source, without the units that are left out, of whom some were exposed."""
+
+    warehouse: Warehouse
+    exposures: ir.Table
+    events: ir.Table
+    overridden: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +71,8 @@ def analyse_source(source: SourceIn, store: EventStore, request: StoreRequest, l
     Raises:
         Conflict: The source cannot be read as it is defined, is too slow, or too much would be brought over.
     """
-    if source.exposures is not None:
-        return analyse_own(source, request, limits.seconds)
-    brought, overridden = first_exposures(store, request, limits.exposures)
-    with reading(source, limits.seconds) as warehouse:
-        events = source_events(warehouse, source, request.place)
-        exposures = bring(warehouse, brought)
-        found = _analysed(warehouse, exposures, events, request)
-        return replace(found, overridden=overridden)
+    with _facts(source, store, request, limits) as facts:
+        return _analysed(facts, request)
 
 
 def analyse_own(source: SourceIn, request: StoreRequest, seconds: float) -> Statistics:
@@ -81,18 +86,39 @@ def analyse_own(source: SourceIn, request: StoreRequest, seconds: float) -> Stat
     Raises:
         Conflict: The source cannot be read as it is defined, or is too slow.
     """
-    with reading(source, seconds) as warehouse:
-        events = source_events(warehouse, source, request.place)
-        exposures, overridden = _own_exposures(warehouse, source, request)
-        found = _analysed(warehouse, exposures, events, request)
-        return replace(found, overridden=overridden)
+    with _own_facts(source, request, seconds) as facts:
+        return _analysed(facts, request)
 
 
-def _analysed(
-    warehouse: Warehouse, exposures: ir.Table, events: ir.Table, request: StoreRequest
-) -> Statistics:
-    asked = replace(request, left_out=())
-    return analyse_tables(warehouse.backend, exposures, events, asked, keep=keeping(warehouse))
+def ages_of_source(
+    source: SourceIn, store: EventStore, request: StoreRequest, limits: Limits, ages: Mapping[str, Ages]
+) -> dict[str, dict[str, ArmValues]]:
+    """Computes what `ages.analyse_ages` computes, from the facts of a source, which are read for it.
+
+    Args:
+        source: Where the facts lie.
+        store: The service's own store.
+        request: As for `analyse_source`.
+        limits: What it may take.
+        ages: For each metric that is looked at, by key, its ages.
+
+    Raises:
+        Conflict: As `analyse_source` does.
+    """
+    with _facts(source, store, request, limits) as facts:
+        return _followed(facts, request, ages)
+
+
+def ages_of_own(
+    source: SourceIn, request: StoreRequest, seconds: float, ages: Mapping[str, Ages]
+) -> dict[str, dict[str, ArmValues]]:
+    """Computes what `ages_of_source` computes, from a source that has its exposures.
+
+    Raises:
+        Conflict: As `analyse_own` does.
+    """
+    with _own_facts(source, request, seconds) as facts:
+        return _followed(facts, request, ages)
 
 
 def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> datetime | None:
@@ -105,6 +131,39 @@ def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> dat
         exposures, _ = _own_exposures(warehouse, source, replace(request, left_out=()))
         first = warehouse.backend.to_pyarrow(exposures_of(exposures, request).time.min()).as_py()
     return None if first is None else first.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _facts(source: SourceIn, store: EventStore, request: StoreRequest, limits: Limits) -> Iterator[_Facts]:
+    if source.exposures is not None:
+        with _own_facts(source, request, limits.seconds) as facts:
+            yield facts
+        return
+    brought, overridden = first_exposures(store, request, limits.exposures)
+    with reading(source, limits.seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        yield _Facts(warehouse, bring(warehouse, brought), events, overridden)
+
+
+@contextmanager
+def _own_facts(source: SourceIn, request: StoreRequest, seconds: float) -> Iterator[_Facts]:
+    with reading(source, seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        exposures, overridden = _own_exposures(warehouse, source, request)
+        yield _Facts(warehouse, exposures, events, overridden)
+
+
+def _analysed(facts: _Facts, request: StoreRequest) -> Statistics:
+    asked, keep = replace(request, left_out=()), keeping(facts.warehouse)
+    found = analyse_tables(facts.warehouse.backend, facts.exposures, facts.events, asked, keep=keep)
+    return replace(found, overridden=facts.overridden)
+
+
+def _followed(
+    facts: _Facts, request: StoreRequest, ages: Mapping[str, Ages]
+) -> dict[str, dict[str, ArmValues]]:
+    asked = replace(request, left_out=())
+    return analyse_ages(facts.warehouse.backend, facts.exposures, facts.events, asked, ages)
 
 
 @contextmanager

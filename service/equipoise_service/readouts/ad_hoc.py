@@ -10,12 +10,13 @@ from equipoise import BUCKETS
 from equipoise_service.analysis.ages import Ages
 from equipoise_service.analysis.file_facts import FileAnalysis, analyse_file_facts
 from equipoise_service.analysis.requests import FileFacts, StoreRequest
-from equipoise_service.analysis.sources import analyse_own, first_moment
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.sources import ages_of_own, analyse_own, first_moment
+from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.experiments.schemas import ExperimentIn
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
 from equipoise_service.plans.looks import Look, next_look
+from equipoise_service.readouts.ages import ages_by_source
 from equipoise_service.readouts.building import (
     Provenance,
     build_readout,
@@ -157,7 +158,15 @@ def readout_of_sources(
         began = began or first_moment(sources[key], request, seconds)
     if not found:
         raise CannotBeRead("the experiment has no metric, so no source is named")
-    return _readout(body, plan, together(found), replace(moment, at=at), began, revision=moment.revision)
+    statistics = together(found)
+    ages = _followed(plan, statistics, moment, at, began, of_file=False)
+    if ages is not None:
+
+        def read(key: str | None, asked: Mapping[str, Ages]) -> dict[str, dict[str, ArmValues]]:
+            return ages_of_own(sources[key or ""], request, seconds, asked)
+
+        statistics = replace(statistics, ages=ages_by_source(plan, ages, read))
+    return _readout(body, plan, statistics, replace(moment, at=at), began, revision=moment.revision)
 
 
 def _request(

@@ -1,19 +1,29 @@
 """Which days since exposure are looked at, and the statistics of them that a readout holds."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from equipoise_service.aggregates.facts import bring_left_out, settled_facts
 from equipoise_service.analysis.ages import FEWEST_AGES, Ages, ages_in, analyse_ages, has_ages
 from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import Limits, ages_of_source
 from equipoise_service.analysis.statistics import ArmValues, NotFinite
+from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.by_age import AgeArm, ByAge
 from equipoise_service.readouts.checks import NotAsked
+from equipoise_service.sources.schemas import SourceIn
 from equipoise_service.texts.saying import say
 from equipoise_stats import Moments
+
+ReadAges = Callable[[str | None, Mapping[str, Ages]], dict[str, dict[str, ArmValues]]]
+"""Reads what the units of a source did at each age: its key, None for the event store, and the ages."""
+
+_log = logging.getLogger(__name__)
 
 # Without a window, so many days are followed at most, and half of those that it ran: then most of the units
 # have been there for as long.
@@ -32,7 +42,7 @@ def asked_ages(plan: Plan, started_at: datetime | None, until: datetime) -> dict
 
     Args:
         plan: The plan.
-        started_at: When the randomisation began; None for a file, which has no ages.
+        started_at: When the randomisation began; None where nobody knows, and there are no ages.
         until: When it ended, or now.
     """
     if started_at is None:
@@ -45,42 +55,97 @@ def asked_ages(plan: Plan, started_at: datetime | None, until: datetime) -> dict
     return found
 
 
-def not_asked(plan: Plan, ages: Mapping[str, Ages]) -> list[NotAsked]:
-    """The success metrics that are not looked at, and why not."""
+def not_asked(plan: Plan, asked: Mapping[str, Ages], followed: Mapping[str, Ages]) -> list[NotAsked]:
+    """The success metrics that are not followed, and why not.
+
+    Args:
+        plan: The plan.
+        asked: The ages of those that can be.
+        followed: The ages of those that are: not of those whose source was not read for it.
+    """
     return [
-        NotAsked(metric=metric.key, reason=_why_not(metric))
+        NotAsked(
+            metric=metric.key,
+            reason=say("ages.not_asked.source", source=metric.source)
+            if metric.key in asked
+            else _why_not(metric),
+        )
         for metric in success_metrics(plan)
-        if metric.key not in ages
+        if metric.key not in followed
     ]
 
 
 def read_ages(
-    store: EventStore, plan: Plan, request: StoreRequest, *, at_the_end: bool
+    store: EventStore,
+    plan: Plan,
+    request: StoreRequest,
+    sources: Mapping[str, SourceIn],
+    limits: Limits,
+    *,
+    at_the_end: bool,
 ) -> dict[str, dict[str, ArmValues]] | None:
     """Reads what the units did at each age, once the planned end is reached.
 
     Args:
-        store: Where exposures and events are.
+        store: The service's own store.
         plan: What is measured.
         request: The analysis.
+        sources: The sources that the plan names, by key.
+        limits: What reading a source may take.
         at_the_end: Whether the end is reached: before, nothing is read.
 
     Returns:
-        For each metric and each planned arm the moments of the ages; None where nobody looked.
+        What `ages_by_source` gives; None where nobody looked.
     """
     if not at_the_end:
         return None
     ages = asked_ages(plan, request.since, request.until or request.as_of)
-    if not ages:
-        return {}
-    with store.workspace() as workspace:
-        left_out = bring_left_out(workspace, request)
-        facts = settled_facts(workspace)
-        found = analyse_ages(workspace.backend, facts.exposures, facts.events, request, ages, left_out)
+
+    def read(key: str | None, asked: Mapping[str, Ages]) -> dict[str, dict[str, ArmValues]]:
+        if key is None:
+            return _of_store(store, request, asked)
+        part = replace(request, until=min(request.as_of, request.until or request.as_of))
+        return ages_of_source(sources[key], store, part, limits, asked)
+
+    return ages_by_source(plan, ages, read)
+
+
+def ages_by_source(plan: Plan, ages: Mapping[str, Ages], read: ReadAges) -> dict[str, dict[str, ArmValues]]:
+    """Reads what the units did at each age, where each metric is measured.
+
+    Args:
+        plan: What is measured.
+        ages: For each metric that is looked at, by key, its ages.
+        read: Reads those of a source, or of the event store where that is None.
+
+    Returns:
+        For each metric and each planned arm the moments of the ages; not of those whose source cannot be read
+        once more, which the readout then says of them.
+    """
+    of_source = {metric.key: metric.source for metric in plan.metrics if metric.key in ages}
+    found: dict[str, dict[str, ArmValues]] = {}
+    for key in dict.fromkeys(of_source.values()):
+        asked = {metric: each for metric, each in ages.items() if of_source[metric] == key}
+        try:
+            found |= read(key, asked)
+        except Conflict as problem:
+            if key is None:
+                raise
+            # All else was read a moment ago: that stands, whatever became of this.
+            _log.warning("effects by days since exposure are left out: %s", problem)
     return {
         metric: {variant: values for variant, values in arms.items() if variant in plan.weights}
         for metric, arms in found.items()
     }
+
+
+def _of_store(
+    store: EventStore, request: StoreRequest, ages: Mapping[str, Ages]
+) -> dict[str, dict[str, ArmValues]]:
+    with store.workspace() as workspace:
+        left_out = bring_left_out(workspace, request)
+        facts = settled_facts(workspace)
+        return analyse_ages(workspace.backend, facts.exposures, facts.events, request, ages, left_out)
 
 
 def ages_held(found: ByAge | None) -> dict[str, dict[str, ArmValues]] | None:
@@ -121,7 +186,7 @@ def _values(arm: AgeArm, count: int) -> ArmValues:
 
 
 def _can_be_asked(metric: PlannedMetric) -> bool:
-    return metric.event is not None and metric.source is None and has_ages(metric.measure)
+    return metric.event is not None and has_ages(metric.measure)
 
 
 def _days(metric: PlannedMetric, ran: timedelta) -> int:
@@ -130,8 +195,6 @@ def _days(metric: PlannedMetric, ran: timedelta) -> int:
 
 
 def _why_not(metric: PlannedMetric) -> str:
-    if metric.source is not None:
-        return say("ages.not_asked.source")
     if not has_ages(metric.measure):
         return say("ages.not_asked.type")
     if metric.hours()[1] is None:

@@ -38,8 +38,8 @@ from equipoise_stats import (
 LEVEL = 0.01
 """The level of all tests together."""
 
-# A file with a row a unit says what a unit did, and not when: all of it is at the time of the exposure. A few
-# units that come twice do not make a course of that.
+# Where one row a unit says what it did, and not when, all of that is of the time of the exposure. A few units
+# that come twice do not make a course of it.
 _LATER = 0.01
 
 _Asked = tuple[str, str]
@@ -78,13 +78,15 @@ def by_age(
         ages: The ages of each metric that can be looked at so, see `ages.asked_ages`.
         values: For each of them the moments of each arm, a column an age.
         complete: Whether the planned end is reached: before, nothing is tested.
-        of_file: Whether the data are a file, whose times may be those of its rows alone.
+        of_file: Whether the data are a file, whose times, like those of a source, may be of rows alone.
 
     Raises:
-        ValueError: The values are of other metrics or ages.
+        ValueError: The values are of other metrics or ages; only those of a source may lack.
     """
     if values is None or not success_metrics(plan):
         return None
+    asked, of_source = ages, {metric.key for metric in plan.metrics if metric.source is not None}
+    ages = {metric: each for metric, each in asked.items() if metric in values or metric not in of_source}
     if values.keys() != ages.keys():
         raise ValueError(f"by days since exposure there is {list(values)}, asked was for {list(ages)}")
     arms = {
@@ -100,13 +102,13 @@ def by_age(
         for metric, each in ages.items()
         for variant in plan.treatments
     }
-    if of_file:
-        at_once = [metric for metric in ages if _is_at_once(moments[metric].values())]
-        changes |= {
-            asked: replace(each, log_p=None, finding=None, why_not="ages.at_once")
-            for asked, each in changes.items()
-            if asked[0] in at_once
-        }
+    elsewhere = ages if of_file else of_source & ages.keys()
+    at_once = [metric for metric in elsewhere if _is_at_once(moments[metric].values())]
+    changes |= {
+        (metric, variant): replace(changes[metric, variant], log_p=None, finding=None, why_not="ages.at_once")
+        for metric in at_once
+        for variant in plan.treatments
+    }
     corrected = _corrected(changes) if complete else {}
     metrics = [
         AgeMetric(
@@ -120,7 +122,7 @@ def by_age(
         )
         for metric, each in ages.items()
     ]
-    others = not_asked(plan, ages)
+    others = not_asked(plan, asked, ages)
     return ByAge(text=_text(plan, metrics), metrics=metrics, not_asked=others)
 
 

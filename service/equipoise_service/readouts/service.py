@@ -272,7 +272,7 @@ def analyse(
     overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
     followed = at_the_end and not newer and found.holdback is None
     recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
-    statistics = replace(statistics, ages=read_ages(store, plan, request, at_the_end=followed))
+    statistics = replace(statistics, ages=read_ages(store, plan, request, read, limits, at_the_end=followed))
     provenance = replace(provenance, overlaps=overlaps, recomputed=recomputed)
     return replace(analysis, statistics=statistics, provenance=provenance)
 

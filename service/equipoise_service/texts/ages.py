@@ -30,15 +30,15 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "ages.unknown": "Whether effects change with the days since exposure is not known: {reason}",
         "ages.too_few": "too few units have been exposed for that long, or did anything then.",
         "ages.at_once": (
-            "nearly all that the file has of it is of the first age: a file with one row a unit says what a "
-            "unit did, and not when."
+            "nearly all of it is of the first age, as it is where one row a unit says what a unit did, and "
+            "not when."
         ),
         "ages.at_the_end": (
             "it is tested once, at the planned end; asked every day, it would find something sooner or later."
         ),
         "ages.not_asked": "No effect is followed over the days since exposure.",
         "ages.not_asked.source": (
-            "It is measured in a warehouse, and following it would read all of that once more."
+            "It is read from {source}, which was not read once more for this, or not in time."
         ),
         "ages.not_asked.type": (
             "Only shares of units, sums and counts are followed: of these, what is done on one day can be "

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from tests.service.cli.test_analyze import run
@@ -24,13 +25,13 @@ BOUGHT = {"key": "bought", "type": "proportion", "event": "bought", "window_hour
 Row = dict[str, Any]
 
 
-def log(seed: int = 5) -> list[Row]:
+def log(start: datetime = START) -> list[Row]:
     """A row for each exposure, and one for each purchase: in one arm more of them on the first day."""
-    random = Random(seed)
+    random = Random(5)
     found: list[Row] = []
     for i in range(UNITS):
         arm = "new" if i % 2 else "old"
-        met = START + timedelta(minutes=random.randrange(4 * 24 * 60))
+        met = start + timedelta(minutes=random.randrange(4 * 24 * 60))
         found.append({"user": f"u{i}", "arm": arm, "at": met, "paid": None, "bought": None})
         if i % 50 == 0:  # shown again, when it counts no more
             found.append({**found[-1], "at": met + timedelta(hours=30)})
@@ -183,8 +184,74 @@ def test_a_row_a_unit_does_not_say_when(tmp_path: Path, again: int) -> None:
     assert found["metrics"][0]["comparisons"][0]["detected"] is True
     (effect,) = found["by_age"]["metrics"][0]["effects"]
     assert (effect["status"], effect["detected"], effect["finding"]) == ("unavailable", None, None)
-    assert "one row a unit says what a unit did, and not when" in effect["reason"]
+    assert "one row a unit says what a unit did, and not when." in effect["reason"]
     assert effect["reason"] in found["by_age"]["text"]
     assert found["by_age"]["text"] not in found["summary"]
     timeless = readout(tmp_path, tmp_path / "rows.csv", *OPTIONS[:4], *quick)
     assert timeless["by_age"] is None
+
+
+def warehouse(path: Path, rows: list[Row]) -> None:
+    """A file of DuckDB with these exposures and payments."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE met (who VARCHAR, moment TIMESTAMP, test VARCHAR, arm VARCHAR)")
+        connection.execute("CREATE TABLE paid (who VARCHAR, moment TIMESTAMP, amount DOUBLE)")
+        for row in rows:
+            at = row["at"].replace(tzinfo=None)
+            if row["arm"] is not None:
+                connection.execute("INSERT INTO met VALUES (?, ?, 'page', ?)", [row["user"], at, row["arm"]])
+            if row["paid"] is not None:
+                connection.execute("INSERT INTO paid VALUES (?, ?, ?)", [row["user"], at, row["paid"]])
+
+
+SHOP = {
+    "kind": "source",
+    "key": "shop",
+    "name": "Shop",
+    "connection": "SHOP",
+    "events": {
+        "table": "paid",
+        "columns": {"unit": "who", "time": "moment", "value": "amount"},
+        "name": "paid",
+    },
+    "exposures": {
+        "table": "met",
+        "columns": {"unit": "who", "time": "moment", "experiment": "test", "variant": "arm"},
+    },
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str | Path, ...]:
+    """The options that read a warehouse's definition, and its address in the environment."""
+    monkeypatch.setenv("EQUIPOISE_SOURCE_SHOP_URL", f"duckdb://{tmp_path}/shop.duckdb")
+    (tmp_path / "shop.yaml").write_text(json.dumps([SHOP]))
+    return ("--definitions", tmp_path / "shop.yaml", "--as-of", "2026-03-20")
+
+
+def test_a_warehouse_has_ages_too(tmp_path: Path, shop: tuple[str | Path, ...]) -> None:
+    rows = log()
+    warehouse(tmp_path / "shop.duckdb", rows)
+    asked = body({**PAID, "source": "shop"}, horizon={"days": 15})
+    found = readout(tmp_path, *shop, asked=asked)
+    assert_ages(found, "paid", at_ages(rows, "paid", DAYS, START + timedelta(days=19)))
+    assert found["by_age"]["metrics"][0]["effects"][0]["finding"] == "fading"
+    early = body({**PAID, "source": "shop"}, horizon={"days": 30})
+    assert readout(tmp_path, *shop, asked=early)["by_age"] is None
+
+
+def test_rows_of_a_warehouse_that_do_not_say_when_have_none(
+    tmp_path: Path, shop: tuple[str | Path, ...]
+) -> None:
+    random = Random(3)
+    warehouse(
+        tmp_path / "shop.duckdb",
+        [
+            {"user": f"u{i}", "arm": "new" if i % 2 else "old", "at": START, "paid": random.random() + i % 2}
+            for i in range(200)
+        ],
+    )
+    found = readout(tmp_path, *shop, asked=body({**PAID, "source": "shop"}))
+    (effect,) = found["by_age"]["metrics"][0]["effects"]
+    assert (effect["status"], effect["detected"]) == ("unavailable", None)
+    assert "and not when." in effect["reason"]
