@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.measured import ArmStatistics
+from equipoise_service.readouts.outcomes import outcome
 from equipoise_service.readouts.repeat import EffectNumbers
 from equipoise_service.readouts.schemas import Comparison, RatioPart, Readout, SegmentResult
-from equipoise_service.readouts.summary import outcome
 
 _TEXT, _NUMBER, _WHOLE, _TRUTH = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 

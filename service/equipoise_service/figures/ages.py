@@ -9,8 +9,8 @@ from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.by_age import AgeEffect, AgeMetric
 from equipoise_service.readouts.novelty import age_name
 from equipoise_service.readouts.numerals import decimals_for, number
+from equipoise_service.readouts.outcomes import Outcome
 from equipoise_service.readouts.schemas import Readout
-from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.saying import counted, say
 
 

@@ -9,7 +9,7 @@ import altair as alt
 
 from equipoise_service.figures.figure import specification
 from equipoise_service.figures.theme import INK, MUTED, OUTCOMES
-from equipoise_service.readouts.summary import Outcome
+from equipoise_service.readouts.outcomes import Outcome
 
 _WIDTH = 400
 _ROW = 30

@@ -6,8 +6,8 @@ from equipoise_service.figures.figure import Figure
 from equipoise_service.figures.intervals import Row, interval_plot
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
+from equipoise_service.readouts.outcomes import Outcome
 from equipoise_service.readouts.schemas import Arm, Readout
-from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus, Counts, wilson
 

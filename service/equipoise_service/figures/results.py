@@ -9,8 +9,8 @@ from equipoise_service.metrics.schemas import Direction
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import MarginScale
 from equipoise_service.readouts.cells import lift_cells
+from equipoise_service.readouts.outcomes import Outcome, outcome
 from equipoise_service.readouts.schemas import Comparison, Readout
-from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.texts.saying import say
 
 

@@ -14,8 +14,8 @@ from equipoise_service.readouts.cells import lift_cells
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import p_value
+from equipoise_service.readouts.outcomes import Outcome
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentPart, SegmentResult
-from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.saying import counted, say
 
 

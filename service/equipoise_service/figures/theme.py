@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from equipoise_service.readouts.summary import Outcome
+from equipoise_service.readouts.outcomes import Outcome
 from equipoise_service.texts.saying import say
 
 INK, MUTED, GRID, SURFACE = "#1f2328", "#59636e", "#d8dee4", "#fefefe"

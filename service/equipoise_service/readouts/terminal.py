@@ -27,10 +27,10 @@ from equipoise_service.readouts.cells import (
 from equipoise_service.readouts.checks import Check
 from equipoise_service.readouts.heterogeneity import part_name
 from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.outcomes import Outcome, outcome
 from equipoise_service.readouts.printable import printable
 from equipoise_service.readouts.repeat_cells import repeat_heads, repeat_rows
 from equipoise_service.readouts.schemas import Comparison, Readout, SegmentResult
-from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.saying import say
 from equipoise_stats import CheckStatus, DecisionOutcome

@@ -14,6 +14,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The control ({control}) has no units yet, so there is nothing to compare with."
         ),
         "blocked.only_control": ("Only {control}, the control, has units, so there is nothing to compare."),
+        "blocked.more.one": "1 more check failed.",
+        "blocked.more.many": "{count} more checks failed.",
         "no_metric": "The plan has no metric; the arms have these units: {units}.",
         # One comparison.
         "result.better": (
@@ -30,6 +32,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{variant} and {baseline} do not differ detectably on {metric} ({values}): the effect of "
             "{variant} lies between {low} and {high} ({certainty}{p}), so larger effects either way "
             "are excluded."
+        ),
+        "result.flat_briefly": (
+            "{variant} and {baseline} do not differ detectably on {metric} ({values}): the effect lies "
+            "between {low} and {high} ({certainty}{p})."
         ),
         "result.waiting": (
             "It is too early to conclude about {metric}: {variant} stands at {values}, and its effect "
@@ -74,6 +80,25 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "others.flat": "No detectable difference: {names}.",
         "others.waiting": "Too early to conclude: {names}.",
         "others.unknown": "No result yet: {names}.",
+        # Where there is little room.
+        "others.quiet.one": "Nothing is shown of 1 more metric.",
+        "others.quiet.many": "Nothing is shown of {count} more metrics.",
+        "more.one": "1 more",
+        "more.many": "{count} more",
+        "advice.more.one": "There is 1 more reason.",
+        "advice.more.many": "There are {count} more reasons.",
+        "briefly.segments": "Effects differ between the values of {names}.",
+        "briefly.exploratory": "{segment} (exploratory)",
+        "briefly.fading": (
+            "The effect of {variant} on {metric} fades with the days since exposure (novelty)."
+        ),
+        "briefly.growing": (
+            "The effect of {variant} on {metric} grows with the days since exposure (primacy)."
+        ),
+        "briefly.reversing": "The effect of {variant} on {metric} turns with the days since exposure.",
+        "briefly.changes.one": "1 more effect changes.",
+        "briefly.changes.many": "{count} more effects change.",
+        "briefly.interactions": "The check {check} found something about other experiments.",
         # What was left out, and what was changed.
         "left_out.overridden.one": "1 unit was left out, as people chose its variant.",
         "left_out.overridden.many": "{count} units were left out, as people chose their variant.",
@@ -87,6 +112,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "left_out.immature.many": (
             "{count} units were not counted on {metric} yet: their window had not passed."
         ),
+        "left_out.immature_too.one": "Nor were all units counted on 1 more metric.",
+        "left_out.immature_too.many": "Nor were all units counted on {count} more metrics.",
         "left_out.crossovers.one": "1 unit ({share} of all) met several variants and was left out.",
         "left_out.crossovers.many": (
             "{count} units ({share} of all) met several variants and were left out."

@@ -12,6 +12,7 @@ from tests.service.readouts.documents import (
     LOAD_TIME,
     PROVENANCE,
     START,
+    WATERMARK,
     converted,
     moments,
     plan,
@@ -19,15 +20,16 @@ from tests.service.readouts.documents import (
     statistics,
 )
 
-from equipoise_service.analysis.statistics import ArmValues
+from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, Role
-from equipoise_service.plans.documents import PlannedMetric
+from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import next_look
-from equipoise_service.plans.schemas import Horizon, Method
+from equipoise_service.plans.schemas import Horizon, Method, Multiplicity, Prior
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.losses import Dropped
-from equipoise_service.readouts.schemas import Readout
-from equipoise_service.readouts.summary import Outcome, outcome
+from equipoise_service.readouts.outcomes import Outcome, outcome
+from equipoise_service.readouts.schemas import Deviation, Readout
 from equipoise_stats import Counts, Moments
 
 
@@ -258,6 +260,44 @@ def test_what_is_shown_to_be_worse_is_never_called_no_detectable_difference() ->
             assert "No detectable difference" not in told
 
 
+def test_harm_beside_a_look_without_intervals_is_told_of_many_arms_too() -> None:
+    # At four in a thousand of the horizon no effect, however large, could be told from none.
+    arms = ("control", "a", "b", "c")
+    planned = plan(CONVERTED, variants=arms, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=500_000))
+    hits = (250, 100, 250, 251)
+    measured: dict[str, Any] = {arm: {"converted": Counts(500, n)} for arm, n in zip(arms, hits, strict=True)}
+    found = statistics(**measured)
+    look = next_look(
+        planned,
+        mature_units(planned, found),
+        [],
+        statistics_digest=statistics_digest(planned, found),
+        taken_at=START + timedelta(days=2),
+        started_at=START,
+        ended_at=None,
+    )
+    readout = build_readout(planned, found, replace(PROVENANCE, started_at=START), [look])
+    assert readout["metrics"][0]["comparisons"][0]["difference"]["interval"] is None
+    assert "On converted, worse than control: a;" in readout["summary"]
+
+
+def test_what_there_is_no_room_for_is_counted() -> None:
+    metrics = [CONVERTED, *(CONVERTED.model_copy(update={"key": f"metric-{i}"}) for i in range(19))]
+    control, treatment = (
+        dict[str, ArmValues]({metric.key: Counts(10_000, n) for metric in metrics}) for n in (1_000, 1_300)
+    )
+    worse = {metric.key: Counts(10_000, 700) for metric in metrics[1:10]}
+    provenance = replace(PROVENANCE, dropped=Dropped({"closed": 40}, 130_000))
+    found = statistics(133, control=control, treatment=treatment | worse)
+    text = build_readout(plan(*metrics), found, provenance)["summary"]
+    assert text.startswith("Do not ship. metric-0 is shown to be worse. metric-1 is shown to be worse.")
+    assert "metric-2 is shown to be worse. There are 6 more reasons." in text
+    assert "Worse: metric-0, metric-1, metric-2 and 6 more." in text
+    assert "Better: metric-9, metric-10, metric-11 and 7 more." in text
+    assert "treatment raises converted by 30.0 % (13.00 % against 10.00 %;" in text
+    assert "Senders gave up 40" in text
+
+
 def test_an_adjustment_that_brings_nothing_is_told_with_the_metric_and_in_the_summary() -> None:
     spent = PlannedMetric.model_validate(
         {"key": "spent", "type": "mean", "role": "success", "direction": "increase", "event": "buy"}
@@ -288,3 +328,95 @@ def test_what_senders_gave_up_is_told() -> None:
         text = build_readout(plan(CONVERTED), found, replace(PROVENANCE, dropped=dropped))["summary"]
         assert (told or "Do not ship.") in text
         assert ("gave up" in text) is (told is not None)
+
+
+MOST_WORDS = 120
+DEVIATION = Deviation(
+    at="2026-02-25T12:00:00Z",
+    by="0123456789abcdef",
+    reason="Half of the traffic went away.",
+    changed=["/horizon/units"],
+    digest=digest({}),
+)
+METHODS = (
+    Method.FIXED_HORIZON,
+    Method.GROUP_SEQUENTIAL,
+    Method.CONFIDENCE_SEQUENCE,
+    Method.BAYESIAN,
+)
+
+
+@st.composite
+def large_plans(draw: st.DrawFn) -> tuple[Plan, Statistics]:
+    """A plan with up to 5 arms and 20 metrics of all roles, and what was found."""
+    variants = ("control", "blue", "green", "red", "bold")[: draw(st.integers(2, 5))]
+    generator = draw(st.randoms(use_true_random=False))
+    method = draw(st.sampled_from(METHODS))
+    metrics = [CONVERTED]
+    for i in range(draw(st.integers(0, 19))):
+        role = generator.choice(list(Role))
+        update = {
+            "key": f"metric-{i}",
+            "role": role,
+            "direction": generator.choice(list(Direction)),
+            "window_hours": generator.choice([None, 24]),
+            "margin": 0.02 if role is Role.GUARDRAIL and generator.random() < 0.7 else None,
+            "mde": 0.05 if role is Role.SUCCESS else None,
+        }
+        metrics.append(CONVERTED.model_copy(update=update))
+    if generator.random() < 0.5:
+        metrics[0] = CONVERTED.model_copy(update={"mde": 0.05, "window_hours": 24})
+    units = generator.choice([2, 40, 2_000, 40_000])
+    spread = generator.choice([0.0, 0.02, 0.2])
+    arms = {}
+    for variant in variants:
+        values: dict[str, ArmValues] = {}
+        immature = {}
+        for metric in metrics:
+            waiting = units // 4 if metric.window_hours else 0
+            immature[metric.key] = waiting
+            share = generator.choice([0.0, 0.001, 0.1, 0.1, 0.5]) * (1 + generator.uniform(-spread, spread))
+            values[metric.key] = Counts(units - waiting, round((units - waiting) * share))
+        arms[variant] = ArmStatistics(units, values, immature)
+    planned = plan(
+        *metrics,
+        variants=variants,
+        method=method,
+        horizon=Horizon(units=generator.choice([1_000, 500_000])),
+        prior=Prior(mean=0.0, standard_deviation=0.1) if method is Method.BAYESIAN else None,
+        multiplicity=generator.choice([Multiplicity.HOLM, Multiplicity.NONE]),
+    )
+    crossovers = generator.choice([0, units // 300])
+    return planned, Statistics(arms, crossovers, WATERMARK)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(asked=large_plans(), dropped=st.booleans(), looked=st.booleans())
+def test_of_many_arms_and_metrics_it_is_read_in_half_a_minute(
+    asked: tuple[Plan, Statistics], dropped: bool, looked: bool
+) -> None:
+    planned, found = asked
+    provenance = replace(
+        PROVENANCE,
+        started_at=START,
+        dropped=Dropped({"closed": 40 if dropped else 0}, 130_000),
+        deviations=[DEVIATION] if dropped else [],
+    )
+    looks = []
+    if looked and planned.method is Method.GROUP_SEQUENTIAL:
+        look = next_look(
+            planned,
+            mature_units(planned, found),
+            [],
+            statistics_digest=statistics_digest(planned, found),
+            taken_at=PROVENANCE.generated_at,
+            started_at=START,
+            ended_at=None,
+        )
+        looks.append(look)
+    readout = build_readout(planned, found, provenance, looks)
+    text = readout["summary"]
+    assert len(text.split()) <= MOST_WORDS, text
+    if not text.startswith("Do not rely on these results"):
+        assert text.startswith(readout["recommendation"]["text"])
+        assert " converted" in text

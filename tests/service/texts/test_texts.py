@@ -12,8 +12,8 @@ from equipoise_service import decisions, exports, figures, jobs, power, previews
 from equipoise_service.figures.theme import FONT
 from equipoise_service.metrics.schemas import Aggregation, Direction, MetricType, Role
 from equipoise_service.readouts.checks import Health
+from equipoise_service.readouts.outcomes import Outcome
 from equipoise_service.readouts.repeat import Lasting
-from equipoise_service.readouts.summary import Outcome
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.plurals import form
 from equipoise_service.texts.saying import SUBJECTS, TEXTS
@@ -28,7 +28,8 @@ CHOSEN = (
     {f"reason.{code}" for code in ReasonCode}
     | {f"outcome.{outcome}" for outcome in DecisionOutcome}
     | {f"{group}.{outcome}" for group in ("group", "others", "result", "outcome_of") for outcome in Outcome}
-    | {"result.harmed", "result.since", "group.since"}
+    | {"result.harmed", "result.since", "result.flat_briefly", "group.since"}
+    | {f"briefly.{finding}" for finding in NoveltyFinding}
     | {f"until.{end}" for end in ("units", "date", "units_or_date", "open", "final_look")}
     | {f"found.segment_sample_ratio.{which}" for which in ("value", "others", "none")}
     | {f"rests_on.{word}" for word in ("differ", "moved", "not_mature", "skewed")}

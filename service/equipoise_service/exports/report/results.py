@@ -20,8 +20,8 @@ from equipoise_service.readouts.cells import (
     value_cells,
 )
 from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.outcomes import Outcome, outcome
 from equipoise_service.readouts.schemas import Comparison, MetricResult, Readout
-from equipoise_service.readouts.summary import Outcome, outcome
 from equipoise_service.texts.saying import say
 
 _PILLS: Mapping[Outcome, str] = {Outcome.BETTER: "good", Outcome.WORSE: "bad", Outcome.WAITING: "care"}
