@@ -1,6 +1,6 @@
 """Analyses of the facts of a source, where they lie."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from equipoise_service.analysis.ages import Ages, analyse_ages
+from equipoise_service.analysis.overlaps import Bounds, Other, Overlap, analyse_overlaps
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.analysis.store import analyse_tables, named_units
@@ -119,6 +120,39 @@ def ages_of_own(
     """
     with _own_facts(source, request, seconds) as facts:
         return _followed(facts, request, ages)
+
+
+def overlaps_of_source(
+    source: SourceIn,
+    store: EventStore,
+    request: StoreRequest,
+    others: Sequence[Other],
+    limits: Limits,
+) -> list[Overlap]:
+    """Computes what `overlaps.analyse_overlaps` computes, from a source that exposures are brought to.
+
+    Args:
+        source: Where the facts lie.
+        store: The service's own store, with the exposures to all the experiments.
+        request: As for `analyse_source`.
+        others: The other experiments; all of them are analysed, however few units they share.
+        limits: What it may take.
+
+    Raises:
+        Conflict: As `analyse_source` does.
+    """
+    brought, left = [], limits.exposures
+    revisions = [(other.experiment, revision) for other in others for revision in other.revisions]
+    for experiment, revision in [(request.experiment, request.revision), *revisions]:
+        asked = replace(request, experiment=experiment, revision=revision)
+        brought.append(first_exposures(store, asked, left)[0])
+        left -= brought[-1].num_rows
+    asked = replace(request, left_out=())
+    with reading(source, limits.seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        exposures = bring(warehouse, pa.concat_tables(brought))
+        bounds = Bounds(most=len(others), fewest_units=1)
+        return analyse_overlaps(warehouse.backend, exposures, events, asked, others, bounds)
 
 
 def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> datetime | None:

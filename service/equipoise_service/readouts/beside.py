@@ -1,5 +1,7 @@
 """Which experiments ran at the same time as a revision, and what is read of the units that are in both."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,6 +10,9 @@ from sqlmodel import Session
 from equipoise_service.aggregates.facts import bring_left_out, settled_facts
 from equipoise_service.analysis.overlaps import Bounds, Other, Overlap, analyse_overlaps
 from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.sources import Limits, overlaps_of_source
+from equipoise_service.analysis.statistics import SegmentStatistics
+from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.models import Experiment, Revision
@@ -15,6 +20,9 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.interactions import FEWEST_SHARED
 from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, decisive_metrics
+from equipoise_service.sources.schemas import SourceIn
+
+_log = logging.getLogger(__name__)
 
 # A count of shared units reads the exposures of all that are asked.
 _MOST_ASKED = 50
@@ -63,7 +71,14 @@ def ran_beside(
 
 
 def overlaps_of(
-    store: EventStore, plan: Plan, request: StoreRequest, beside: Beside, *, at_the_end: bool
+    store: EventStore,
+    plan: Plan,
+    request: StoreRequest,
+    sources: Mapping[str, SourceIn],
+    beside: Beside,
+    limits: Limits,
+    *,
+    at_the_end: bool,
 ) -> Overlaps | None:
     """Reads the units that are in other experiments too, once the planned end is reached.
 
@@ -71,30 +86,81 @@ def overlaps_of(
         store: Where exposures and events are.
         plan: What is measured.
         request: The analysis of this experiment.
+        sources: The sources that the plan names, by key.
         beside: The experiments that ran at the same time.
+        limits: What reading a source may take.
         at_the_end: Whether the end is reached: before, nothing is read.
 
     Returns:
-        What was found; None where nothing ran at the same time, or no metric decides.
+        What was found; None where nothing ran at the same time, or no metric decides. A source that exposures
+        are not brought to, or that cannot be read once more, is not asked.
     """
-    metrics = {metric.key for metric in asked_metrics(plan)}
     if not beside.others or not decisive_metrics(plan):
         return None
+    metrics: dict[str | None, set[str]] = {}
+    for metric in asked_metrics(plan):
+        if metric.source is None or sources[metric.source].exposures is None:
+            metrics.setdefault(metric.source, set()).add(metric.key)
     if not at_the_end or not metrics:
         return Overlaps(beside.experiments, None)
     theirs = left_out_as_stored(beside.left_out, store.unit_key)
-    asked = replace(
-        request,
-        measures=tuple(measure for measure in request.measures if measure.metric in metrics),
-        left_out=tuple(sorted({*request.left_out, *theirs})),
-    )
+    asked = {
+        key: replace(
+            request,
+            measures=tuple(each for each in request.measures if each.metric in metrics.get(key, ())),
+            left_out=tuple(sorted({*request.left_out, *theirs})),
+        )
+        for key in (None, *metrics)
+    }
     with store.workspace() as workspace:
-        left_out = bring_left_out(workspace, asked)
+        left_out = bring_left_out(workspace, asked[None])
         facts = settled_facts(workspace)
         found = analyse_overlaps(
-            workspace.backend, facts.exposures, facts.events, asked, beside.others, _BOUNDS, left_out
+            workspace.backend, facts.exposures, facts.events, asked[None], beside.others, _BOUNDS, left_out
         )
+    shared = {each.experiment for each in found}
+    others = [each for each in beside.others if each.experiment in shared]
+    for key in metrics.keys() - {None} if others else ():
+        part = replace(asked[key], until=min(request.as_of, request.until or request.as_of))
+        try:
+            there = overlaps_of_source(sources[key or ""], store, part, others, limits)
+        except Conflict as problem:
+            # All else was read a moment ago: that stands, whatever became of this.
+            _log.warning("interactions are left out: %s", problem)
+            continue
+        found = [_with_values(each, there) for each in found]
     return Overlaps(beside.experiments, tuple(_planned(plan, each) for each in found))
+
+
+def _with_values(overlap: Overlap, there: Sequence[Overlap]) -> Overlap:
+    """The overlap with the values that the same units have in a source, where they are the same."""
+    parts = {
+        part.label: part for each in there if each.experiment == overlap.experiment for part in each.parts
+    }
+    if not all(_are_alike(part, parts.get(part.label)) for part in overlap.parts):
+        # Some came meanwhile.
+        return overlap
+    return replace(overlap, parts=[_both(part, parts[part.label]) for part in overlap.parts])
+
+
+def _are_alike(one: SegmentStatistics, other: SegmentStatistics | None) -> bool:
+    return other is not None and _units(one) == _units(other)
+
+
+def _units(part: SegmentStatistics) -> dict[str, int]:
+    return {variant: arm.units for variant, arm in part.arms.items()}
+
+
+def _both(here: SegmentStatistics, there: SegmentStatistics) -> SegmentStatistics:
+    arms = {
+        variant: replace(
+            arm,
+            values={**arm.values, **there.arms[variant].values},
+            immature={**arm.immature, **there.arms[variant].immature},
+        )
+        for variant, arm in here.arms.items()
+    }
+    return replace(here, arms=arms)
 
 
 def _planned(plan: Plan, overlap: Overlap) -> Overlap:

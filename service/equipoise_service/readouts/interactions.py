@@ -116,7 +116,9 @@ def interactions(
     ]
     status = CheckStatus.WARNING if reasons else CheckStatus.OK
     if not tested:
-        key = "at_the_end" if asked_metrics(plan) else "not_asked"
+        asked = asked_metrics(plan)
+        waits = any(metric.source is None for metric in asked) or (asked and not complete)
+        key = "at_the_end" if waits else "not_asked"
         status, reasons = CheckStatus.UNAVAILABLE, [say(f"found.interactions.{key}")]
     number_of = _number(overlaps, units, corrected)
     return Interactions(
@@ -124,7 +126,7 @@ def interactions(
         experiments=overlaps.experiments,
         p_value=min(corrected.values(), default=None),
         overlaps=None if overlaps.found is None else shown,
-        not_asked=_not_asked(plan),
+        not_asked=_not_asked(plan, found),
     )
 
 
@@ -197,8 +199,10 @@ def _test(asked: _Asked, answer: _Answer, corrected: float | None, why_not: str)
     )
 
 
-def _not_asked(plan: Plan) -> list[NotAsked] | None:
-    asked = {metric.key for metric in asked_metrics(plan)}
+def _not_asked(plan: Plan, found: Sequence[Overlap]) -> list[NotAsked] | None:
+    """What has no answer; where nothing is shared, or nobody looked yet, nobody asked a source."""
+    asked = {metric.key for metric in asked_metrics(plan) if metric.source is None}
+    asked |= {metric.key for overlap in found for metric in measured_metrics(plan, overlap)}
     others = [metric.key for metric in decisive_metrics(plan) if metric.key not in asked]
     reason = say("found.interactions.not_asked")
     return [NotAsked(metric=key, reason=reason) for key in others] or None

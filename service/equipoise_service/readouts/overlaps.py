@@ -33,14 +33,17 @@ def decisive_metrics(plan: Plan) -> list[PlannedMetric]:
 def asked_metrics(plan: Plan) -> list[PlannedMetric]:
     """The metrics of which it is asked whether their effects depend on other experiments.
 
-    They are those that decide, but for what lies in a warehouse or a file, where exposures to other
-    experiments are not.
+    They are those that decide, but for what lies in a file, which says nothing of other experiments. Of those
+    of sources only the ones have answers whose exposures are brought from the event store.
     """
-    return [metric for metric in decisive_metrics(plan) if metric.source is None and metric.event is not None]
+    return [metric for metric in decisive_metrics(plan) if metric.event is not None]
 
 
 def measured_metrics(plan: Plan, overlap: Overlap) -> list[PlannedMetric]:
-    """Those of the asked metrics that an overlap has values of: readouts from before lack guardrails."""
+    """Those of the asked metrics that an overlap has values of: not of sources with exposures of their own.
+
+    Readouts from before lack guardrails, and all sources.
+    """
     held = {key for part in overlap.parts for arm in part.arms.values() for key in arm.values}
     return [metric for metric in asked_metrics(plan) if metric.key in held]
 

@@ -269,7 +269,7 @@ def analyse(
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
     analysis = Analysis(found, plan, looks, statistics, provenance, before)
     newer = is_spent(plan, looks) and not analysis.is_looked_at
-    overlaps = overlaps_of(store, plan, request, beside, at_the_end=at_the_end and not newer)
+    overlaps = overlaps_of(store, plan, request, read, beside, limits, at_the_end=at_the_end and not newer)
     followed = at_the_end and not newer and found.holdback is None
     recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
     statistics = replace(statistics, ages=read_ages(store, plan, request, read, limits, at_the_end=followed))

@@ -106,8 +106,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         ),
         "found.interactions.stands": "{text} (at look {number}, the last one)",
         "found.interactions.not_asked": (
-            "What is measured in a warehouse is not asked about: the exposures to other experiments are in "
-            "the event store."
+            "Where exposures are brought to a source, it is asked once, at the planned end, if units are "
+            "shared and it can be read once more. Of a source with exposures of its own nothing is asked: "
+            "those to other experiments are in the event store."
         ),
         "found.interactions.too_few": ("Fewer than two variants have an effect from {units} units an arm."),
         "found.interactions.not_compared": "The two assignments are not independent.",
