@@ -13,7 +13,7 @@ from equipoise_service.analysis.requests import StoreRequest
 PREFIX = "base_"
 
 # What a base looks like; another number where a release keeps other columns or tables.
-_FORM = 5
+_FORM = 6
 # Digits of a digest that say how often facts had been deleted.
 _DELETIONS = 6
 _DIGITS = 20

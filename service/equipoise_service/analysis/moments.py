@@ -16,6 +16,9 @@ from equipoise_service.analysis.segments import fanned
 from equipoise_service.analysis.value_columns import ingredients, value_column, value_columns
 from equipoise_service.metrics.measures import Measure
 
+NEAR = 1e100
+"""What lies further from the first estimate is left out of third powers: they would overflow, or fail."""
+
 
 def moments(
     values: ir.Table, measures: Sequence[Measure], segments: int = 0, centres: ir.Table | None = None
@@ -34,14 +37,16 @@ def moments(
         One row an arm and day; the first estimates are the arm's, the same on all days. Columns: those of the
         arm (see `segments.fanned`), active (units with facts), and for measure *i* over the mature ones
         `m{i}_active` (their number, where it takes time), `m{i}_y_units` (for counts; for funnels
-        `m{i}_s1_units`, …) or, for columns *u*, *v* of the measure, `m{i}_u_centre` (a first estimate of the
-        mean), `m{i}_u_sum` (sum of the deviations from it) and `m{i}_u_v` (sum of the products of the
-        deviations), and where values are cut `m{i}_u_cut` and `m{i}_u_over` (how many were).
+        `m{i}_s1_units`, …) or, for columns *u*, *v*, *w* of the measure, `m{i}_u_centre` (a first estimate of
+        the mean), `m{i}_u_sum` (sum of the deviations from it), `m{i}_u_v` (sum of the products of the
+        deviations) and, but for ages, `m{i}_u_v_w` (that of the products of three, see `NEAR`), and where
+        values are cut `m{i}_u_cut` and `m{i}_over` (of how many units).
     """
     values = with_cuts(values, measures)
     firsts = _firsts(measures)
     names = list(dict.fromkeys(firsts.values()))
     centred = _with_centres(values, names, centres) if names else values
+    centred = _with_near(centred, measures, firsts)
     centred, keys = fanned(centred, segments)
     counts: dict[str, ir.Scalar] = {"active": centred.count()}
     for i, measure in enumerate(measures):
@@ -72,6 +77,19 @@ def _with_centres(values: ir.Table, names: Sequence[str], given: ir.Table | None
         return joined.select(*values.columns, **filled)
     centres = values.group_by("variant").agg(**{f"{name}_centre": values[name].mean() for name in names})
     return values.join(centres, "variant")
+
+
+def _with_near(centred: ir.Table, measures: Sequence[Measure], firsts: Mapping[str, str]) -> ir.Table:
+    """Adds `m{i}_u_near`: the deviations that third powers are taken of, 0 for those that are too large."""
+    names = {
+        firsts[value_column(i, column)]
+        for i, measure in enumerate(measures)
+        if measure.has_third
+        for column in measure.columns
+    }
+    away = {name: centred[name] - centred[f"{name}_centre"] for name in sorted(names)}
+    near = {f"{name}_near": ibis.ifelse(each.abs() < NEAR, each, 0.0) for name, each in away.items()}
+    return centred.mutate(**near) if near else centred
 
 
 def _firsts(measures: Sequence[Measure]) -> dict[str, str]:
@@ -108,4 +126,9 @@ def _sums(
             one, other = sorted((firsts[names[u]], firsts[names[v]]))
             asked[f"{names[u]}_{v}"] = f"{one}_by_{other}"
             made[f"{one}_by_{other}"] = (deviations[one] * deviations[other]).sum()
+        for u, v, w in combinations_with_replacement(measure.columns, 3) if measure.has_third else ():
+            three = sorted(firsts[names[column]] for column in (u, v, w))
+            asked[f"{names[u]}_{v}_{w}"] = "_by_".join(three)
+            one, other, another = (centred[f"{name}_near"] for name in three)
+            made["_by_".join(three)] = (one * other * another).sum()
     return made, asked

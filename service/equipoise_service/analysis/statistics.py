@@ -9,6 +9,7 @@ from typing import Any
 
 from equipoise_service.analysis import distributions
 from equipoise_service.analysis.cuts import cut_column, over_column
+from equipoise_service.analysis.moments import NEAR
 from equipoise_service.analysis.quantiles import Cell
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.spreading import Distribution, spread
@@ -277,8 +278,8 @@ def no_values(measure: Measure, units: int) -> ArmValues:
         return QuantileValues(units, measure.quantile, None)
     if measure.is_count:
         return Counts(units, 0)
-    zeros = (0.0,) * len(measure.columns)
-    return Moments(units, measure.columns, zeros, (zeros,) * len(zeros))
+    nothing = Moments.empty(measure.columns)
+    return replace(nothing, n=units, third=nothing.third if measure.has_third else None)
 
 
 def _arm(
@@ -330,7 +331,41 @@ def _moments(row: Mapping[str, Any], index: int, columns: Sequence[str], n: int)
         about = product - sums[i] * (sums[j] / n)
         comoments[i][j] = comoments[j][i] = max(0.0, about) if i == j else about
     means = tuple(centre + total / n for centre, total in zip(centres, sums, strict=True))
-    return Moments(n, tuple(columns), means, tuple(map(tuple, comoments)))
+    third = _third(
+        row, names, columns, [total / n for total in sums], dict(zip(pairs, products, strict=True)), n
+    )
+    return Moments(n, tuple(columns), means, tuple(map(tuple, comoments)), third)
+
+
+def _third(
+    row: Mapping[str, Any],
+    names: Sequence[str],
+    columns: Sequence[str],
+    shifts: Sequence[float],
+    products: Mapping[tuple[int, int], float],
+    n: int,
+) -> tuple[float, ...] | None:
+    """The third moments about the means; None where they were not taken, or values are too large for them.
+
+    Args:
+        row: Of an arm.
+        names: Of the columns of the values.
+        columns: Of the measure.
+        shifts: How far each mean is from its first estimate.
+        products: The sums of products of deviations from the first estimates.
+        n: Units with facts.
+    """
+    if any(products[i, i] >= NEAR**2 for i in range(len(names))):
+        return None
+    third = []
+    for i, j, k in combinations_with_replacement(range(len(names)), 3):
+        about = row.get(f"{names[i]}_{columns[j]}_{columns[k]}")
+        if about is None:
+            return None
+        one, other, another = shifts[i], shifts[j], shifts[k]
+        moved = one * products[j, k] + other * products[i, k] + another * products[i, j]
+        third.append(float(about) - moved + 2 * n * one * other * another)
+    return tuple(third) if all(map(math.isfinite, third)) else None
 
 
 def _merged(acting: Moments, idle: Moments, units: int) -> Moments | NotFinite:

@@ -84,6 +84,11 @@ class Measure:
         return self.is_aggregate and not self.is_count and self.quantile is None
 
     @property
+    def has_third(self) -> bool:
+        """Whether third moments are taken too: of ages there would be too many, and nobody asks for them."""
+        return self.has_moments and not self.ages
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of a unit's numbers: y, d for a denominator, and covariates; or those of ages.
 

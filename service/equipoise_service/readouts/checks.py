@@ -286,7 +286,10 @@ class Health(BaseModel):
     quality_metrics: Metrics | None = Field(description="Only with a metric of that role.")
     moved_denominators: Metrics | None = Field(description="Only with a ratio.")
     maturity: Metrics | None = Field(description="Only with a metric that has a window.")
-    skewness: Metrics | None = Field(description="Only where third moments are known.")
+    skewness: Metrics | None = Field(
+        description="Null where no estimate knows its skewness, as of quantiles, and of means and ratios in "
+        "readouts from before third moments were collected."
+    )
     interactions: Interactions | None = Field(
         None, description="Only where other experiments ran at the same time."
     )

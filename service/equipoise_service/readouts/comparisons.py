@@ -1,7 +1,7 @@
 """From the sufficient statistics of two arms to a comparison."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from equipoise_service.analysis.statistics import ArmValues, NotFinite, QuantileValues, StepCounts
@@ -46,6 +46,7 @@ from equipoise_stats import (
     Estimate,
     Moments,
     NoEstimate,
+    Notice,
     Status,
     adjusted_difference,
     fixed_horizon,
@@ -54,6 +55,7 @@ from equipoise_stats import (
     proportion_difference,
     quantile_difference,
     ratio_difference,
+    skewness_guard,
     winsorized,
 )
 
@@ -129,12 +131,19 @@ class Pair:
     finite: bool = True
 
 
-def pair_of(variant: Side, baseline: Side, cuts: Cuts) -> Pair:
-    """Estimates the difference of two arms, whose statistics are of the same kind."""
+def pair_of(variant: Side, baseline: Side, cuts: Cuts, *, guarded: bool = True) -> Pair:
+    """Estimates the difference of two arms, whose statistics are of the same kind.
+
+    Args:
+        variant: The arm.
+        baseline: What it is compared with.
+        cuts: Where the values were cut.
+        guarded: Whether the skewness of a mean decides how its variance is estimated.
+    """
     values, others = variant.values, baseline.values
     if not (isinstance(values, NotFinite) or isinstance(others, NotFinite)):
         try:
-            found, plain = _estimates(values, others, cuts)
+            found, plain = _estimates(values, others, cuts, guarded=guarded)
             for each in (found, plain):
                 if each is not None:
                     fixed_horizon(each)  # numbers that overflow do so here
@@ -209,15 +218,30 @@ def describe(
         warnings=[Warning(code=notice.code, message=notice_text(notice)) for notice in result.warnings],
         details=[
             *(Detail(name=each.name, value=each.value) for each in result.details if not _is_cut(each.name)),
+            *_skewness(pair),
             *pair.cuts.details,
         ],
         statistics=_statistics(pair),
     )
 
 
+def _skewness(pair: Pair) -> list[Detail]:
+    """That of what has moments: of what is counted it follows from the counts."""
+    found = pair.found
+    if moments_of(pair.variant) is None or not isinstance(found, Estimate) or found.skewness is None:
+        return []
+    return [Detail(name="skewness", value=found.skewness)]
+
+
 def moments_of(side: Side) -> Moments | None:
     """The moments of an arm, where its statistics are moments."""
     return side.values if isinstance(side.values, Moments) else None
+
+
+def has_third(sides: Iterable[Side]) -> bool:
+    """Whether the third moments of all of them are known."""
+    found = [moments_of(side) for side in sides]
+    return all(each is not None and each.third is not None for each in found)
 
 
 def _is_cut(name: str) -> bool:
@@ -229,6 +253,8 @@ def _estimates(
     values: Counts | StepCounts | QuantileValues | Moments,
     others: Counts | StepCounts | QuantileValues | Moments,
     cuts: Cuts,
+    *,
+    guarded: bool,
 ) -> tuple[Estimate | NoEstimate, Estimate | NoEstimate | None]:
     """The estimate, and the one without adjustment where there is an adjustment."""
     if isinstance(values, Counts) and isinstance(others, Counts):
@@ -241,15 +267,15 @@ def _estimates(
         raise ValueError("the two arms of a comparison have statistics of different kinds")
     if values.columns != others.columns or values.columns[0] != "y":
         raise ValueError(f"the arms have the columns {values.columns} and {others.columns}")
-    plain = _plain(values, others)
     covariates = [column for column in values.columns if column.endswith("_before")]
     if not covariates:
-        return _cut(plain, cuts), None
+        return _cut(_guarded(values, others) if guarded else _plain(values, others), cuts), None
     under = "d" if "d" in values.columns else None
     adjusted = adjusted_difference(
         treatment=values, control=others, covariates=covariates, column="y", denominator=under
     )
-    return _cut(adjusted, cuts), _cut(plain, cuts)
+    # With arms' variances of their own, like the adjusted ones that it is compared with.
+    return _cut(_warned(adjusted), cuts), _cut(_plain(values, others), cuts)
 
 
 def _quantiles(treatment: QuantileValues, control: QuantileValues) -> Estimate | NoEstimate:
@@ -264,12 +290,26 @@ def _quantiles(treatment: QuantileValues, control: QuantileValues) -> Estimate |
     )
 
 
+def _guarded(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
+    """Where skewness puts the test in doubt: of a mean by the pooled variance, of a ratio with a warning."""
+    if "d" in treatment.columns:
+        return _warned(_plain(treatment, control))
+    if treatment.third is not None and control.third is not None:
+        return guarded_mean_difference(treatment=treatment, control=control, column="y")
+    return _plain(treatment, control)
+
+
 def _plain(treatment: Moments, control: Moments) -> Estimate | NoEstimate:
     if "d" in treatment.columns:
         return ratio_difference(treatment=treatment, control=control, numerator="y", denominator="d")
-    if treatment.third is not None and control.third is not None:
-        return guarded_mean_difference(treatment=treatment, control=control, column="y")
     return mean_difference(treatment=treatment, control=control, column="y")
+
+
+def _warned(found: Estimate | NoEstimate) -> Estimate | NoEstimate:
+    guard = skewness_guard(found)
+    if isinstance(found, NoEstimate) or guard.skewness is None or guard.reason is None:
+        return found
+    return found.with_warning(Notice("skewness", guard.reason, (("skewness", guard.skewness),)))
 
 
 def _cut(found: Estimate | NoEstimate, cuts: Cuts) -> Estimate | NoEstimate:
@@ -325,7 +365,11 @@ def _part(values: Moments, others: Moments, column: str, critical: float | None)
 
 
 def _statistics(pair: Pair) -> ComparisonStatistics:
-    return ComparisonStatistics(variant=statistics_out(pair.variant), baseline=statistics_out(pair.baseline))
+    # One arm's alone say nothing, and what says nothing cannot be verified.
+    third = has_third([pair.variant, pair.baseline])
+    return ComparisonStatistics(
+        variant=statistics_out(pair.variant, third=third), baseline=statistics_out(pair.baseline, third=third)
+    )
 
 
 def _without_numbers(pair: Pair) -> Comparison:
@@ -372,14 +416,21 @@ def values_in(statistics: ArmStatistics) -> ArmValues:
         if statistics.means is None or statistics.comoments is None:
             return NotFinite(statistics.n, columns)
         rows = tuple(tuple(row) for row in statistics.comoments)
-        return Moments(statistics.n, columns, tuple(statistics.means), rows)
+        third = None if statistics.third is None else tuple(statistics.third)
+        return Moments(statistics.n, columns, tuple(statistics.means), rows, third)
     if statistics.mean is None or statistics.m2 is None:
         return NotFinite(statistics.n)
-    return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),))
+    third = None if statistics.m3 is None else (statistics.m3,)
+    return Moments(statistics.n, ("y",), (statistics.mean,), ((statistics.m2,),), third)
 
 
-def statistics_out(side: Side) -> ArmStatistics:
-    """What a readout holds of one arm."""
+def statistics_out(side: Side, *, third: bool) -> ArmStatistics:
+    """What a readout holds of one arm.
+
+    Args:
+        side: The arm.
+        third: Whether third moments are among it, where they are known.
+    """
     values, immature = side.values, side.immature
     if isinstance(values, StepCounts):
         return FunnelStatistics(
@@ -401,11 +452,18 @@ def statistics_out(side: Side) -> ArmStatistics:
                 "columns": list(values.columns),
                 "means": list(known.mean) if known else None,
                 "comoments": [list(row) for row in known.comoments] if known else None,
+                "third": list(known.third) if known and known.third is not None and third else None,
             }
         )
     if isinstance(values, NotFinite):
         return MeanStatistics(n=values.n, immature=immature, mean=None, m2=None)
-    return MeanStatistics(n=values.n, immature=immature, mean=values.mean[0], m2=values.comoments[0][0])
+    return MeanStatistics(
+        n=values.n,
+        immature=immature,
+        mean=values.mean[0],
+        m2=values.comoments[0][0],
+        m3=values.third[0] if third and values.third is not None else None,
+    )
 
 
 def _bounds(effect: Effect) -> list[float] | None:

@@ -23,6 +23,7 @@ from equipoise_service.readouts.inference import monitoring
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.missing import missing_exposures
+from equipoise_service.readouts.numerals import number as decimal
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.recomputed import Recomputation, recomputed_assignments
@@ -212,7 +213,8 @@ def _is_moved(plan: Plan, each: Compared, *, complete: bool) -> bool:
         found = moved_denominator(**arms, denominator="d", alpha=CHECK_ALPHA)
         return found.status is CheckStatus.WARNING
     # Before the end it is asked at each refresh: as the balance of the pre-period is, see `balance`.
-    differs = monitoring(plan, mean_difference(**arms, column="d"))(alpha=CHECK_ALPHA)
+    estimate = mean_difference(treatment=each.treatment, control=each.control, column="d")
+    differs = monitoring(plan, estimate)(alpha=CHECK_ALPHA)
     return differs.test.rejected is True
 
 
@@ -231,16 +233,22 @@ def _maturity(plan: Plan, statistics: Statistics) -> Metrics | None:
 
 
 def _skewness(compared: Sequence[Compared]) -> Metrics | None:
-    known = [each for each in compared if each.estimate is not None and each.estimate.skewness is not None]
+    guards = [(each.metric, skewness_guard(each.estimate)) for each in compared if each.estimate is not None]
+    known = [(metric, guard) for metric, guard in guards if guard.skewness is not None]
     if not known:
         return None
-    skewed = _keys(
-        each
-        for each in known
-        if each.estimate is not None and skewness_guard(each.estimate).status is CheckStatus.WARNING
+    skewed: dict[str, float] = {}
+    for metric, guard in known:
+        if guard.status is CheckStatus.WARNING:
+            # Of several treatments that in which it is furthest off.
+            skewed[metric] = max(skewed.get(metric, 0.0), guard.skewness or 0.0, key=abs)
+    if not skewed:
+        return _metrics("skewness", CheckStatus.OK, [], None, "skewed")
+    named = ", ".join(f"{metric} {decimal(value, decimals=2)}" for metric, value in skewed.items())
+    number = say("rests_on.skewed", limit=f"{known[0][1].threshold:g}", metrics=named)
+    return Metrics(
+        **about("skewness", CheckStatus.WARNING, number, say("found.skewness")), metrics=list(skewed)
     )
-    reason = say("found.skewness") if skewed else None
-    return _metrics("skewness", CheckStatus.WARNING, skewed, reason, "skewed")
 
 
 def _keys(compared: Any) -> list[str]:

@@ -158,7 +158,7 @@ def _answers(
             for part in overlap.parts:
                 treatment = side_of(part.arms, variant, plan, metric.key)
                 control = side_of(part.arms, plan.control, plan, metric.key)
-                effects[part.label] = pair_of(treatment, control, cut).found
+                effects[part.label] = pair_of(treatment, control, cut, guarded=False).found
                 if min(treatment.values.n, control.values.n) >= FEWEST_IN_ARM:
                     large[part.label] = effects[part.label]
             log_p = heterogeneity(large, alpha=CHECK_ALPHA).log_p_value

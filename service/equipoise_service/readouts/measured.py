@@ -70,6 +70,12 @@ class MeanStatistics(BaseModel):
     m2: Annotated[Number, Field(ge=0)] | None = Field(
         description="Sum of squared deviations from the mean; over n − 1 it is the sample variance."
     )
+    m3: Number | None = Field(
+        None,
+        description="Sum of their third powers, which says how skewed the values are; null where values are "
+        "too large for them, in a part of another experiment, and in readouts from before they were "
+        "collected.",
+    )
 
     @property
     def value(self) -> float | None:
@@ -93,6 +99,12 @@ class MomentsStatistics(BaseModel):
     comoments: list[list[Number]] | None = Field(
         description="Sums of products of deviations from the means, a row a number; over n − 1 they are the "
         "sample covariances."
+    )
+    third: list[Number] | None = Field(
+        None,
+        description="Sums of products of three such deviations, for the numbers 1 1 1, 1 1 2, …, 1 2 2, … in "
+        "the order of `columns`; null where values are too large for them, in a day or a part of another "
+        "experiment, and in readouts from before they were collected.",
     )
 
     @property

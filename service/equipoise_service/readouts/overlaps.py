@@ -91,7 +91,8 @@ def _arm_out(
         units=arms[variant].units,
         metrics=[
             OverlapMetric(
-                metric=metric.key, statistics=statistics_out(side_of(arms, variant, plan, metric.key))
+                metric=metric.key,
+                statistics=statistics_out(side_of(arms, variant, plan, metric.key), third=False),
             )
             for metric in metrics
         ],

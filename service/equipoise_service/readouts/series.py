@@ -5,7 +5,7 @@ all units that had been exposed by then have done since. So the last day is the 
 differs from the next one by the units that came, not by what the same units did meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import accumulate
 
@@ -15,9 +15,18 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.by_day import ByDay, DayArm, DayEffect, DayMetric, DayUnits, SoFar
 from equipoise_service.readouts.calendar import Block, together
-from equipoise_service.readouts.comparisons import Cuts, pair_of, statistics_out, values_in
+from equipoise_service.readouts.comparisons import (
+    Cuts,
+    Side,
+    has_third,
+    moments_of,
+    pair_of,
+    statistics_out,
+    values_in,
+)
 from equipoise_service.readouts.daily_ratio import ratio_of
 from equipoise_service.readouts.inference import monitoring
+from equipoise_service.readouts.measured import ArmStatistics as StatisticsOut
 from equipoise_stats import Effect
 
 
@@ -90,10 +99,7 @@ def _metric(
     return DayMetric(
         metric=metric,
         arms=[
-            DayArm(
-                variant=variant,
-                statistics=[statistics_out(side_of(block.arms, variant, plan, metric)) for block in blocks],
-            )
+            DayArm(variant=variant, statistics=_days(side_of(b.arms, variant, plan, metric) for b in blocks))
             for variant in plan.weights
         ],
         effects=[
@@ -101,6 +107,14 @@ def _metric(
             for variant in plan.treatments
         ],
     )
+
+
+def _days(sides: Iterable[Side]) -> list[StatisticsOut]:
+    """The statistics of an arm day by day; third moments are those of means, which decide their intervals."""
+    of_days = list(sides)
+    several = any(len(found.columns) > 1 for side in of_days if (found := moments_of(side)) is not None)
+    third = has_third(of_days) and not several
+    return [statistics_out(side, third=third) for side in of_days]
 
 
 def _so_far(plan: Plan, metric: str, arms: Mapping[str, ArmStatistics], variant: str, cuts: Cuts) -> SoFar:

@@ -57,6 +57,20 @@ def _expect_arm(days: Sequence[dict[str, Any]], units: Sequence[int], total: dic
         return
     if not _agree(days, total, means, comoments):
         last[means] = last[comoments] = None
+    elif not _third_agree(days, total):
+        last["m3"] = None
+
+
+def _third_agree(days: Sequence[dict[str, Any]], total: dict[str, Any]) -> bool:
+    """Whether the sums of third powers of the days of a mean, where they are known, are that of all units."""
+    if total.get("m3") is None or any(day.get("m3") is None for day in days):
+        return True
+    n, mean, m2, m3 = (np.array([day[name] for day in days], float) for name in ("n", "mean", "m2", "m3"))
+    away = mean - total["mean"]
+    parts = np.concatenate([m3, 3 * away * m2, n * away**3])
+    digits = 4 * np.finfo(float).eps * abs(total["mean"])
+    room = _TOLERANCE * (np.abs(parts).sum() + total["m2"] ** 1.5) + 3 * digits * total["m2"]
+    return bool(abs(parts.sum() - total["m3"]) <= room)
 
 
 def _agree(days: Sequence[dict[str, Any]], total: dict[str, Any], means: str, comoments: str) -> bool:

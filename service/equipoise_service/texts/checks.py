@@ -177,7 +177,7 @@ CHECKS: Mapping[str, CheckText] = MappingProxyType(
             "Skewness",
             "Are the values so skewed, for arms of this size, that the tests are off in one tail?",
             ("a few units with very large values", "a small arm, by itself or beside a large one"),
-            "Winsorize the metric, wait for more units, or give a small arm a larger weight.",
+            "Winsorize means and ratios, wait for more units, or plan arms of more equal size.",
         ),
         "interactions": CheckText(
             "Interactions",

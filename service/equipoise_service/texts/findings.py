@@ -95,7 +95,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "found.quality_metrics": ("These metrics differ between arms, and no treatment should move them."),
         "found.moved_denominators": "A treatment changes what these ratios are divided by.",
         "found.maturity": "The windows of most units have not passed for these metrics.",
-        "found.skewness": "These metrics are too skewed for arms of this size.",
+        "found.skewness": (
+            "A few large values, or rare ones, weigh too much in these metrics for arms of this size."
+        ),
         # Other experiments.
         "found.interactions.ran": "{experiments} ran at the same time",
         "found.interactions.none_shared": ("{experiments} ran at the same time; none shares {units} units"),
@@ -136,7 +138,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rests_on.none_moved": "none moved",
         "rests_on.not_mature": "not mature: {metrics}",
         "rests_on.none_not_mature": "none not mature",
-        "rests_on.skewed": "skewed: {metrics}",
+        "rests_on.skewed": "beyond ±{limit}: {metrics}",
         "rests_on.none_skewed": "none skewed",
     }
 )

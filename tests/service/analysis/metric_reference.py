@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import combinations_with_replacement
 from typing import Any
 
 import pytest
@@ -288,3 +289,12 @@ def assert_moments(found: Any, rows: list[dict[str, Fraction]]) -> None:
             exact = float(sum((row[u] - means[u]) * (row[v] - means[v]) for row in rows))
             near = 1e-12 * max(1, len(rows)) * largest[u] * largest[v]
             assert math.isclose(found.comoments[i][j], exact, rel_tol=1e-11, abs_tol=near)
+    if any(name.startswith("a") for name in found.columns):
+        assert found.third is None
+        return
+    triples = combinations_with_replacement(found.columns, 3)
+    assert found.third is not None
+    for third, names in zip(found.third, triples, strict=True):
+        products = [math.prod(row[name] - means[name] for name in names) for row in rows]
+        near = 1e-11 * max(1, len(rows)) * math.prod(largest[name] for name in names)
+        assert math.isclose(third, float(sum(products)), rel_tol=1e-9, abs_tol=near)

@@ -62,7 +62,7 @@ def test_rows_of_a_unit_are_joined(tmp_path: Path, name: str) -> None:
     write(tmp_path / "day.csv", "user,arm,bought,spent\n9,x,1,1\n")
     statistics = analyse_file(write(tmp_path / name, ROWS), request())
     assert statistics.arms["control"].values["bought"] == Counts(2, 1)
-    assert statistics.arms["control"].values["spent"] == Moments(2, ("y",), (2.0,), ((0.5,),))
+    assert statistics.arms["control"].values["spent"] == Moments(2, ("y",), (2.0,), ((0.5,),), (0.0,))
     assert statistics.arms["b"].values["bought"] == Counts(1, 1)
     assert (statistics.crossovers, statistics.incomplete_rows, statistics.watermark) == (0, 0, None)
 

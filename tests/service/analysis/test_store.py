@@ -260,4 +260,20 @@ def test_values_too_large_to_add_are_named_not_made_up(store: Store, values: tup
     arms = analyse_store(store.backend, REQUEST).arms
     assert arms["control"].values["spent"] == NotFinite(2)
     assert arms["control"].values["bought"] == Counts(2, 2)
-    assert arms["a"].values["spent"] == Moments(1, ("y",), (0.0,), ((0.0,),))
+    assert arms["a"].values["spent"] == Moments(1, ("y",), (0.0,), ((0.0,),), (0.0,))
+
+
+@pytest.mark.parametrize("value", [1e99, 1e101, 1e110, 1e150])
+def test_values_too_large_for_third_powers_have_none_and_all_else(store: Store, value: float) -> None:
+    store.fill(
+        [exposed(unit, "control") for unit in "tuvw"],
+        [purchase("u", 1, value), purchase("v", 1, 1.0), purchase("w", 1, -value)],
+    )
+    found = analyse_store(store.backend, REQUEST).arms["control"].values["spent"]
+    assert isinstance(found, Moments)
+    assert found.variance() == pytest.approx(2 * value * value / 3)
+    if value > 1e100:
+        assert found.third is None
+    else:
+        assert found.third is not None
+        assert list(found.third) == [pytest.approx(0.0, abs=1e-9 * value**3)]

@@ -86,7 +86,14 @@ def test_from_exposures_and_events_to_the_readout(running: TestClient) -> None:
     found = {metric["metric"]: metric["comparisons"][0]["statistics"] for metric in readout["metrics"]}
     assert found["converted"]["baseline"] == {"n": 10, "immature": 0, "successes": 4}
     assert found["converted"]["variant"] == {"n": 10, "immature": 0, "successes": 6}
-    assert found["revenue"]["variant"] == {"n": 10, "immature": 0, "mean": 2.25, "m2": pytest.approx(455.625)}
+    away = [20.25, *[-2.25] * 9]
+    assert found["revenue"]["variant"] == {
+        "n": 10,
+        "immature": 0,
+        "mean": 2.25,
+        "m2": pytest.approx(sum(each**2 for each in away)),
+        "m3": pytest.approx(sum(each**3 for each in away)),
+    }
     assert readout["plan"]["variants"][0] == {"key": "control", "weight": 5000, "control": True}
 
 

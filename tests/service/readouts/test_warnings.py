@@ -1,5 +1,6 @@
 """The checks of metrics that only warn, on both sides of where they do: none of them blocks shipping."""
 
+import re
 from typing import Any
 
 import pytest
@@ -44,7 +45,9 @@ def asked(name: str, planned: Plan, found: Statistics) -> dict[str, Any]:
     assert said == {name: reason}
     assert reason not in recommendation["reasons"]
     assert check["causes"]
-    assert check["number"].endswith(": " + ", ".join(check["metrics"]))
+    # Of skewness each with its own.
+    named = re.sub(r" −?\d\.\d\d", "", check["number"])
+    assert named.endswith(": " + ", ".join(check["metrics"]))
     return check
 
 
@@ -154,8 +157,10 @@ def test_shares_are_too_skewed_beyond_six_hundredths(
     assert converted(control, fine)["status"] == "ok"
     check = converted(control, skewed)
     assert (check["status"], check["metrics"]) == ("warning", ["converted"])
-    assert check["reason"] == "These metrics are too skewed for arms of this size."
-    assert check["action"].startswith("Winsorize the metric, wait for more units")
+    off = f"{skewness_of(control, skewed):.2f}".replace("-", "−")
+    assert check["number"] == f"beyond ±0.06: converted {off}"
+    assert check["reason"].startswith("A few large values, or rare ones, weigh too much in these metrics")
+    assert check["action"].startswith("Winsorize means and ratios, wait for more units")
 
 
 def test_equal_arms_cancel_each_other_s_skewness() -> None:
