@@ -70,7 +70,7 @@ def test_the_engine_ends_what_has_no_end() -> None:
         pytest.raises(SourceFault, match="did not finish within 1 seconds") as fault,
         connected("SHOP", 1) as warehouse,
     ):
-        warehouse.backend.to_pyarrow(query_table(warehouse, endless))
+        warehouse.backend.to_pyarrow(query_table(warehouse.backend, endless))
     assert fault.value.code == "too-slow"
     late = fault.value.__context__
     assert late is not None
