@@ -22,9 +22,14 @@ _MIGRATION_SECONDS = 600
 # "equipois" in ASCII: other programs' locks in the same database have other numbers.
 _TURN = int.from_bytes(b"equipois")
 
-CLICKHOUSE_SETTINGS = {"session_timezone": "UTC", "query_plan_max_optimizations_to_apply": 1_000_000}
+CLICKHOUSE_SETTINGS = {
+    "session_timezone": "UTC",
+    "query_plan_max_optimizations_to_apply": 1_000_000,
+    "max_query_size": 16 << 20,
+}
 """What a session on ClickHouse begins with. Times are without a zone, and mean UTC, whatever zone the server
-is in; a readout of thirty metrics is one query with more steps than the server optimises by default."""
+is in; a readout of thirty metrics is one query with more steps than the server optimises by default, and one
+of two hundred, as many as a plan may have, is longer than the 256 KiB that the server reads by default."""
 
 _WRITE = "equipoise_write"
 _MIGRATE = "equipoise_migrate"

@@ -40,7 +40,15 @@ _STOP_SECONDS = 30
 # What a server's front takes for itself; everything else in an address is a setting.
 _RESERVED = frozenset(
     {
-        *("query", "database", "query_id", "wait_end_of_query", "client_protocol_version", "default_format"),
+        *(
+            "query",
+            "database",
+            "query_id",
+            "session_id",
+            "wait_end_of_query",
+            "client_protocol_version",
+            "default_format",
+        ),
         *("send_progress_in_http_headers", "http_headers_progress_interval_ms", "enable_http_compression"),
     }
 )
