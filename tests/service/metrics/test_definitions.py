@@ -135,7 +135,7 @@ def test_from_definitions_to_the_readout(client: TestClient, payload: Any) -> No
     assert per_view_cut["notes"][0].startswith(
         f"Set to their limits were numerators above {spent['cut']:g} and denominators above 1: "
     )
-    assert per_view["cut"] is None and per_view["denominator_cut"] is None
+    assert (per_view["cut"], per_view["denominator_cut"]) == (None, None)
     (note,) = largest["notes"]
     removed = largest["comparisons"][0]["without_covariates"]["variance_removed"]
     assert 0.8 < removed < 1

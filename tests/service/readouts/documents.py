@@ -170,7 +170,9 @@ def measured_readout() -> dict[str, Any]:
     found = Statistics(
         {
             "control": ArmStatistics(1000, control, {"spent-later": 30}, {"capped": 4, "per-view-capped": 9}),
-            "treatment": ArmStatistics(1001, treatment, {"spent-later": 11}, {"capped": 7, "per-view-capped": 8}),
+            "treatment": ArmStatistics(
+                1001, treatment, {"spent-later": 11}, {"capped": 7, "per-view-capped": 8}
+            ),
         },
         0,
         WATERMARK,
