@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.readouts.documents import (
     CONVERTED,
@@ -107,6 +107,7 @@ def test_the_statistics_of_a_readout_are_read_back_exactly() -> None:
     assert statistics_digest(PLANNED, statistics_in(looked)) == look.statistics_digest
 
 
+@settings(deadline=None)
 @given(ulps=st.lists(st.integers(-40, 40), min_size=2, max_size=2))
 def test_the_last_bits_do_not_make_new_facts(ulps: list[int]) -> None:
     look, looked = look_at(found())
