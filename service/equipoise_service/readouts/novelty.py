@@ -20,6 +20,7 @@ from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.ages import arm_out, not_asked, success_metrics
 from equipoise_service.readouts.by_age import Age, AgeEffect, AgeMetric, ByAge, EffectAtAge
+from equipoise_service.readouts.metric_units import units_of_metrics
 from equipoise_service.readouts.numerals import decimals_for, number, p_value
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.texts.saying import listing, say
@@ -142,11 +143,13 @@ def expect_ages(expected: dict[str, Any]) -> None:
     Args:
         expected: The readout as it was recomputed.
     """
-    found, units = expected["by_age"], {arm["variant"]: arm["units"] for arm in expected["arms"]}
+    found = expected["by_age"]
     if found is None or found["look"] is not None:
         return
-    for arm in (arm for metric in found["metrics"] for arm in metric["arms"]):
-        arm["n"] = min(arm["n"], units[arm["variant"]])
+    units = units_of_metrics(expected)
+    for metric in found["metrics"]:
+        for arm in metric["arms"]:
+            arm["n"] = min(arm["n"], units[metric["metric"]][arm["variant"]])
 
 
 def age_name(age: Age) -> str:

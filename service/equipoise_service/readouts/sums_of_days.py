@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from equipoise_service.readouts.metric_units import apart, units_of_metrics
+
 _TOLERANCE = 1e-10
 """Relative: the sums of all units are those of the days, so they differ in their last digits only."""
 
@@ -25,11 +27,18 @@ def expect_days(expected: dict[str, Any]) -> None:
             left[variant] = left.get(variant, 0) - number
     units[-1].update({variant: number for variant, number in left.items() if number or variant in units[-1]})
     totals = {result["metric"]: _sides(result) for result in expected["metrics"]}
+    others, all_units = apart(expected), units_of_metrics(expected)
     for metric in found["metrics"]:
         for arm in metric["arms"]:
-            total = totals.get(metric["metric"], {}).get(arm["variant"])
-            if total is not None:
-                _expect_arm(arm["statistics"], [day.get(arm["variant"], 0) for day in units], total)
+            variant, days = arm["variant"], arm["statistics"]
+            total = totals.get(metric["metric"], {}).get(variant)
+            if total is None:
+                continue
+            numbers = [day.get(variant, 0) for day in units]
+            if metric["metric"] in others:
+                before = [day["n"] + day["immature"] for day in days[:-1]]
+                numbers = [*before, all_units[metric["metric"]][variant] - sum(before)]
+            _expect_arm(days, numbers, total)
 
 
 def _sides(result: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from equipoise_service.readouts.distributions import expect_counts, expect_drawn
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
 from equipoise_service.readouts.losses import Arrivals, Dropped
+from equipoise_service.readouts.metric_units import units_of_metrics
 from equipoise_service.readouts.novelty import expect_ages
 from equipoise_service.readouts.overlaps import overlaps_in
 from equipoise_service.readouts.reading import NotAReadout, readout_of
@@ -183,7 +184,7 @@ def _expect_lock(expected: dict[str, Any]) -> None:
 
 def _expect_units(expected: dict[str, Any]) -> None:
     """A comparison is over all units of its arms, and the parts of a segment hold every unit once."""
-    _expect_arms(expected)
+    _expect_arms(expected, units_of_metrics(expected))
     expect_halvings(expected)
     expect_drawn(expected)
     expect_counts(expected)
@@ -192,7 +193,8 @@ def _expect_units(expected: dict[str, Any]) -> None:
     _expect_overlaps(expected)
     for segment in expected["segments"]:
         for part in segment["parts"]:
-            _expect_arms(part)
+            units = {arm["variant"]: arm["units"] for arm in part["arms"]}
+            _expect_arms(part, {result["metric"]: units for result in part["metrics"]})
         if segment["parts"]:
             *others, last = segment["parts"]
             seen = {arm["variant"]: arm["units"] for arm in expected["arms"]}
@@ -214,10 +216,10 @@ def _expect_overlaps(expected: dict[str, Any]) -> None:
                 metric["statistics"]["n"] = arm["units"] - metric["statistics"]["immature"]
 
 
-def _expect_arms(expected: dict[str, Any]) -> None:
+def _expect_arms(expected: dict[str, Any], units_of: Mapping[str, Mapping[str, int]]) -> None:
     """The comparisons of a metric are over all units of the arms, but for the immature ones."""
-    units = {arm["variant"]: arm["units"] for arm in expected["arms"]}
     for metric in expected["metrics"]:
+        units = units_of[metric["metric"]]
         for comparison in (*metric["comparisons"], *metric.get("between_treatments", ())):
             for side in ("variant", "baseline"):
                 statistics = comparison["statistics"][side]

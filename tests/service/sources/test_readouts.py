@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.service.sources.warehouses import Warehouse, source
 
+from equipoise_service.readouts.verification import verify_readout
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 URL = "/v1/experiments/page"
 UNITS = st.sampled_from(["a", "b", "c", "d", "e", "unit'; DROP TABLE met; --", 'é\\"%s{}'])
@@ -145,6 +147,46 @@ def test_store_and_source_side_by_side_with_overridden_units_left_out(
     assert by_key["sum"]["variant"]["n"] == 2
     assert by_key["sum"]["variant"]["mean"] == 3.5
     assert readout["plan"]["metrics"][1]["source"] == "warehouse"
+
+
+def test_a_source_that_saw_other_units_than_the_store(
+    client: TestClient, warehouse: Warehouse, payload: Any
+) -> None:
+    """The first metric's source says how many units there are; the numbers of another one are its own."""
+    met = {
+        "table": "shop.met",
+        "columns": {"unit": "user_id", "time": "met_at", "experiment": "test", "variant": "arm",
+                    "revision": "iteration"},
+    }  # fmt: skip
+    assert client.post("/v1/sources", json=source("own", exposures=met)).status_code == 201
+    definition = [
+        {"key": "converted", "type": "proportion", "event": "converted"},
+        {"key": "sum", "type": "mean", "event": "order", "source": "own"},
+    ]
+    register(client, payload, "page", definition)
+    arms = {"treatment": ["a", "b", "c", "d"], "control": ["e", "f", "g"]}
+    exposures = [
+        {"id": str(uuid.uuid4()), "time": at(-60).isoformat(), "unit": unit, "experiment": "page",
+         "variant": variant}
+        for variant, units in arms.items() for unit in units
+    ]  # fmt: skip
+    assert client.post("/v1/events", json={"exposures": exposures, "events": []}).status_code == 200
+    # One unit of each arm less, and on two days.
+    there = [(unit, variant) for variant, units in arms.items() for unit in units[1:]]
+    warehouse.execute(
+        "INSERT INTO shop.met VALUES (?, ?, ?, ?, 1)",
+        [(unit, at(-60 - 1440 * (i % 2)), "page", variant) for i, (unit, variant) in enumerate(there)],
+    )
+    warehouse.add_orders(("b", at(-20), 7), ("f", at(-20), 5), ("a", at(-20), 1000))
+    readout = client.get(f"{URL}/readout?wait=60").json()
+    assert [arm["units"] for arm in readout["arms"]] == [3, 4]
+    own = readout["metrics"][1]["comparisons"][0]["statistics"]
+    assert (own["baseline"]["n"], own["variant"]["n"]) == (2, 3)
+    assert verify_readout(readout) == []
+    own["variant"]["n"] = 4
+    pointers = [each.pointer for each in verify_readout(readout)]
+    assert "/digest" in pointers
+    assert any(each.startswith("/by_day/metrics/1/arms/1/statistics/") for each in pointers)
 
 
 def test_local_times_are_of_the_zone_that_the_source_says(
