@@ -11,9 +11,11 @@ from equipoise_service.plans.schemas import DEFAULT_LOOK_HOURS, MarginScale, Met
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_stats import Design as TestDesign
 from equipoise_stats import (
+    NormalBelief,
     Outcome,
     PlannedTest,
     RuleLevels,
+    Scale,
     Spending,
     confidence_sequence_design,
     fixed_design,
@@ -85,6 +87,9 @@ def rule_of(plan: Plan) -> Rule:
     if not successes:
         raise ValueError("the plan has no success metric, so there is nothing that it could show")
     family = 1 if plan.multiplicity is Multiplicity.NONE else successes * treatments
+    if plan.method is Method.BAYESIAN:
+        # Posteriors are not corrected: the decision rule alone divides the level, by the metrics.
+        family = successes
     # The tests of the sample ratio, each quality metric, and the balance where there is a pre-period.
     checks = 2 + bool(plan.segments) + roles.count(Role.QUALITY) * treatments
     checks += any(metric.measure.days_before is not None for metric in plan.metrics)
@@ -122,13 +127,29 @@ def planned_test(
         ValueError: The target is impossible for the outcome.
     """
     better = 1.0 if metric.direction is Direction.INCREASE else -1.0
-    scale = "lift" if metric.scale is MarginScale.LIFT else "difference"
+    scale: Scale = "lift" if metric.scale is MarginScale.LIFT else "difference"
     if metric.role is Role.SUCCESS:
         if metric.mde is None:
             return None
-        return PlannedTest(outcome, better * metric.mde, 0.0, scale, design, rule.treatment_share)  # type: ignore[arg-type]
-    margin = metric.margin or 0.0
-    return PlannedTest(outcome, 0.0, -better * margin, scale, design, rule.treatment_share)  # type: ignore[arg-type]
+        effect, null = better * metric.mde, 0.0
+    else:
+        effect, null = 0.0, -better * (metric.margin or 0.0)
+    prior = believed(rule, 1.0 if scale == "lift" else outcome.baseline)
+    return PlannedTest(outcome, effect, null, scale, design, rule.treatment_share, prior)
+
+
+def believed(rule: Rule, unit: float) -> NormalBelief | None:
+    """The prior of a Bayesian plan, None of another.
+
+    Args:
+        rule: The rule.
+        unit: What it is asked in: 1 for a lift, the metric's value for a difference.
+
+    Raises:
+        ValueError: The unit is not positive, or too small for the prior.
+    """
+    prior = rule.plan.prior
+    return None if prior is None else NormalBelief(prior.mean, prior.standard_deviation).scaled(unit)
 
 
 def window_days(metric: PlannedMetric) -> float:

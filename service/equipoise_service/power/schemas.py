@@ -141,6 +141,9 @@ class MetricPower(BaseModel):
     expected_units: int | None = Field(
         description="Units until it is shown, on average, if the effect is the planned one."
     )
+    prior_units: int | None = Field(
+        description="Of a Bayesian plan: units of all arms that tell as much as the prior does."
+    )
     reason: str | None = Field(description="Why there is no number; null where there is one.")
 
 

@@ -22,6 +22,7 @@ from equipoise_service.power.schemas import (
 from equipoise_service.power.sizing import (
     NO_TARGET,
     NOT_ASKED,
+    SHOWN_BY_PRIOR,
     days_for,
     horizon_of,
     metric_power,
@@ -103,9 +104,11 @@ def _expected(asked: Asked, seen: tuple[int, ...]) -> Traffic | None:
 
 def _unanswered(found: Sequence[MetricPower]) -> str | None:
     """Why the units of the whole rule are not known; None where they are."""
-    missing = [each for each in found if each.units is None and each.reason not in (NOT_ASKED, NO_TARGET)]
-    if not any(each.units is not None for each in found if each.role is Role.SUCCESS):
-        missing += [each for each in found if each.reason == NO_TARGET]
+    needless = (NOT_ASKED, NO_TARGET, SHOWN_BY_PRIOR)
+    missing = [each for each in found if each.units is None and each.reason not in needless]
+    successes = [each for each in found if each.role is Role.SUCCESS]
+    if not any(each.units is not None for each in successes):
+        missing += [each for each in successes if each.reason in needless]
     reasons = [say("planning.of_metric", metric=each.metric, reason=each.reason) for each in missing]
     return say("planning.between").join(reasons) or None
 
@@ -126,10 +129,9 @@ def _days(rule: Rule, found: Sequence[MetricPower], traffic: Traffic | None) -> 
 def _notes(rule: Rule, payload: PowerIn, looks: int) -> list[str]:
     plan, notes = rule.plan, []
     family = sum(metric.role == "success" for metric in plan.metrics) * len(plan.treatments)
-    if family > 1 and plan.multiplicity is not Multiplicity.NONE:
+    corrected = plan.multiplicity is not Multiplicity.NONE and plan.method is not Method.BAYESIAN
+    if family > 1 and corrected:
         notes.append(say("planning.several", family=family, correction=plan.multiplicity))
-    if plan.method is Method.BAYESIAN:
-        notes.append(say("planning.bayesian"))
     if looks == MOST_LOOKS:
         notes.append(say("planning.many_looks", looks=MOST_LOOKS))
     unbounded = [

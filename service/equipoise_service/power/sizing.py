@@ -6,12 +6,13 @@ from dataclasses import replace
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import MAX_DAYS, Method
-from equipoise_service.power.rule import Outcomes, Rule, decides, planned_test, window_days
+from equipoise_service.power.rule import Outcomes, Rule, believed, decides, planned_test, window_days
 from equipoise_service.power.schemas import HorizonOut, MetricPower, Reach
 from equipoise_service.power.traffic import Traffic
 from equipoise_service.texts.saying import say
 from equipoise_stats import (
     MinimumEffect,
+    NormalBelief,
     Outcome,
     SampleSize,
     Status,
@@ -23,6 +24,7 @@ from equipoise_stats import (
 
 NOT_ASKED = say("planning.not_asked")
 NO_TARGET = say("planning.no_target")
+SHOWN_BY_PRIOR = say("planning.shown_by_prior")
 _TOO_FAR = say("planning.too_far")
 
 _WEEK = 7
@@ -65,7 +67,7 @@ def metric_power(
         reason = NOT_ASKED
     elif known is None:
         reason = str(outcome)
-    else:
+    elif (reason := _without_lift(rule, known)) is None:
         try:
             found = needed(rule, metric, known, looks)
         except (ValueError, ArithmeticError) as error:
@@ -73,6 +75,9 @@ def metric_power(
         if found is None and reason is None:
             reason = NO_TARGET
     whole = 1 / rule.pair_share
+    prior_units = _up(found.prior_units * whole) if found and rule.plan.prior else None
+    if found is not None and not found.units:
+        found, reason = None, SHOWN_BY_PRIOR
     return MetricPower(
         metric=metric.key,
         role=metric.role,
@@ -81,6 +86,7 @@ def metric_power(
         history_units=history_units,
         units=_up(found.units * whole) if found else None,
         expected_units=_up(found.expected_units * whole) if found else None,
+        prior_units=prior_units,
         reason=reason,
     )
 
@@ -143,9 +149,10 @@ def _reach(
     units = traffic.by(days - window_days(metric))
     pair_units = units * rule.pair_share
     least = _LEAST_UNITS / min(rule.treatment_share, 1 - rule.treatment_share)
-    if isinstance(outcome, str) or pair_units < least:
-        why = outcome if isinstance(outcome, str) else say("planning.too_few")
-        hopeless = 0.0 if _has_target(metric) and not isinstance(outcome, str) else None
+    unknown = outcome if isinstance(outcome, str) else _without_lift(rule, outcome)
+    if isinstance(outcome, str) or unknown is not None or pair_units < least:
+        why = say("planning.too_few") if unknown is None else unknown
+        hopeless = 0.0 if _has_target(metric) and unknown is None else None
         return Reach(
             metric=metric.key, units=int(units), difference=None, lift=None, power=hopeless, reason=why
         )
@@ -155,6 +162,10 @@ def _reach(
     of = outcome if metric.role is Role.SUCCESS else replace(outcome, response="constant")
     difference, lift, power, reason = None, None, None, None
     try:
+        prior = believed(rule, outcome.baseline)
+        if prior is not None and metric.role is Role.GUARDRAIL:
+            # A margin is excluded from its other side.
+            prior = replace(prior, mean=-prior.mean)
         found = minimum_effect(
             of,
             units=pair_units,
@@ -162,12 +173,15 @@ def _reach(
             design=design,
             direction="increase" if increase else "decrease",
             treatment_share=rule.treatment_share,
+            prior=prior,
         )
         if found.status is Status.OUT_OF_REACH:
             reason = say("planning.out_of_reach", units=f"{int(units):,}", value=f"{outcome.baseline:.6g}")
         difference, lift = found.difference, found.lift
         if metric.role is Role.GUARDRAIL:
-            difference, lift = _margin(rule, found)
+            difference, lift = _margin(rule, found, _prior_weight(rule, of, prior, pair_units))
+        if difference == 0:
+            difference, lift, reason = None, None, SHOWN_BY_PRIOR
         test = planned_test(rule, metric, outcome, design)
         power = None if test is None else planned_power(test, units=pair_units)
         if power is not None and math.isnan(power):
@@ -183,20 +197,40 @@ def _has_target(metric: PlannedMetric) -> bool:
     return metric.mde is not None or metric.margin is not None
 
 
-def _margin(rule: Rule, found: MinimumEffect) -> tuple[float | None, float | None]:
+def _prior_weight(rule: Rule, outcome: Outcome, prior: NormalBelief | None, units: float) -> float:
+    """How much the prior tells beside what so many units do, when nothing changes."""
+    if prior is None:
+        return 0.0
+    treated, control = outcome.unit_variances(0.0)
+    error = math.sqrt((treated / rule.treatment_share + control / (1 - rule.treatment_share)) / units)
+    return (error / prior.standard_deviation) ** 2
+
+
+def _margin(rule: Rule, found: MinimumEffect, prior_weight: float) -> tuple[float | None, float | None]:
     """The smallest margin as a difference and as a lift, both positive.
 
-    A difference that is found from 0 is a margin that is excluded from its other side. On the scale of lifts
-    the linear form m_t − (1 + λ) m_c is tested, whose variance depends on the margin λ itself.
+    A difference that is found from 0 is a margin that is excluded from its other side. From the margin a
+    prior is farther away, by as much as the margin is wide, which counts with its weight. On the scale of
+    lifts the linear form m_t − (1 + λ) m_c is tested, whose variance depends on the margin λ itself.
     """
-    if found.difference is None or found.lift is None:
-        return (None if found.difference is None else abs(found.difference)), None
+    if found.difference is None:
+        return None, None
+    difference = abs(found.difference) / (1 + prior_weight)
+    if found.lift is None:
+        return difference, None
     share, sign = rule.treatment_share, math.copysign(1.0, found.difference)
-    lift = first = abs(found.lift)
+    lift = first = abs(found.lift) / (1 + prior_weight)
     for _ in range(_ROUNDS):
         control = (1 + sign * lift) ** 2 / (1 - share)
         lift = first * math.sqrt((1 / share + control) / (1 / share + 1 / (1 - share)))
-    return abs(found.difference), lift
+    return difference, lift
+
+
+def _without_lift(rule: Rule, outcome: Outcome) -> str | None:
+    """Why the plan's prior says nothing of a metric; None where it does, or there is none."""
+    if rule.plan.prior is None or outcome.baseline > 0:
+        return None
+    return say("planning.no_lift", value=f"{outcome.baseline:.6g}")
 
 
 def _why(error: ValueError | ArithmeticError, outcome: Outcome) -> str:

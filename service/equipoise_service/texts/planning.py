@@ -13,6 +13,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "units"
         ),
         "planning.impossible": "its target is impossible for a metric that stands at {value} now",
+        "planning.shown_by_prior": "the prior shows it by itself: with any number of units it has the power",
+        "planning.no_lift": "the prior is about its lift, and it stands at {value}, which is not positive",
         "planning.too_few": "too few units have matured by then",
         "planning.out_of_reach": (
             "with {units} units not even the largest possible change of {value} is found"
@@ -30,7 +32,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Each success metric and treatment is planned at alpha/{family}; {correction} rejects at least "
             "what that does."
         ),
-        "planning.bayesian": ("The prior is not planned with: the numbers are those of a fixed horizon."),
         "planning.many_looks": "More than {looks} looks are planned for as {looks}.",
         "planning.no_window": (
             "{metrics}: without a window a unit's value grows with time; it is measured until the end of a "

@@ -1,13 +1,14 @@
 """A planned test: an outcome, an effect to find, a null value and a design, and the power they give."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import nctdtr, ndtr
 
 from equipoise_stats.distributions import normal_upper_quantile, t_upper_quantile
 from equipoise_stats.estimates.estimate import welch_satterthwaite
+from equipoise_stats.inference.bayes.belief import NormalBelief
 from equipoise_stats.inference.comparison import Scale
 from equipoise_stats.inference.group_sequential.exits import (
     ExitProbabilities,
@@ -16,7 +17,7 @@ from equipoise_stats.inference.group_sequential.exits import (
 )
 from equipoise_stats.inference.settings import check_null
 from equipoise_stats.power.designs import Design, fixed_design
-from equipoise_stats.power.outcome import Outcome
+from equipoise_stats.power.outcome import OF_PROPORTIONS, Outcome
 from equipoise_stats.proportions.constrained import variance_at_difference, variance_at_ratio
 from equipoise_stats.results import Serialisable
 
@@ -39,10 +40,13 @@ class PlannedTest(Serialisable):
         scale: `difference` or `lift`.
         design: The looks and their critical values.
         treatment_share: Share of the units of both arms that the treatment gets, between 0 and 1.
+        prior: What is believed of the effect before the data, on the scale of the null value. With it the
+            test is that of `normal_posterior`: it rejects where the posterior leaves less than its level
+            beyond the null value. It goes with one analysis at the end.
 
     Raises:
-        ValueError: An argument is out of range, the null value makes a treated value impossible, or a lift
-            is asked of a baseline that is not positive.
+        ValueError: An argument is out of range, the null value makes a treated value impossible, a lift is
+            asked of a baseline that is not positive, or a prior is given to a test that has none.
 
     Example:
         >>> from equipoise_stats import proportion_outcome
@@ -56,6 +60,7 @@ class PlannedTest(Serialisable):
     scale: Scale = "difference"
     design: Design = _FIXED
     treatment_share: float = 0.5
+    prior: NormalBelief | None = None
 
     def __post_init__(self) -> None:
         check_null(self.null, self.scale)
@@ -73,6 +78,13 @@ class PlannedTest(Serialisable):
             self.outcome.unit_variances(self.null * (self.outcome.baseline if self.scale == "lift" else 1.0))
         if self.outcome.reference == "baseline" and self.null != 0:
             raise ValueError("The test 'baseline' has no margins; plan for 'score' or 'normal'.")
+        if self.prior is not None and len(self.design.critical) > 1:
+            raise ValueError(
+                f"The design has {len(self.design.critical)} looks; a prior goes with one analysis, at the "
+                "end."
+            )
+        if self.prior is not None and self.outcome.reference in OF_PROPORTIONS:
+            raise ValueError(f"The test {self.outcome.reference!r} has no prior; plan for 'normal'.")
 
     @property
     def difference(self) -> float:
@@ -81,8 +93,9 @@ class PlannedTest(Serialisable):
 
     @property
     def by_t(self) -> bool:
-        """Whether power is computed by the noncentral t distribution: a mean, analysed once."""
-        return self.outcome.reference in ("welch", "pooled") and len(self.design.critical) == 1
+        """Whether power is computed by the noncentral t distribution: a mean, analysed once, no prior."""
+        once = len(self.design.critical) == 1 and self.prior is None
+        return once and self.outcome.reference in ("welch", "pooled")
 
     @property
     def findable(self) -> bool:
@@ -101,11 +114,16 @@ class Precision:
         drift: Mean of the test statistic, positive in the direction of the effect; grows as √units.
         inflation: Standard error that the test uses over the true one; multiplies critical values.
         treatment: Share of the treatment in the true variance.
+        prior_ratio: Standard deviation of the prior over the standard error; grows as √units. Infinite
+            without a prior.
+        prior_distance: How far the prior's mean lies beyond the null value, in its standard deviations.
     """
 
     drift: float
     inflation: float
     treatment: float
+    prior_ratio: float = math.inf
+    prior_distance: float = 0.0
 
 
 def precision(test: PlannedTest) -> Precision:
@@ -129,9 +147,21 @@ def precision(test: PlannedTest) -> Precision:
     baseline = test.outcome.baseline if test.scale == "lift" else 1.0
     distance = (test.effect - test.null) * baseline
     side = test.design.alternative
-    towards = abs(distance) if side == "two-sided" else distance if side == "greater" else -distance
+    sign = math.copysign(1.0, distance) if side == "two-sided" else 1.0 if side == "greater" else -1.0
+    towards = sign * distance
     used = _variance_of_the_test(test, v_t + v_c)
-    return Precision(towards / math.sqrt(v_t + v_c), math.sqrt(used / (v_t + v_c)), v_t / (v_t + v_c))
+    found = Precision(towards / math.sqrt(v_t + v_c), math.sqrt(used / (v_t + v_c)), v_t / (v_t + v_c))
+    if test.prior is None:
+        return found
+    # The prior is about the difference; the linear form of a lift moves with it so much.
+    tilt = 1 + (form - 1) * (unit_c / (1 - share)) / (v_t + unit_c / (1 - share))
+    belief = test.prior.scaled(tilt * baseline)
+    beyond = belief.mean + (test.effect * (1 - tilt) - test.null) * baseline
+    return replace(
+        found,
+        prior_ratio=belief.standard_deviation / math.sqrt(v_t + v_c),
+        prior_distance=sign * beyond / belief.standard_deviation,
+    )
 
 
 def power_at(test: PlannedTest, per_unit: Precision, units: float) -> float:
@@ -147,12 +177,29 @@ def power_at(test: PlannedTest, per_unit: Precision, units: float) -> float:
         # A sum over the looks, which rounding can carry past 1.
         return min(1.0, float(exits_at(test, per_unit, drift).power))
     if not test.by_t:
-        return float(ndtr(drift - design.critical[0] * per_unit.inflation))
+        return float(
+            ndtr(drift - critical_at(per_unit, design.critical[0], per_unit.prior_ratio * math.sqrt(units)))
+        )
     df = degrees_of_freedom(test, per_unit, units)
     critical = t_upper_quantile(float(ndtr(-design.critical[0])), df)
     miss = float(nctdtr(df, drift, critical))
     # Where the probability is below every double, some of them come out as NaN.
     return 1.0 if math.isnan(miss) else 1 - miss
+
+
+def critical_at(per_unit: Precision, critical: float, ratio: float) -> float:
+    """The critical value of the statistic: without a prior the design's own.
+
+    The posterior's distance from the null value is at least `critical` of its standard deviations where the
+    estimate's is at least this many standard errors. It may be negative: then the prior shows it by itself,
+    unless the estimate speaks against it.
+
+    Args:
+        per_unit: The precision of the test.
+        critical: The design's critical value.
+        ratio: The prior's standard deviation over the standard error at the planned size.
+    """
+    return critical * per_unit.inflation * math.hypot(1.0, 1 / ratio) - per_unit.prior_distance / ratio
 
 
 def degrees_of_freedom(test: PlannedTest, per_unit: Precision, units: float) -> float:

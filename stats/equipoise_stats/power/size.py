@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from equipoise_stats.inference.bayes.belief import NormalBelief
 from equipoise_stats.inference.comparison import Scale
 from equipoise_stats.power.designs import Design, fixed_design
 from equipoise_stats.power.outcome import OF_PROPORTIONS, Outcome
@@ -16,6 +17,7 @@ from equipoise_stats.power.planned import (
     power_at,
     precision,
 )
+from equipoise_stats.power.prior import units_with_prior
 from equipoise_stats.results import Serialisable, Status
 
 Direction = Literal["increase", "decrease"]
@@ -33,13 +35,15 @@ class SampleSize(Serialisable):
     """The size of an experiment.
 
     Attributes:
-        units: Units of both arms together at the end, exact and not rounded.
+        units: Units of both arms together at the end, exact and not rounded; with a prior, from these on the
+            power is reached, and 0 where the prior gives it by itself.
         treatment: Units of the treatment arm, rounded up.
         control: Units of the control arm, rounded up.
         power: The power asked for.
         expected_units: Units at the stop, on average, if the effect is the planned one.
         expected_units_null: Units at the stop, on average, if the effect is the null value.
-        fixed_units: Units that one analysis at the end would need, with a normal reference.
+        fixed_units: Units that one analysis at the end would need, with a normal reference and no prior.
+        prior_units: Units that tell as much as the prior does; 0 without one.
     """
 
     units: float
@@ -49,6 +53,7 @@ class SampleSize(Serialisable):
     expected_units: float
     expected_units_null: float
     fixed_units: float
+    prior_units: float = 0.0
 
     @property
     def inflation(self) -> float:
@@ -122,7 +127,9 @@ def sample_size(test: PlannedTest, *, power: float = 0.8) -> SampleSize:
 
     Source:
         R's `power.t.test` and `power.prop.test`; Farrington and Manning 1990, Stat. Med. 9, 1447–1454 (score
-        test with a margin); Jennison and Turnbull 2000, chapters 2 and 19 (several looks).
+        test with a margin); Jennison and Turnbull 2000, chapters 2 and 19 (several looks); Spiegelhalter,
+        Abrams and Myles 2004, Bayesian Approaches to Clinical Trials and Health-Care Evaluation, chapter 6
+        (a prior: hybrid classical-Bayesian power).
 
     Example:
         >>> from equipoise_stats import group_sequential_design, proportion_outcome
@@ -133,6 +140,14 @@ def sample_size(test: PlannedTest, *, power: float = 0.8) -> SampleSize:
         >>> looked = PlannedTest(outcome, effect=0.25, design=group_sequential_design(5))
         >>> sample_size(looked, power=0.9).treatment
         79
+
+        A sceptical prior costs units:
+
+        >>> from equipoise_stats import NormalBelief
+        >>> fixed = PlannedTest(proportion_outcome(0.2), effect=0.01)
+        >>> sceptical = PlannedTest(proportion_outcome(0.2), effect=0.01, prior=NormalBelief(0.0, 0.01))
+        >>> sample_size(fixed).treatment, sample_size(sceptical).treatment
+        (25580, 27670)
     """
     check_power(power, test.design)
     if not test.findable:
@@ -150,6 +165,7 @@ def sample_size(test: PlannedTest, *, power: float = 0.8) -> SampleSize:
         expected_units=units * _expected_fraction(test, per_unit, per_unit.drift * math.sqrt(units)),
         expected_units_null=units * _expected_fraction(test, per_unit, 0.0),
         fixed_units=_fixed_normal_units(test, per_unit, power),
+        prior_units=per_unit.prior_ratio**-2,
     )
 
 
@@ -163,6 +179,7 @@ def minimum_effect(
     null: float = 0.0,
     scale: Scale = "difference",
     treatment_share: float = 0.5,
+    prior: NormalBelief | None = None,
 ) -> MinimumEffect:
     """The smallest effect that an experiment of a given size finds with a given power (MDE).
 
@@ -176,10 +193,12 @@ def minimum_effect(
         null: The null value: 0, or a margin.
         scale: Scale of the null value, and of the linear form that is tested.
         treatment_share: Share of the treatment.
+        prior: What is believed of the effect before the data, on the scale of the null value.
 
     Returns:
-        The effect on both scales; `out_of_reach` where even the largest possible one is not found (a
-        proportion ends at 1, and a fall to 0 is the largest of a positive metric).
+        The effect on both scales; the null value where a prior shows even that with this power;
+        `out_of_reach` where even the largest possible one is not found (a proportion ends at 1, and a fall to
+        0 is the largest of a positive metric).
 
     Raises:
         ValueError: An argument is out of range.
@@ -195,7 +214,10 @@ def minimum_effect(
         raise ValueError(f"direction is {direction!r}; it must be 'increase' or 'decrease'.")
     side = design.alternative
     up = direction == "increase" if side == "two-sided" else side == "greater"
-    start = PlannedTest(outcome, null, null, scale, design, treatment_share)
+    start = PlannedTest(outcome, null, null, scale, design, treatment_share, prior)
+    if prior is not None:
+        # At the null value itself a two-sided test has no direction, and its prior neither.
+        start = replace(start, design=replace(design, alternative="greater" if up else "less"))
     _check_units(start, units)
     effect = _smallest(start, units, power, up)
     if effect is None:
@@ -216,7 +238,7 @@ def _smallest(start: PlannedTest, units: float, power: float, up: bool) -> float
     step = _standard_step(start, units) * (1 if up else -1)
     largest = _largest_steps(start, step)
     # Where the test divides by the true standard error, the drift that is needed is the same for all effects.
-    same = start.outcome.reference not in OF_PROPORTIONS and not start.by_t
+    same = start.outcome.reference not in OF_PROPORTIONS and not start.by_t and start.prior is None
     needed = needed_drift(start, precision(start), power) if same else math.nan
 
     def excess(steps: float) -> float:
@@ -226,6 +248,8 @@ def _smallest(start: PlannedTest, units: float, power: float, up: bool) -> float
             return per_unit.drift * math.sqrt(units) - needed
         return power_at(test, per_unit, units) - power
 
+    if start.prior is not None and excess(0.0) >= 0:
+        return start.null
     high = min(1.0, largest)
     while excess(high) < 0:
         if high >= largest:
@@ -259,6 +283,8 @@ def _largest_steps(test: PlannedTest, step: float) -> float:
 def _units(test: PlannedTest, per_unit: Precision, power: float) -> float:
     from scipy.optimize import brentq
 
+    if math.isfinite(per_unit.prior_ratio):
+        return units_with_prior(per_unit, test.design.critical[0], power)
     normal = (needed_drift(test, per_unit, power) / per_unit.drift) ** 2
     if not test.by_t:
         return normal
@@ -283,7 +309,8 @@ def _expected_fraction(test: PlannedTest, per_unit: Precision, drift: float) -> 
 
 def _fixed_normal_units(test: PlannedTest, per_unit: Precision, power: float) -> float:
     single = fixed_design(alpha=test.design.alpha, alternative=test.design.alternative)
-    return (needed_drift(replace(test, design=single), per_unit, power) / per_unit.drift) ** 2
+    alone = replace(test, design=single, prior=None)
+    return (needed_drift(alone, per_unit, power) / per_unit.drift) ** 2
 
 
 def _least_units(test: PlannedTest) -> float:

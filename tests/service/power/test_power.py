@@ -346,7 +346,7 @@ def test_a_share_near_1_says_what_is_impossible_and_what_is_out_of_reach(client:
     ("mde", "value", "deviation"),
     [(1e-300, 1.0, 1.0), (1e300, 1.0, 1e-12), (0.1, 1e-300, 1e15), (0.1, 1e15, 1.0)],
 )
-@pytest.mark.parametrize("method", ["fixed-horizon", "group-sequential", "confidence-sequence"])
+@pytest.mark.parametrize("method", ["fixed-horizon", "group-sequential", "confidence-sequence", "bayesian"])
 def test_extremes_are_answered_in_words(
     client: TestClient, method: str, mde: float, value: float, deviation: float
 ) -> None:
@@ -356,6 +356,7 @@ def test_extremes_are_answered_in_words(
         metrics=[SPEND, latency],
         plan={
             "method": method,
+            "prior": {"standard_deviation": 0.02} if method == "bayesian" else None,
             "horizon": {"units": 1000},
             "targets": {"spend": {"mde": mde}, "latency": {"margin": mde}},
         },
