@@ -18,9 +18,10 @@ from equipoise_service.analysis.store import analyse_tables
 from equipoise_service.errors import Conflict
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.readouts.comparisons import Cuts, Side, pair_of
+from equipoise_service.readouts.pairs import pair_of
 from equipoise_service.readouts.pauses import Stretch, is_paused_between
 from equipoise_service.readouts.population import asked_bots, asked_identity
+from equipoise_service.readouts.sides import Cuts, Side
 from equipoise_service.readouts.unanswered import why_no_estimate
 from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.schemas import SourceIn

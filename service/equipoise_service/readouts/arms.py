@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from equipoise_service.analysis.statistics import ArmStatistics, Statistics, no_values
 from equipoise_service.plans.documents import Plan
-from equipoise_service.readouts.comparisons import Cuts, Pair, Side, pair_of
+from equipoise_service.readouts.pairs import Pair, pair_of
 from equipoise_service.readouts.schemas import Arm
+from equipoise_service.readouts.sides import Cuts, Side
 
 _EMPTY = ArmStatistics(0, {})
 

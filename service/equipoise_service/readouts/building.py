@@ -15,7 +15,6 @@ from equipoise_service.readouts.ages import asked_ages
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
 from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
-from equipoise_service.readouts.comparisons import Cuts, statistics_out
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.distributions import values_of, why_no_values
 from equipoise_service.readouts.health import check_health, quality_of
@@ -30,6 +29,7 @@ from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
+from equipoise_service.readouts.sides import Cuts, statistics_out
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
 from equipoise_service.readouts.wording import wording

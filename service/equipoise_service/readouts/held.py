@@ -15,11 +15,11 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look
 from equipoise_service.readouts.ages import ages_held
 from equipoise_service.readouts.building import statistics_digest, statistics_document
-from equipoise_service.readouts.comparisons import CUT_NAMES
 from equipoise_service.readouts.distributions import distributions_in
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
 from equipoise_service.readouts.series import days_in
+from equipoise_service.readouts.sides import CUT_NAMES
 
 _TOLERANCE = 1e-9
 

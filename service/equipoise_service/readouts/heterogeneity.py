@@ -13,9 +13,9 @@ from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.comparisons import Pair
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.numerals import p_value
+from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.texts.saying import listing, say
 from equipoise_stats import Heterogeneity, SegmentEffect, Status, heterogeneity, holm

@@ -17,7 +17,6 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import checks
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.checks import Interactions, NotAsked, OverlapEffect, OverlapTest
-from equipoise_service.readouts.comparisons import Cuts, pair_of
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
 from equipoise_service.readouts.overlaps import (
@@ -27,6 +26,8 @@ from equipoise_service.readouts.overlaps import (
     measured_metrics,
     parts_out,
 )
+from equipoise_service.readouts.pairs import pair_of
+from equipoise_service.readouts.sides import Cuts
 from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, holm, independence
 

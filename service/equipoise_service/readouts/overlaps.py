@@ -9,7 +9,7 @@ from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.checks import Interactions, OverlapArm, OverlapMetric, OverlapPart
-from equipoise_service.readouts.comparisons import statistics_out, values_in
+from equipoise_service.readouts.sides import statistics_out, values_in
 
 
 @dataclass(frozen=True, slots=True)

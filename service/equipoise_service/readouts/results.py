@@ -7,13 +7,15 @@ from equipoise_service.metrics.schemas import Aggregation, Direction, MetricType
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts import inference
-from equipoise_service.readouts.comparisons import Cuts, Pair, describe, moments_of
+from equipoise_service.readouts.comparisons import describe
 from equipoise_service.readouts.found import CHECK_ALPHA
 from equipoise_service.readouts.health import Compared
 from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.notes import with_notes
+from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
+from equipoise_service.readouts.sides import Cuts, moments_of
 from equipoise_service.texts.saying import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior
 from equipoise_stats import Comparison as Conclusion

@@ -12,8 +12,9 @@ from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatisti
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import inference
 from equipoise_service.readouts.arms import arms_of, pairs_of
-from equipoise_service.readouts.comparisons import Pair, describe, values_in
+from equipoise_service.readouts.comparisons import describe
 from equipoise_service.readouts.heterogeneity import heterogeneity_of, said
+from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.results import no_p_value
 from equipoise_service.readouts.schemas import (
@@ -24,6 +25,7 @@ from equipoise_service.readouts.schemas import (
     SegmentPart,
     SegmentResult,
 )
+from equipoise_service.readouts.sides import values_in
 
 
 def segment_results(

@@ -15,18 +15,11 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.by_day import ByDay, DayArm, DayEffect, DayMetric, DayUnits, SoFar
 from equipoise_service.readouts.calendar import Block, together
-from equipoise_service.readouts.comparisons import (
-    Cuts,
-    Side,
-    has_third,
-    moments_of,
-    pair_of,
-    statistics_out,
-    values_in,
-)
 from equipoise_service.readouts.daily_ratio import ratio_of
 from equipoise_service.readouts.inference import monitoring
 from equipoise_service.readouts.measured import ArmStatistics as StatisticsOut
+from equipoise_service.readouts.pairs import pair_of
+from equipoise_service.readouts.sides import Cuts, Side, has_third, moments_of, statistics_out, values_in
 from equipoise_stats import Effect
 
 

@@ -16,7 +16,7 @@ from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.building import build_readout
-from equipoise_service.readouts.comparisons import Side
+from equipoise_service.readouts.sides import Side
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments
 
