@@ -92,8 +92,9 @@ def _parts(readout: Readout) -> list[RenderableType]:
             parts += [Text(note, "dim") for note in result.notes]
     for segment in readout.segments:
         parts += ["", *_segment(readout, segment)]
-    if readout.by_age is not None:
-        parts += ["", Text(say("terminal.ages"), "bold"), Text(readout.by_age.text)]
+    followed = readout.by_age
+    if followed is not None and (followed.metrics or followed.look is not None):
+        parts += ["", Text(say("terminal.ages"), "bold"), Text(followed.text)]
     return [*parts, "", _health(readout), *_footnotes(readout)]
 
 
