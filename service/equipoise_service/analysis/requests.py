@@ -1,6 +1,6 @@
 """What an analysis is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from equipoise_service.metrics.conditions import Condition
@@ -94,6 +94,10 @@ class StoreRequest:
     identity: Identity | None = None
     deletions: int | None = 0
     since: datetime | None = None
+
+    def until_now(self) -> "StoreRequest":
+        """The same without what has yet to happen: a store refuses it, a warehouse may hold it."""
+        return replace(self, until=min(self.as_of, self.until or self.as_of))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from equipoise_service.aggregates.facts import bring_left_out, settled_facts
@@ -104,8 +103,7 @@ def read_ages(
     def read(key: str | None, asked: Mapping[str, Ages]) -> dict[str, dict[str, ArmValues]]:
         if key is None:
             return _of_store(store, request, asked)
-        part = replace(request, until=min(request.as_of, request.until or request.as_of))
-        return ages_of_source(sources[key], store, part, limits, asked)
+        return ages_of_source(sources[key], store, request.until_now(), limits, asked)
 
     return ages_by_source(plan, ages, read)
 

@@ -18,6 +18,7 @@ from equipoise_service.experiments import repository
 from equipoise_service.experiments.models import Experiment, Revision
 from equipoise_service.plans.documents import Plan
 from equipoise_service.privacy.unit_ids import left_out_as_stored
+from equipoise_service.readouts.facts import with_metrics
 from equipoise_service.readouts.interactions import FEWEST_SHARED
 from equipoise_service.readouts.overlaps import Overlaps, asked_metrics, decisive_metrics
 from equipoise_service.sources.schemas import SourceIn
@@ -121,7 +122,7 @@ def overlaps_of(
     shared = {each.experiment for each in found}
     others = [each for each in beside.others if each.experiment in shared]
     for key in metrics.keys() - {None} if others else ():
-        part = replace(asked[key], until=min(request.as_of, request.until or request.as_of))
+        part = asked[key].until_now()
         try:
             there = overlaps_of_source(sources[key or ""], store, part, others, limits)
         except Conflict as problem:
@@ -152,15 +153,7 @@ def _units(part: SegmentStatistics) -> dict[str, int]:
 
 
 def _both(here: SegmentStatistics, there: SegmentStatistics) -> SegmentStatistics:
-    arms = {
-        variant: replace(
-            arm,
-            values={**arm.values, **there.arms[variant].values},
-            immature={**arm.immature, **there.arms[variant].immature},
-        )
-        for variant, arm in here.arms.items()
-    }
-    return replace(here, arms=arms)
+    return replace(here, arms=with_metrics(here.arms, there.arms))
 
 
 def _planned(plan: Plan, overlap: Overlap) -> Overlap:

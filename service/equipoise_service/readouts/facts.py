@@ -39,9 +39,7 @@ def analyse_plan(
         if key is None:
             found.append(analyse(store, part))
         else:
-            # A store refuses what has yet to happen; a warehouse may hold what is planned.
-            until = min(request.as_of, request.until or request.as_of)
-            found.append(analyse_source(sources[key], store, replace(part, until=until), limits))
+            found.append(analyse_source(sources[key], store, part.until_now(), limits))
     return together(found)
 
 
@@ -53,11 +51,11 @@ def together(found: list[Statistics]) -> Statistics:
     days = {day.day: day.arms for day in first.days}
     for other in others:
         for day in other.days:
-            days[day.day] = _with_metrics(days.get(day.day, {}), day.arms)
+            days[day.day] = with_metrics(days.get(day.day, {}), day.arms)
     watermarks = [each.watermark for each in found if each.watermark is not None]
     return replace(
         first,
-        arms=reduce(_with_metrics, (each.arms for each in found)),
+        arms=reduce(with_metrics, (each.arms for each in found)),
         watermark=max(watermarks, default=None),
         cuts={metric: cut for each in found for metric, cut in each.cuts.items()},
         distributions={metric: spread for each in found for metric, spread in each.distributions.items()},
@@ -65,7 +63,7 @@ def together(found: list[Statistics]) -> Statistics:
     )
 
 
-def _with_metrics(
+def with_metrics(
     arms: Mapping[str, ArmStatistics], others: Mapping[str, ArmStatistics]
 ) -> dict[str, ArmStatistics]:
     """Arms with the metrics that the same arms of another source have."""
