@@ -164,7 +164,8 @@ def test_times_alone_are_enough(tmp_path: Path, file: Path) -> None:
         *EVENTS,
         asked=body({name: value for name, value in PAID.items() if name != "window_hours"}),
     )
-    assert found["by_age"] == by_plan["by_age"]
+    assert_ages(by_plan, "paid", at_ages(rows, "paid", half, last))
+    assert found["by_age"]["text"] == by_plan["by_age"]["text"]
     assert found["started_at"] == by_plan["started_at"]
 
 
