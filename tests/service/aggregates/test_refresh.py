@@ -193,7 +193,7 @@ def spent(unit: int, value: float, hour: int = 60) -> tuple[EventIn, str | None]
     return event, None
 
 
-def met(unit: int, variant: str, hour: int = 48) -> ExposureIn:
+def met(unit: int, variant: str, hour: float = 48) -> ExposureIn:
     return ExposureIn(
         id=str(uuid4()),
         time=START + timedelta(hours=hour),
@@ -298,7 +298,8 @@ def test_statements_are_those_of_an_earlier_base(tmp_path: Path, monkeypatch: py
         analyse(store, request, KEEPING["always folded"])
         made: list[int] = []
         for step in range(1, 7):
-            shown = [met(3 + step, variant_of(step)), met(10, "control", 57 - step)]
+            # Within an hour, so that what is looked for begins on the same day each time.
+            shown = [met(3 + step, variant_of(step)), met(10, "control", 57 - step / 10)]
             send(store, shown, [spent(step % 3, 2.0 * step, 59), spent(step + 1, 1.0, 29)])
             now = replace(request, as_of=request.as_of + timedelta(minutes=step))
             monkeypatch.setattr(Backend, "compile", compiling)
