@@ -1,22 +1,28 @@
 """What changed rows come to, as they were and as they are: their sums and counts, in one statement.
 
-The rows as they are have to be worked out for both. In one statement they are worked out once, it is planned
-once, and the engine works at what does not depend on each other at the same time.
+The rows as they are have to be worked out for both. In one statement they are worked out once, and it is
+planned once. The sums of the rows as they were are the same ones as those of the rows as they are, so both
+are rows of one table, each with its *look*: a statement that said all sums twice took longer to plan.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.aggregates.expression import together
+from equipoise_service.analysis.units import naive
+
 Row = Mapping[str, Any]
 
-SUMS_WERE, SUMS_NOW, COUNTS_WERE, COUNTS_NOW = "sums_were", "sums_now", "counts_were", "counts_now"
+SUMS, COUNTS = "sums", "counts"
+_WERE, _NOW = 0, 1
 _OF_COUNTS = ("measure", "variant", "bin", "units")
 # What sums have not.
-_ELSE = {"part", "measure", "bin"}
+_ELSE = {"part", "look", "measure", "bin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,23 @@ class Amounts:
     sums_now: list[Row]
     counts_were: list[Row]
     counts_now: list[Row]
+
+
+def both_looks(were: ir.Table, now: ir.Table, moments: tuple[datetime, datetime] | None) -> ir.Table:
+    """The rows of a base as they were and as they are, with `analysis.units.look_columns`.
+
+    Args:
+        were: As they were.
+        now: As they are.
+        moments: When they were analysed, and when they are; None where no unit matures.
+    """
+    looks: list[ir.Table] = []
+    for look, rows in ((_WERE, were), (_NOW, now)):
+        columns: dict[str, ir.Value] = {"look": ibis.literal(look, type="int8")}
+        if moments is not None:
+            columns["as_of"] = ibis.literal(naive(moments[look]), type=rows.first_time.type())
+        looks.append(rows.mutate(**columns))
+    return together(looks)
 
 
 def at_once(parts: Mapping[str, ir.Table]) -> ir.Table:
@@ -60,11 +83,12 @@ def at_once(parts: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def read_amounts(rows: Iterable[Row]) -> Amounts:
-    """Reads the rows that `at_once` gives of the four."""
-    found: dict[str, list[Row]] = {part: [] for part in (SUMS_WERE, SUMS_NOW, COUNTS_WERE, COUNTS_NOW)}
+    """Reads the rows that `at_once` gives of the sums and the counts of `both_looks`."""
+    found: dict[tuple[str, int], list[Row]] = {
+        (part, look): [] for part in (SUMS, COUNTS) for look in (_WERE, _NOW)
+    }
     for row in rows:
         # Of counts there are hundreds of rows, and most columns are those of sums.
-        counts = row["part"] in (COUNTS_WERE, COUNTS_NOW)
-        names = _OF_COUNTS if counts else (name for name in row if name not in _ELSE)
-        found[row["part"]].append({name: row[name] for name in names})
-    return Amounts(**found)
+        names = _OF_COUNTS if row["part"] == COUNTS else (name for name in row if name not in _ELSE)
+        found[row["part"], row["look"]].append({name: row[name] for name in names})
+    return Amounts(found[SUMS, _WERE], found[SUMS, _NOW], found[COUNTS, _WERE], found[COUNTS, _NOW])

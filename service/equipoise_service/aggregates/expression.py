@@ -17,11 +17,12 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates.names import Base
+from equipoise_service.analysis.event_codes import have_names
 from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.funnels import funnel_ingredients
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.unit_values import bare_values
-from equipoise_service.analysis.units import any_of, first_exposures, is_mature
+from equipoise_service.analysis.units import any_of, first_exposures, is_mature, look_columns
 from equipoise_service.analysis.value_columns import Ingredient, ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
@@ -218,13 +219,13 @@ def together(parts: Sequence[ir.Table]) -> ir.Table:
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The units of a base's rows, as a full analysis has them."""
-    return rows.select("unit", "unit_hash", "first", "last", "first_time", *segment_columns(request))
+    return rows.select(*UNIT_COLUMNS, *segment_columns(request), *look_columns(rows))
 
 
 def values_of(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """The values of a base's rows, as a full analysis has them: of units with facts that met one variant."""
     acting = rows.filter(rows.active == 1)
-    named = ("unit", "unit_hash", "first_time", *segment_columns(request))
+    named = ("unit", "unit_hash", "first_time", *segment_columns(request), *look_columns(rows))
     columns = {name: acting[kept] for name, kept in _kept(request).items()}
     return acting.select(*named, **columns, variant=acting["first"])
 
@@ -257,7 +258,7 @@ def _made(request: StoreRequest) -> list[Ingredient]:
 
 def _named(events: ir.Table, request: StoreRequest, names: list[str]) -> ir.Table:
     return events.filter(
-        events.place == request.place, events.unit_type == request.unit_type, events.name.isin(names)
+        events.place == request.place, events.unit_type == request.unit_type, have_names(events, names)
     )
 
 

@@ -7,15 +7,7 @@ from datetime import datetime
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import bases, expression
-from equipoise_service.aggregates.amounts import (
-    COUNTS_NOW,
-    COUNTS_WERE,
-    SUMS_NOW,
-    SUMS_WERE,
-    Amounts,
-    at_once,
-    read_amounts,
-)
+from equipoise_service.aggregates.amounts import COUNTS, SUMS, Amounts, at_once, both_looks, read_amounts
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
@@ -171,21 +163,20 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
 
 def _amounts(look: _Look, known: Known, changed: Changes, sums: Sequence[Row], halvings: int) -> Amounts:
     """What the changed rows come to."""
-    then, request = replace(look.request, as_of=analysed_at(sums)), look.request
+    request, then = look.request, analysed_at(sums)
+    moments = (then, request.as_of) if maturing_at(request) else None
 
     def query() -> ir.Table:
-        centres, were, before, now = _sums(look, known.base), changed.were(), changed.before(), changed.now()
-        parts = {
-            SUMS_WERE: arm_sums(were, were, then, centres),
-            SUMS_NOW: arm_sums(before, now, request, centres),
-        }
+        were = changed.were()
+        units = both_looks(were, changed.before(), moments)
+        rows = both_looks(were, changed.now(), moments)
+        parts = {SUMS: arm_sums(units, rows, request, _sums(look, known.base))}
         if have_counts(request):
-            parts[COUNTS_WERE] = unit_counts(were, were, then, halvings)
-            parts[COUNTS_NOW] = unit_counts(before, now, request, halvings)
+            parts[COUNTS] = unit_counts(units, rows, request, halvings)
         return at_once(parts)
 
-    moments = maturing_at(then), maturing_at(request)
-    return read_amounts(known.statements.rows("amounts", query, halvings, changed.written, *moments))
+    found = known.statements.rows("amounts", query, halvings, changed.written, *(moments or (None, None)))
+    return read_amounts(found)
 
 
 def _kept_counts(look: _Look, base: Base, statements: Statements) -> Sequence[Row]:

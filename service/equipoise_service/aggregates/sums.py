@@ -98,12 +98,12 @@ def with_changes(
 
 
 def _changed(kept: Row, were: Row, now: Row) -> dict[str, float]:
-    columns = dict.fromkeys(name for row in (kept, were, now) for name in row)
     found = {}
-    for name in columns:
+    for name in {**kept, **were, **now}:
         if name in ("variant", "day", "as_of"):
             continue
-        one, less, more = (float(row.get(name) or 0) for row in (kept, were, now))
+        # Thousands of numbers: a loop over the three takes more than twice as long.
+        one, less, more = float(kept.get(name) or 0), float(were.get(name) or 0), float(now.get(name) or 0)
         found[name] = one or less or more if name.endswith("_centre") else one - less + more
     return found
 

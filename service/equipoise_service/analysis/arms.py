@@ -9,7 +9,7 @@ from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.moments import moments
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import fanned
-from equipoise_service.analysis.units import exposure_day, is_mature, one_variant, was_early
+from equipoise_service.analysis.units import exposure_day, is_mature, look_columns, one_variant, was_early
 from equipoise_service.analysis.value_columns import ingredients, value_columns
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Aggregation
@@ -22,6 +22,7 @@ def reduce_to_arms(
 
     Args:
         units: One row a unit: unit, first, last, first_time, and the segments'; see `units.first_exposures`.
+            With `units.look_columns`, one row a unit and look.
         values: Their values, see `unit_values.unit_values`; None where no metric has any.
         request: What is measured, and when it is analysed.
         centres: See `moments.moments`.
@@ -33,6 +34,7 @@ def reduce_to_arms(
     segments = segment_columns(request)
     counted = units.select(
         *segments,
+        *look_columns(units),
         variant=one_variant(units),
         day=exposure_day(units, request),
         early=was_early(units, request),

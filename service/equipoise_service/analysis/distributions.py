@@ -94,7 +94,8 @@ def counts(units: ir.Table, values: ir.Table, request: StoreRequest, halvings: i
         halvings: How often the units are halved.
 
     Returns:
-        Columns measure, variant, bin (`bin_of`, 0 for all mature units that are drawn) and units.
+        Columns look where the units have it, measure, variant, bin (`bin_of`, 0 for all mature units that are
+        drawn) and units.
     """
     asked = [i for i, measure in enumerate(request.measures) if is_spread(measure)]
     # Of the values and of the units the same: whoever has facts is among the units.
@@ -106,12 +107,12 @@ def counts(units: ir.Table, values: ir.Table, request: StoreRequest, halvings: i
     everybody = _fanned(theirs.mutate(variant=theirs["first"]), ones, request)
     acting = _fanned(valued, own, request)
     acting = acting.filter(acting.value.abs() >= 10.0**LEAST_POWER)
+    keys = [name for name in everybody.columns if name != "value"]
     counted = [
-        everybody.select("measure", "variant", bin=ibis.literal(_DRAWN, type="int64")),
-        acting.select("measure", "variant", bin=bin_of(acting.value)),
+        everybody.select(*keys, bin=ibis.literal(_DRAWN, type="int64")),
+        acting.select(*keys, bin=bin_of(acting.value)),
     ]
-    found = [each.group_by(["measure", "variant", "bin"]).agg(units=each.count()) for each in counted]
-    return ibis.union(*found)
+    return ibis.union(*(each.group_by([*keys, "bin"]).agg(units=each.count()) for each in counted))
 
 
 def read_counts(rows: Iterable[Row], request: StoreRequest, halvings: int) -> dict[str, Counts]:
@@ -199,7 +200,8 @@ def _fanned(rows: ir.Table, values: Mapping[int, ir.Value], request: StoreReques
         mature = is_mature(rows, measure, request) if measure.matures_after else ibis.literal(True)
         columns[f"v{i}"] = ibis.ifelse(mature, whole, ibis.null("float64"))
     numbers = ibis.range(len(values)).unnest().name("place").as_table()
-    crossed = rows.select("variant", **columns).cross_join(numbers)
+    arms = [name for name in ("look", "variant") if name in rows.columns]
+    crossed = rows.select(*arms, **columns).cross_join(numbers)
     places = list(enumerate(values))
     value = ibis.cases(
         *((crossed.place == place, crossed[f"v{i}"]) for place, i in places), else_=ibis.null("float64")
@@ -208,5 +210,5 @@ def _fanned(rows: ir.Table, values: Mapping[int, ir.Value], request: StoreReques
         *((crossed.place == place, ibis.literal(i, type="int64")) for place, i in places),
         else_=ibis.literal(0, type="int64"),
     )
-    fan = crossed.select("variant", measure=measure, value=value)
+    fan = crossed.select(*arms, measure=measure, value=value)
     return fan.filter(fan.value.notnull())

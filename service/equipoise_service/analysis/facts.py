@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.conditions import fits
+from equipoise_service.analysis.event_codes import code_of_name, have_names
 from equipoise_service.analysis.properties import KINDS, read_property
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import naive
@@ -71,13 +72,12 @@ def facts_of(units: ir.Table, events: ir.Table, request: StoreRequest, asked: Se
     begin = min(0, *(each.start for each in asked))
     codes = {name: code for code, name in enumerate(sorted({each.name for each in asked}))}
     wanted = events.filter(
-        events.place == request.place, events.unit_type == request.unit_type, events.name.isin(list(codes))
+        events.place == request.place, events.unit_type == request.unit_type, have_names(events, list(codes))
     )
     # Properties are read before the join, which then carries a few bits instead of texts.
     filtered = {each.events: each for each in asked if each.filters}
     read = {events: f"fits{i}" for i, events in enumerate(filtered)}
-    numbers = ((wanted.name == name, ibis.literal(code, type="int16")) for name, code in codes.items())
-    columns: dict[str, ir.Value] = {"code": ibis.cases(*numbers, else_=ibis.literal(-1, type="int16"))}
+    columns: dict[str, ir.Value] = {"code": code_of_name(wanted, list(codes))}
     columns |= {read[key]: fits(wanted, each.name, each.filters) for key, each in filtered.items()}
     for name in dict.fromkeys(each.distinct for each in asked if each.distinct is not None):
         given = read_property(wanted, name)

@@ -5,6 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
+from equipoise_service.analysis.event_codes import have_names
 from equipoise_service.analysis.facts import segment_columns
 from equipoise_service.analysis.properties import read_property
 from equipoise_service.analysis.requests import StoreRequest
@@ -92,15 +93,15 @@ def fanned(table: ir.Table, segments: int) -> tuple[ir.Table, list[str]]:
     """Makes each row one of all units and one of each segment's value, so that one pass serves them all.
 
     Args:
-        table: Columns variant, `s0`, …, and day where it is known.
+        table: Columns variant, `s0`, …, day where it is known, and look where there are several.
         segments: How many segments there are.
 
     Returns:
-        The table, and the columns that name an arm: variant, day where it is known (the same one for all rows
-        of a segment), and where there are segments `segment` (0: all units, from 1: of the segment of that
-        number) and `segment_value` (its label; empty for all units).
+        The table, and the columns that name an arm: look where there are several, variant, day where it is
+        known (the same one for all rows of a segment), and where there are segments `segment` (0: all units,
+        from 1: of the segment of that number) and `segment_value` (its label; empty for all units).
     """
-    names = ["variant", "day"] if "day" in table.columns else ["variant"]
+    names = [name for name in ("look", "variant", "day") if name in table.columns]
     if not segments:
         return table, names
     numbers = ibis.range(segments + 1).unnest().name("segment").as_table()
@@ -118,7 +119,7 @@ def _last_values(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir
     wanted = events.filter(
         events.place == request.place,
         events.unit_type == request.unit_type,
-        events.name.isin(sorted({segment.event for segment in request.segments})),
+        have_names(events, sorted({segment.event for segment in request.segments})),
     )
     columns = segment_columns(request)
     wanted = wanted.select(

@@ -278,8 +278,7 @@ def no_values(measure: Measure, units: int) -> ArmValues:
         return QuantileValues(units, measure.quantile, None)
     if measure.is_count:
         return Counts(units, 0)
-    nothing = Moments.empty(measure.columns)
-    return replace(nothing, n=units, third=nothing.third if measure.has_third else None)
+    return _zeros(measure, units)
 
 
 def _arm(
@@ -311,10 +310,9 @@ def _values(row: Mapping[str, Any], index: int, measure: Measure, active: int, u
         reached = tuple(int(row[f"{name}_units"]) for name in value_columns(index, measure))
         return StepCounts(units, reached) if measure.is_funnel else Counts(units, reached[0])
     acting = _moments(row, index, measure.columns, active)
-    idle = no_values(measure, units - active)
-    if acting is None or not isinstance(idle, Moments):
+    if acting is None:
         return NotFinite(units, measure.columns)
-    return _merged(acting, idle, units)
+    return acting if active == units else _merged(acting, _zeros(measure, units - active), units)
 
 
 def _moments(row: Mapping[str, Any], index: int, columns: Sequence[str], n: int) -> Moments | None:
@@ -335,6 +333,11 @@ def _moments(row: Mapping[str, Any], index: int, columns: Sequence[str], n: int)
         row, names, columns, [total / n for total in sums], dict(zip(pairs, products, strict=True)), n
     )
     return Moments(n, tuple(columns), means, tuple(map(tuple, comoments)), third)
+
+
+def _zeros(measure: Measure, units: int) -> Moments:
+    nothing = Moments.empty(measure.columns)
+    return replace(nothing, n=units, third=nothing.third if measure.has_third else None)
 
 
 def _third(

@@ -96,15 +96,22 @@ def is_mature(units: ir.Table, measure: Measure, request: StoreRequest) -> ir.Bo
     """Whether a unit's window has passed when it is analysed; without one, its delay by the end.
 
     Args:
-        units: Column first_time.
+        units: Column first_time, and as_of where it is not the request that says when they are analysed.
         measure: What is measured; it matures after more than no time.
         request: Says when it is analysed.
     """
-    moment = request.as_of
-    if measure.window_hours is None and request.until is not None:
-        # Nothing after the end counts, so a delay that had not passed by then never does.
-        moment = min(moment, request.until)
+    # Nothing after the end counts, so a delay that had not passed by then never does.
+    end = request.until if measure.window_hours is None else None
+    if "as_of" in units.columns:
+        moment = units.as_of if end is None else ibis.least(units.as_of, naive(end))
+        return units.first_time + ibis.interval(hours=measure.matures_after) <= moment
+    moment = request.as_of if end is None else min(request.as_of, end)
     return units.first_time <= naive(moment) - timedelta(hours=measure.matures_after)
+
+
+def look_columns(rows: ir.Table) -> list[str]:
+    """Those of rows that are looked at twice in one query: look, a number, and as_of where units mature."""
+    return [name for name in ("look", "as_of") if name in rows.columns]
 
 
 def exposure_day(units: ir.Table, request: StoreRequest) -> ir.DateValue:

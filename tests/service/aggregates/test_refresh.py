@@ -219,7 +219,10 @@ def variant_of(unit: int) -> str:
     return ("control", "treatment")[unit % 2]
 
 
-def test_changes_are_added_to_kept_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("until", [None, START + timedelta(hours=60)])
+def test_changes_are_added_to_kept_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: datetime | None
+) -> None:
     """Twice: each change is among the rows, and none but the changed rows is read."""
     with opened(tmp_path) as store:
         happened = [spent(i, 10.0 + i % 7, hour) for i in range(0, 80, 3) for hour in (20, 60 + i % 5)]
@@ -228,7 +231,9 @@ def test_changes_are_added_to_kept_sums(tmp_path: Path, monkeypatch: pytest.Monk
         # Half of them are mature for the shorter window when the base is kept.
         shown = [met(i, variant_of(i), 48 + 8 * (i % 4 // 2)) for i in range(80)]
         send(store, shown, happened)
-        first = replace(SPENT, as_of=START + timedelta(hours=112))
+        # Of those shown at 56 hours the delay had not passed by the end.
+        measures = (*SPENT.measures, Measure("later", MetricType.MEAN, "buy", delay_hours=5))
+        first = replace(SPENT, as_of=START + timedelta(hours=112), until=until, measures=measures)
         analyse(store, first, KEEPING["never folded"])
         monkeypatch.setattr(service, "_of_rows", None)
         # Exposures that are new, earlier than known, and of another variant; values of old and new units.

@@ -21,8 +21,8 @@ def reads_of_events(metrics: int) -> int:
     definitions = [named({"type": "mean", "winsorize": 0.9, "window_hours": 24 + i}) for i in range(metrics)]
     measures = tuple(PlannedMetric.model_validate(each).measure for each in definitions)
     request = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
-    schemas = {name: ibis.Schema.from_pyarrow(rows.schema) for name, rows in tables([], []).items()}
-    exposures, events = (ibis.table(schemas[name], name=name) for name in ("exposures", "events"))
+    backend, made = ibis.duckdb.connect(), tables([], [])
+    exposures, events = (backend.create_table(name, made[name]) for name in ("exposures", "events"))
     units = first_exposures(exposures, request)
     query = reduce_to_arms(units, unit_values(units, events, request), request)
     statement = sqlglot.parse_one(str(ibis.to_sql(query, dialect="clickhouse")), read="clickhouse")
