@@ -7,7 +7,15 @@ from datetime import datetime
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import bases, expression
-from equipoise_service.aggregates.amounts import COUNTS, SUMS, Amounts, at_once, both_looks, read_amounts
+from equipoise_service.aggregates.amounts import (
+    COUNTS,
+    SUMS,
+    Amounts,
+    at_once,
+    both_looks,
+    packed,
+    read_amounts,
+)
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
@@ -172,7 +180,7 @@ def _amounts(look: _Look, known: Known, changed: Changes, sums: Sequence[Row], h
         rows = both_looks(were, changed.now(), moments)
         parts = {SUMS: arm_sums(units, rows, request, _sums(look, known.base))}
         if have_counts(request):
-            parts[COUNTS] = unit_counts(units, rows, request, halvings)
+            parts[COUNTS] = packed(unit_counts(units, rows, request, halvings))
         return at_once(parts)
 
     found = known.statements.rows("amounts", query, halvings, changed.written, *(moments or (None, None)))

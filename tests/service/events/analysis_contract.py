@@ -118,7 +118,9 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
     largest = Measure("largest", MetricType.MEAN, "purchase", Aggregation.MAXIMUM, pre_period_days=1)
     looks = Covariate(event="look", aggregation=Aggregation.COUNT, pre_period_days=2)
     looked = Measure("looked", MetricType.MEAN, "purchase", covariate=looks)
-    asked = _request(measures=(spent, largest, looked), as_of=now + timedelta(days=1))
+    # Only those who were exposed twenty hours ago are mature.
+    soon = Measure("soon", MetricType.MEAN, "purchase", window_hours=30)
+    asked = _request(measures=(spent, largest, looked, soon), as_of=now + timedelta(days=1))
 
     def shown(unit: int, hours: float, variant: str = "") -> ExposureIn:
         found = exposure(str(uuid4()), f"u{unit}", variant=variant or ("control", "treatment")[unit % 2])
