@@ -285,6 +285,20 @@ def test_false_ships_are_rare() -> None:
     assert shipped / 4000 == pytest.approx(0.05 * 0.995, abs=3 * 0.0034)
 
 
+def test_without_a_success_metric_nothing_is_shipped() -> None:
+    rule = es.DecisionRule(tuple(each for each in RULE.metrics if each.role != "success"))
+    for effect, quality, complete, outcome in (
+        (-0.5, es.CheckStatus.OK, True, "do_not_ship"),
+        (-0.5, es.CheckStatus.OK, False, "keep_running"),
+        (-0.5, es.CheckStatus.FAILED, True, "investigate"),
+        (0.5, es.CheckStatus.OK, True, "do_not_ship"),
+    ):
+        asked = {each.name: fixed(effect) for each in rule.metrics}
+        found = es.decide(rule, asked, quality={"sample ratio": quality}, complete=complete)
+        assert found.outcome.value == outcome
+    assert {reason.code for reason in found.reasons if reason.decisive} == {es.ReasonCode.DETERIORATED}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -296,7 +310,7 @@ def test_false_ships_are_rare() -> None:
         (lambda: es.DecisionMetric("a", "guardrail", margin=0.0), "largest acceptable loss"),
         (lambda: es.DecisionMetric("a", "guardrail", margin=math.inf), "largest acceptable loss"),
         (lambda: es.DecisionMetric("a", "guardrail", margin=1.0), "100 %"),
-        (lambda: es.DecisionRule(()), "one success metric"),
+        (lambda: es.DecisionRule(()).levels(), "one success"),
         (lambda: es.DecisionRule(RULE.metrics, alpha=0.7), "alpha is 0.7"),
         (lambda: es.DecisionRule(RULE.metrics, deterioration_alpha=0.0), "alpha is 0.0"),
         (lambda: es.DecisionRule((RULE.metrics[0], RULE.metrics[0])), "named twice"),

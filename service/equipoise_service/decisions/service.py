@@ -1,8 +1,9 @@
 """What happens to predictions and decisions: they are made, and a second person confirms some of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from sqlmodel import Session
@@ -93,7 +94,7 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
     Raises:
         NotFound: There is no such experiment.
         Conflict: The experiment's status does not allow it, another decision waits, or the readout is not
-            kept here, or is older than the newest look.
+            kept here, is older than the newest look, or a newer one recommends something else.
         InvalidPayload: It ships what is no arm.
     """
     about = find(session, principal, key, None)
@@ -117,9 +118,9 @@ def decide(session: Session, principal: Principal, key: str, payload: DecisionIn
             type="frozen-field",
         )
     readout = _readout(session, about.revision, payload.readout_digest)
-    recommendation = msgspec.json.decode(readout)["recommendation"]
-    recommended = recommendation["outcome"], recommendation["variant"]
-    against = recommended[0] is not None and recommended != (payload.outcome, payload.variant)
+    found = msgspec.json.decode(readout)["recommendation"]
+    recommended = found["outcome"], found["variant"]
+    against = _is_against(found, payload.outcome, payload.variant)
     decision = Decision(
         revision_id=about.revision.id or 0,
         number=len(made) + 1,
@@ -148,7 +149,8 @@ def confirm(session: Session, principal: Principal, about: About, number: int, r
 
     Raises:
         NotFound: There is no such decision.
-        Conflict: It does not wait, the same key made it, or the experiment's status no longer allows it.
+        Conflict: It does not wait, the same key made it, the experiment's status no longer allows it, or the
+            newest readout recommends something else than the one that was decided on.
     """
     decision = _waiting(session, about, number)
     if decision.made_by == principal.public_id:
@@ -164,6 +166,7 @@ def confirm(session: Session, principal: Principal, about: About, number: int, r
             type="illegal-transition",
         )
     _check_status(about, DecisionOutcome(decision.outcome))
+    _check_newest(session, about.revision, msgspec.json.decode(decision.readout))
     _settle(session, principal, decision, DecisionStatus.IN_EFFECT, reason)
     _take_effect(session, principal, about, decision)
     return decision
@@ -270,11 +273,39 @@ def _check_variant(experiment: Experiment, variant: str | None) -> None:
         raise invalid("/variant", f"the experiment has no variant {variant}; it has {', '.join(arms)}")
 
 
+def _is_against(recommendation: Mapping[str, Any], outcome: DecisionOutcome, variant: str | None) -> bool:
+    """Whether a decision is not what was recommended, altogether or of the variant that it ships."""
+    recommended = recommendation["outcome"], recommendation["variant"]
+    if recommended[0] is not None:
+        return recommended != (outcome, variant)
+    # A plan without a success metric recommends nothing of what it has not found to be worse.
+    return variant is not None and variant in {each["variant"] for each in recommendation["treatments"]}
+
+
+def _check_newest(session: Session, revision: Revision, readout: Mapping[str, Any]) -> None:
+    """Refuses what is decided on a readout when a newer one recommends something else.
+
+    Raises:
+        Conflict: It does.
+    """
+    stored = session.get(StoredReadout, revision.id)
+    if stored is None:
+        return
+    newest, then = msgspec.json.decode(stored.body)["recommendation"], readout["recommendation"]
+    if (newest["outcome"], newest["variant"]) != (then["outcome"], then["variant"]):
+        raise Conflict(
+            f"The newest readout, {stored.digest}, recommends something else than the one that was decided "
+            f"on: {newest['text']} Read it, and decide on what is known now.",
+            type="readout-stale",
+        )
+
+
 def _readout(session: Session, revision: Revision, digest: str) -> bytes:
     """The readout of a digest, as canonical JSON.
 
     Raises:
-        Conflict: The revision has none of that digest, or no longer, or a look was taken since.
+        Conflict: The revision has none of that digest, or no longer, a look was taken since, or a newer
+            readout recommends something else.
     """
     stored = session.get(StoredReadout, revision.id)
     if stored is not None and stored.digest == digest:
@@ -289,6 +320,7 @@ def _readout(session: Session, revision: Revision, digest: str) -> bytes:
                 "since. Read the readout again, and decide on what is known now.",
                 type="readout-stale",
             )
+        _check_newest(session, revision, look.readout)
         return canonical_json(look.readout).encode()
     raise Conflict(
         f"Revision {revision.number} has no readout {digest}; only the latest one and those of looks are "

@@ -15,7 +15,7 @@ from equipoise_service.readouts.advice import (
 )
 from equipoise_service.readouts.numerals import percent
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.standing import Concluded
+from equipoise_service.readouts.standing import Concluded, overrides
 from equipoise_service.readouts.unanswered import why_no_test
 from equipoise_service.texts.checks import CHECKS
 from equipoise_service.texts.saying import say
@@ -70,6 +70,9 @@ def recommend(
 ) -> Recommendation:
     """Applies the rule.
 
+    Without a success metric nothing is ever shipped by it: it says only which treatments are shown to be worse,
+    and that a check failed.
+
     Args:
         plan: The plan.
         moment: Where it stands.
@@ -81,8 +84,7 @@ def recommend(
         concluded: What an earlier readout concluded for good; None without one.
     """
     metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
-    if not any(metric.role == "success" for metric in metrics):
-        return nothing_recommended("outcome.none")
+    succeeds = any(metric.role == "success" for metric in metrics)
     rule = DecisionRule(
         tuple(metrics),
         alpha=plan.alpha / 2,
@@ -92,11 +94,16 @@ def recommend(
         _treatment(plan, rule, variant, asked, quality, moment.complete)
         for variant, asked in questions.items()
     ]
+    if not succeeds:
+        each = [one for one in each if overrides(one)]
     stands = None
     if concluded is not None:
         each = [concluded.instead_of(one) for one in each]
         stands = concluded.standing if any(one.stands for one in each) else None
     outcome = next((found for found in _FIRST if any(one.outcome is found for one in each)), None)
+    if not succeeds and len(each) < len(questions):
+        # Of the other treatments nothing is recommended.
+        return nothing_recommended("outcome.none").model_copy(update={"treatments": each})
     deciding = [one for one in each if one.outcome is outcome]
     variant = None
     if outcome is DecisionOutcome.SHIP:

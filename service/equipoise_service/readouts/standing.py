@@ -50,8 +50,7 @@ class Concluded:
         What they find themselves needs nothing that was found before.
         """
         then = self.treatments.get(now.variant)
-        overridden = any(reason.decisive and reason.code in _OVERRIDES for reason in now.reasons)
-        if then is None or overridden or now.outcome is DecisionOutcome.SHIP:
+        if then is None or overrides(now) or now.outcome is DecisionOutcome.SHIP:
             return now
         return then.model_copy(update={"stands": True})
 
@@ -89,6 +88,11 @@ class Concluded:
             "reason": reason and say("segments.stands", text=reason, number=number),
         }
         return now.model_copy(update={"interactions": then.model_copy(update=told)})
+
+
+def overrides(found: TreatmentRecommendation) -> bool:
+    """Whether newer data say that a treatment is worse, or that they cannot be trusted."""
+    return any(reason.decisive and reason.code in _OVERRIDES for reason in found.reasons)
 
 
 def concluded_by(readout: Mapping[str, Any]) -> Concluded | None:

@@ -84,12 +84,12 @@ class DecisionRule(Serialisable):
     than without the change, and no quality check fails.
 
     Attributes:
-        metrics: The metrics, at least one success metric among them.
+        metrics: The metrics. Without a success metric among them nothing is shipped.
         alpha: One-sided level. Each of S success metrics is tested at α/S, each guardrail at α.
         deterioration_alpha: One-sided level of all tests for harm together; each has an equal part.
 
     Raises:
-        ValueError: There is no success metric, a name stands twice, or a level is out of range.
+        ValueError: A name stands twice, or a level is out of range.
 
     Source:
         Schultzberg, Ankargren and Frånberg 2024, arXiv 2402.11609.
@@ -112,8 +112,6 @@ class DecisionRule(Serialisable):
         names = [metric.name for metric in self.metrics]
         if len(set(names)) < len(names):
             raise ValueError(f"A metric is named twice: {names}.")
-        if not self._count("success"):
-            raise ValueError("A decision needs one success metric at least.")
 
     @property
     def harm_alpha(self) -> float:
@@ -133,7 +131,7 @@ class DecisionRule(Serialisable):
                 are taken out of β, as both can stop a good change.
 
         Raises:
-            ValueError: power is out of range, or these levels use up all of β.
+            ValueError: There is no success metric, power is out of range, or these levels use up all of β.
         """
         return rule_levels(
             successes=self._count("success"),

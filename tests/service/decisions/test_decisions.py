@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.event import listen
+from tests.service.assigned import assigned_units
 from tests.service.conftest import Service
+from tests.service.readouts.test_endpoint import exposure, send
 from tests.service.readouts.test_plans import come
 
 from equipoise_service.canonical import digest
@@ -172,6 +174,50 @@ def test_a_readout_that_an_older_look_gave_is_stale(client: TestClient, payload:
     assert decide(client, second, second["recommendation"]["outcome"], variant="treatment").status_code == 201
     texts = [each["text"] for each in client.get(f"{URL}/history").json() if each["kind"] == "ended"]
     assert texts == ["the revision ends"]
+
+
+def break_shares(client: TestClient) -> dict[str, Any]:
+    """Many more units of one arm come, and the newest readout."""
+    units = assigned_units(client, "new-landing-page", 500)
+    send(client, [exposure(each, "treatment") for each in units["treatment"][200:500]], [])
+    found: dict[str, Any] = client.get(f"{URL}/readout?wait=60").json()
+    assert found["recommendation"]["outcome"] == "investigate"
+    return found
+
+
+def test_a_look_is_no_ground_to_ship_what_newer_data_break(started: TestClient) -> None:
+    readout = look(started, WINNER)
+    assert readout["recommendation"]["outcome"] == "ship"
+    newest = break_shares(started)
+    refused = problem(decide(started, readout, "ship", variant="treatment"), "readout-stale")
+    assert "recommends something else" in refused["detail"]
+    whole = {"variant": "treatment", "reason": "Because.", "readout_digest": readout["digest"]}
+    problem(started.post(f"{URL}/ship", json=whole), "readout-stale")
+    assert started.get(URL).json()["status"] == "running"
+    assert decide(started, newest, "ship", variant="treatment").json()["status"] == "waiting"
+
+
+def test_what_waits_is_not_confirmed_when_newer_data_say_otherwise(
+    started: TestClient, service: Service
+) -> None:
+    readout = look(started, LOSER)
+    assert decide(started, readout, "ship", variant="treatment").json()["status"] == "waiting"
+    break_shares(started)
+    yes, second = {"reason": "Yes."}, service.key()
+    problem(started.post(f"{URL}/decisions/1/confirm", json=yes, headers=second), "readout-stale")
+    assert [each["status"] for each in started.get(f"{URL}/decisions").json()] == ["waiting"]
+
+
+def test_of_a_plan_that_recommends_nothing_harm_is_not_shipped_alone(
+    client: TestClient, payload: Any
+) -> None:
+    guarded = [{"key": "converted", "type": "proportion", "event": "converted", "role": "guardrail"}]
+    assert client.post("/v1/experiments", json=payload(metrics=guarded)).status_code == 201
+    assert client.post(f"{URL}/start").status_code == 200
+    come(client, 0, 200, converted=LOSER)
+    found = client.get(f"{URL}/readout?wait=60").json()
+    assert found["recommendation"]["outcome"] == "do_not_ship"
+    assert decide(client, found, "ship", variant="treatment").json()["status"] == "waiting"
 
 
 def test_lists_read_no_readouts_and_decisions_are_limited(

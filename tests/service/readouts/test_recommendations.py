@@ -212,13 +212,29 @@ def test_a_ratio_of_shares_may_warn_but_not_fail_before_the_end() -> None:
     assert (at_the_end["status"], at_the_end["p_value"]) == ("failed", pytest.approx(p))
 
 
-def test_without_a_success_metric_nothing_is_recommended() -> None:
-    readout = measured(
-        LOAD_TIME,
-        control={"load-time": moments(100, 5.0, 1.0)},
-        treatment={"load-time": moments(100, 5.0, 1.0)},
-    )
+def test_without_a_success_metric_only_harm_and_failed_checks_are_told() -> None:
+    def found(slower: float, units: int = 100) -> tuple[str | None, list[str]]:
+        same = {"load-time": moments(100, 5.0, 1.0)}
+        return advice(
+            measured(LOAD_TIME, control=same, treatment={"load-time": moments(units, 5.0 + slower, 1.0)})
+        )
+
+    assert found(0.0) == (None, [])
+    assert found(-3.0) == (None, [])
+    assert found(3.0) == ("do_not_ship", ["deteriorated"])
+    outcome, codes = found(3.0, units=500)
+    assert (outcome, set(codes)) == ("investigate", {"quality_failed"})
+
+
+def test_without_a_success_metric_one_of_several_treatments_may_be_worse() -> None:
+    same, slower = ({"load-time": moments(100, mean, 1.0)} for mean in (5.0, 8.0))
+    found = statistics(control=same, a=same, b=slower)
+    readout = build_readout(plan(LOAD_TIME, variants=("control", "a", "b")), found, PROVENANCE)
     assert advice(readout) == (None, [])
+    assert [(each["variant"], each["outcome"]) for each in readout["recommendation"]["treatments"]] == [
+        ("b", "do_not_ship")
+    ]
+    assert "Worse" in readout["summary"] or "worse" in readout["summary"]
 
 
 def test_the_family_is_all_success_metrics_and_treatments() -> None:
