@@ -70,8 +70,8 @@ def recommend(
 ) -> Recommendation:
     """Applies the rule.
 
-    Without a success metric nothing is ever shipped by it: it says only which treatments are shown to be worse,
-    and that a check failed.
+    Without a success metric nothing is ever shipped by it: it says only which treatments are shown to be
+    worse, and that a check failed.
 
     Args:
         plan: The plan.

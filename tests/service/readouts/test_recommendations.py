@@ -227,7 +227,8 @@ def test_without_a_success_metric_only_harm_and_failed_checks_are_told() -> None
 
 
 def test_without_a_success_metric_one_of_several_treatments_may_be_worse() -> None:
-    same, slower = ({"load-time": moments(100, mean, 1.0)} for mean in (5.0, 8.0))
+    same: dict[str, ArmValues] = {"load-time": moments(100, 5.0, 1.0)}
+    slower: dict[str, ArmValues] = {"load-time": moments(100, 8.0, 1.0)}
     found = statistics(control=same, a=same, b=slower)
     readout = build_readout(plan(LOAD_TIME, variants=("control", "a", "b")), found, PROVENANCE)
     assert advice(readout) == (None, [])
