@@ -61,7 +61,7 @@ def not_yet(metrics: Sequence[MetricResult], lead: str | None, most: int) -> lis
     shown = of if most == ALL else of[:1]
     sentences = [counted("left_out.immature", units, metric=metric) for metric, units in shown]
     rest = len(of) - len(shown)
-    return [*sentences, counted("left_out.immature_too", rest)] if rest else sentences
+    return [*sentences, counted("left_out.immature_too", rest)] if rest and most > 1 else sentences
 
 
 def of_changes(

@@ -143,28 +143,76 @@ def _results(
     if not plan.metrics:
         return [say("no_metric", units=listing([f"{arm.variant} {arm.units:,}" for arm in arms]))]
     first = next((i for i, metric in enumerate(plan.metrics) if metric.role is Role.SUCCESS), 0)
-    headline = _headline(plan, plan.metrics[first], metrics[first].comparisons, advised, most)
-    little = little_adjusted(plan.metrics[first], metrics[first].comparisons)
+    comparisons = metrics[first].comparisons
+    headline = _headline(plan, plan.metrics[first], comparisons, advised, most)
+    little = little_adjusted(plan.metrics[first], comparisons)
     others = [pair for i, pair in enumerate(zip(plan.metrics, metrics, strict=True)) if i != first]
-    return [headline, *([little] if little and most > 1 else []), *of_others(others, advised, most)]
+    return [*headline, *([little] if little and most > 1 else []), *of_others(others, advised, most)]
 
 
 def _headline(
     plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison], advised: Advised, most: int
-) -> str:
+) -> list[str]:
+    flat = [each for each in comparisons if _is_flat(metric, each, advised)]
     if len(comparisons) <= min(_MOST_SENTENCES, most):
-        return " ".join(_sentence(plan, metric, comparison, advised, most) for comparison in comparisons)
+        sentences = [_sentence(plan, metric, each, advised, most) for each in comparisons]
+    else:
+        sentences = [
+            _groups(plan, metric, comparisons, advised, most),
+            *_of_flat(plan, metric, flat, most),
+        ]
+    is_bounded = any(each.difference.interval is not None for each in flat)
+    if is_bounded and metric.role is Role.SUCCESS and metric.mde is None and most > 1:
+        sentences.append(say("result.to_judge"))
+    return sentences
+
+
+def _is_flat(metric: PlannedMetric, comparison: Comparison, advised: Advised) -> bool:
+    """Whether it is said that no difference is detectable."""
+    is_told = told(metric, comparison, advised) is Outcome.FLAT
+    return is_told and not is_since(metric, comparison, advised)
+
+
+def _groups(
+    plan: Plan, metric: PlannedMetric, comparisons: Sequence[Comparison], advised: Advised, most: int
+) -> str:
+    """What happened to many treatments, by outcome."""
     parts = []
     for each in (Outcome.BETTER, Outcome.WORSE, Outcome.FLAT, Outcome.WAITING, Outcome.UNKNOWN):
-        who = [
-            _named(metric, c, each)
-            for c in comparisons
-            if told(metric, c, advised) is each and not is_since(metric, c, advised)
+        found = [
+            c for c in comparisons if told(metric, c, advised) is each and not is_since(metric, c, advised)
         ]
-        parts += [f"{say(f'group.{each}', control=plan.control)}: {few(who, most)}"] if who else []
+        if found:
+            who = few([_named(metric, c, each) for c in found], most)
+            who = _within(plan, metric, found, who) if each is Outcome.FLAT else who
+            parts.append(f"{say(f'group.{each}', control=plan.control)}: {who}")
     since = [c.variant for c in comparisons if is_since(metric, c, advised)]
     parts += [f"{say('group.since')}: {few(since, most)}"] if since else []
     return say("group", metric=metric.key, parts="; ".join(parts))
+
+
+def _within(plan: Plan, metric: PlannedMetric, flat: Sequence[Comparison], names: str) -> str:
+    """The names of treatments without a detectable effect, with what is excluded for each of them."""
+    bounded = [each for each in flat if each.difference.interval is not None]
+    if not bounded:
+        return names
+    low, high = _span(metric, bounded)
+    return say("group.flat_within", names=names, certainty=_certainty(plan), low=low, high=high)
+
+
+def _of_flat(plan: Plan, metric: PlannedMetric, flat: Sequence[Comparison], most: int) -> list[str]:
+    """Of which treatments without a detectable effect the data are too few, or the correction decides."""
+    unbounded = [each.variant for each in flat if each.difference.interval is None]
+    possible = [each.variant for each in flat if _is_possible(metric, each)]
+    corrected = [each.variant for each in flat if _correction(plan, each)]
+    sentences = []
+    if unbounded:
+        sentences.append(say("group.open", names=few(unbounded, most)))
+    if possible:
+        sentences.append(say("group.underpowered", mde=_wanted(metric), names=few(possible, most)))
+    if corrected and most > 1:
+        sentences.append(say("group.corrected", names=few(corrected, most)))
+    return sentences
 
 
 def _named(metric: PlannedMetric, comparison: Comparison, found: Outcome) -> str:
@@ -190,7 +238,7 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised
     up = (comparison.difference.estimate or 0) > 0
     is_harm = found is not Outcome.WORSE and told(metric, comparison, advised) is Outcome.WORSE
     key = "since" if is_since(metric, comparison, advised) else found.value
-    flat = key == Outcome.FLAT and not is_harm
+    flat = _is_flat(metric, comparison, advised)
     if flat and most == 1:
         key = "flat_briefly"
     text = say(
@@ -199,15 +247,23 @@ def _sentence(plan: Plan, metric: PlannedMetric, comparison: Comparison, advised
         verb=say("result.raises" if up else "result.lowers"),
         effect=effect,
         values=_arm_values(metric, comparison),
-        certainty=say("interval", level=f"{100 * (1 - plan.alpha):g} %"),
+        certainty=_certainty(plan),
         low=low,
         high=high,
         p="" if p is None else say("result.p", relation=_relation(p)),
     )
-    extra = [_correction(plan, comparison), _underpowered(metric, comparison)] if flat else []
-    care = [say("result.care", message=comparison.warnings[0].message)] if comparison.warnings else []
-    # The nearer the sentence has to come to its number, the less is told beside it.
-    return " ".join([text, *[each for each in (*extra, *care) if each][: most - 1]])
+    too_few = _underpowered(metric, comparison, most) if flat else ""
+    correction = _correction(plan, comparison) if flat else ""
+    care = say("result.care", message=comparison.warnings[0].message) if comparison.warnings else ""
+    # The nearer the sentence has to come to its number, the less is told beside it. Without that data are too
+    # few it would mislead.
+    spare = max(0, most - 1 - bool(too_few))
+    kept = [too_few, *[each for each in (correction, care) if each][:spare]]
+    return " ".join([text, *[each for each in (correction, too_few, care) if each and each in kept]])
+
+
+def _certainty(plan: Plan) -> str:
+    return say("interval", level=f"{100 * (1 - plan.alpha):g} %")
 
 
 def _correction(plan: Plan, comparison: Comparison) -> str:
@@ -218,22 +274,34 @@ def _correction(plan: Plan, comparison: Comparison) -> str:
     return say("result.corrected", p=_relation(corrected.p_value))
 
 
-def _underpowered(metric: PlannedMetric, comparison: Comparison) -> str:
+def _underpowered(metric: PlannedMetric, comparison: Comparison, most: int) -> str:
     """That the effect which the plan wants found is still possible, where it is."""
-    if metric.mde is None:
+    if not _is_possible(metric, comparison):
         return ""
-    lift = metric.scale is MarginScale.LIFT
-    interval = comparison.lift.interval if lift else comparison.difference.interval
-    sign = 1 if metric.direction is Direction.INCREASE else -1
-    if interval is None or not interval[0] <= sign * metric.mde <= interval[1]:
-        return ""
-    if lift:
-        mde = percent(sign * metric.mde, decimals=decimals_for([100 * metric.mde, 0.0]), signed=True)
-    else:
-        scale, unit = _unit(metric)
-        decimals = decimals_for([scale * metric.mde, 0.0])
-        mde = number(sign * scale * metric.mde, decimals=decimals, signed=True) + unit
-    return say("result.underpowered", mde=mde)
+    return say("result.underpowered_briefly" if most == 1 else "result.underpowered", mde=_wanted(metric))
+
+
+def _is_possible(metric: PlannedMetric, comparison: Comparison) -> bool:
+    """Whether the plan wants an effect found that is not excluded."""
+    of = comparison.lift if metric.scale is MarginScale.LIFT else comparison.difference
+    if metric.mde is None or of.interval is None:
+        return False
+    return of.interval[0] <= _sign(metric) * metric.mde <= of.interval[1]
+
+
+def _wanted(metric: PlannedMetric) -> str:
+    """The effect that the plan wants found, with its sign."""
+    mde = metric.mde or 0.0
+    if metric.scale is MarginScale.LIFT:
+        return percent(_sign(metric) * mde, decimals=decimals_for([100 * mde, 0.0]), signed=True)
+    scale, unit = _unit(metric)
+    decimals = decimals_for([scale * mde, 0.0])
+    return number(_sign(metric) * scale * mde, decimals=decimals, signed=True) + unit
+
+
+def _sign(metric: PlannedMetric) -> int:
+    """Of a better effect."""
+    return 1 if metric.direction is Direction.INCREASE else -1
 
 
 def _unit(metric: PlannedMetric) -> tuple[float, str]:
@@ -249,10 +317,25 @@ def _effect(metric: PlannedMetric, comparison: Comparison) -> tuple[str, str, st
     else:
         scale, unit = _unit(metric)
         bounds, estimate = difference.interval or [], difference.estimate or 0.0
+    low, high, decimals = _ends(bounds, scale, unit)
+    return number(abs(scale * estimate), decimals=decimals) + unit, low, high
+
+
+def _span(metric: PlannedMetric, comparisons: Sequence[Comparison]) -> tuple[str, str]:
+    """The ends between which all of several effects lie: as lifts where each has one."""
+    lifts = [each.lift.interval for each in comparisons if each.lift.interval is not None]
+    scale, unit = (100.0, " %") if len(lifts) == len(comparisons) else _unit(metric)
+    bounds = lifts if len(lifts) == len(comparisons) else [c.difference.interval or [] for c in comparisons]
+    low, high, _ = _ends([min(low for low, _ in bounds), max(high for _, high in bounds)], scale, unit)
+    return low, high
+
+
+def _ends(bounds: Sequence[float], scale: float, unit: str) -> tuple[str, str, int]:
+    """The ends of an interval with signs, and with how many decimals they are shown."""
     shown = [scale * bound for bound in bounds]
     decimals = decimals_for(shown)
     low, high = (number(bound, decimals=decimals, signed=True) + unit for bound in shown)
-    return number(abs(scale * estimate), decimals=decimals) + unit, low, high
+    return low, high, decimals
 
 
 def _arm_values(metric: PlannedMetric, comparison: Comparison) -> str:

@@ -35,7 +35,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         ),
         "result.flat_briefly": (
             "{variant} and {baseline} do not differ detectably on {metric} ({values}): the effect lies "
-            "between {low} and {high} ({certainty}{p})."
+            "between {low} and {high} ({certainty})."
         ),
         "result.waiting": (
             "It is too early to conclude about {metric}: {variant} stands at {values}, and its effect "
@@ -56,6 +56,11 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "result.underpowered": (
             "An effect of {mde}, which the plan wants found, is not excluded: the data are too few for it."
         ),
+        "result.underpowered_briefly": "The data are too few to exclude {mde}, which the plan wants found.",
+        "result.to_judge": (
+            "The plan names no smallest effect that matters: whether what is not excluded is small is for "
+            "you to judge."
+        ),
         "result.unknown": "There is no result for {metric} of {variant} yet: {reason}",
         "result.open": (
             "There is too little data for any bound on the effect of {variant} on {metric} ({values})."
@@ -68,6 +73,15 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "group.better": "better than {control}",
         "group.worse": "worse than {control}",
         "group.flat": "not detectably different from {control}",
+        "group.flat_within": "{names} (effects below {low} and above {high} are excluded, {certainty})",
+        "group.open": "There is too little data for any bound on the effect of {names}.",
+        "group.underpowered": (
+            "The data of {names} are too few to exclude {mde}, which the plan wants found."
+        ),
+        "group.corrected": (
+            "These intervals are of each test alone; corrected for all tests of the plan, no effect of "
+            "{names} is detected."
+        ),
         "group.waiting": "too early to conclude",
         "group.since": "not concluded from newer data",
         "group.unknown": "no result yet",

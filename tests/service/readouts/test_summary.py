@@ -25,12 +25,20 @@ from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.plans.looks import next_look
-from equipoise_service.plans.schemas import Horizon, Method, Multiplicity, Prior
+from equipoise_service.plans.schemas import Horizon, MarginScale, Method, Multiplicity, Prior
+from equipoise_service.readouts import summary as summaries
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.losses import Dropped
-from equipoise_service.readouts.outcomes import Outcome, outcome
+from equipoise_service.readouts.others import ALL
+from equipoise_service.readouts.outcomes import Outcome, advised_by, is_since, outcome, told
 from equipoise_service.readouts.schemas import Deviation, Readout
 from equipoise_stats import Counts, Moments
+
+TO_JUDGE = (
+    "The plan names no smallest effect that matters: whether what is not excluded is small is for you "
+    "to judge."
+)
+WANTED = CONVERTED.model_copy(update={"mde": 0.05})
 
 
 def summary(*metrics: PlannedMetric, **arms: Any) -> str:
@@ -64,8 +72,100 @@ def test_no_detectable_difference_says_what_is_excluded() -> None:
         "Do not ship. "
         "treatment and control do not differ detectably on converted (11.96 % against 12.11 %): the effect "
         "of treatment lies between −3.1 % and +0.8 % (95 % interval, p = 0.228), so larger effects either "
-        "way are excluded. 1,895 units (0.65 % of all) met several variants and were left out."
+        f"way are excluded. {TO_JUDGE} "
+        "1,895 units (0.65 % of all) met several variants and were left out."
     )
+
+
+def test_without_a_wanted_effect_few_data_are_left_to_the_reader_to_judge() -> None:
+    flat = converted((10, 100), (11, 100))["summary"]
+    assert "between −56 % and +193 % (95 % interval, p = 0.818), so larger effects either way are " in flat
+    assert flat.endswith(f"excluded. {TO_JUDGE}")
+    assert "too few" not in flat
+    assert TO_JUDGE in summary(
+        LOAD_TIME.model_copy(update={"role": Role.SUCCESS}),
+        control={"load-time": moments(1_000, -5.0, 100.0)},
+        treatment={"load-time": moments(1_000, -5.1, 100.0)},
+    )
+    many = of_arms(100, 10, 10, 10, 10, metric=CONVERTED)["summary"]
+    assert many.endswith(f"are excluded, 95 % interval). {TO_JUDGE}")
+    assert of_arms(100, 10, 10, 10, metric=CONVERTED)["summary"].count(TO_JUDGE) == 1
+    for decided in (
+        converted((1_000, 10_000), (1_150, 10_000))["summary"],
+        converted((1, 1), (0, 1))["summary"],
+        of_arms(50, 5, 5)["summary"],
+        # Of a guardrail its margin says what matters.
+        summary(
+            LOAD_TIME,
+            control={"load-time": moments(50, 5.0, 9.0)},
+            treatment={"load-time": moments(50, 5.0, 9.0)},
+        ),
+    ):
+        assert TO_JUDGE not in decided
+
+
+def of_arms(units: int, *successes: int, metric: PlannedMetric | None = None, **more: Any) -> dict[str, Any]:
+    """The readout of a control and as many treatments, a, b, …, as there are more successes."""
+    arms = ("control", *"abcdefgh")[: len(successes)]
+    values: dict[str, Any] = {
+        arm: {"converted": Counts(units, n)} for arm, n in zip(arms, successes, strict=True)
+    }
+    return build_readout(plan(metric or WANTED, variants=arms, **more), statistics(**values), PROVENANCE)
+
+
+def test_of_many_arms_too_it_is_told_what_is_excluded_and_that_data_are_too_few() -> None:
+    assert of_arms(200, 20, 21, 22, 19)["summary"] == (
+        "Do not ship. On converted, not detectably different from control: a, b and c (effects below "
+        "−51 % and above +106 % are excluded, 95 % interval). The data of a, b and c are too few to "
+        "exclude +5.0 %, which the plan wants found."
+    )
+    many = of_arms(200_000, 20_000, 20_010, 20_020, 19_990)["summary"]
+    assert "effects below −1.9 % and above +2.0 % are excluded, 95 % interval)." in many
+    assert "too few" not in many
+
+
+def test_of_many_arms_only_those_are_said_to_have_too_few_data_that_have() -> None:
+    text = of_arms(10_000, 1_000, 1_300, 1_005, 930, 700)["summary"]
+    assert "better than control: a (+30.0 %); worse than control: d (−30.0 %); " in text
+    assert "not detectably different from control: b and c (effects below " in text
+    assert "The data of b are too few to exclude +5.0 %, which the plan wants found." in text
+    down = WANTED.model_copy(update={"direction": Direction.DECREASE})
+    text = of_arms(10_000, 1_000, 1_300, 1_005, 930, 700, metric=down)["summary"]
+    assert "The data of b and c are too few to exclude −5.0 %, which the plan wants found." in text
+
+
+def test_of_many_arms_a_correction_that_decides_is_told() -> None:
+    readout = of_arms(10_000, 1_000, 1_090, 1_091, 1_092)
+    assert all(each["difference"]["interval"][0] > 0 for each in readout["metrics"][0]["comparisons"])
+    assert "effects below +0.5 % and above +18.5 % are excluded, 95 % interval). " in readout["summary"]
+    assert readout["summary"].endswith(
+        "These intervals are of each test alone; corrected for all tests of the plan, no effect of a, b and "
+        "c is detected."
+    )
+
+
+def test_of_many_arms_without_a_lift_the_differences_are_told() -> None:
+    points = WANTED.model_copy(update={"mde": 0.01, "scale": MarginScale.DIFFERENCE})
+    text = of_arms(200, 0, 1, 2, 1, metric=points)["summary"]
+    assert (
+        "points are excluded, 95 % interval). The data of a, b and c are too few to exclude "
+        "+1.00 percentage points, which the plan wants found." in text
+    )
+
+
+@pytest.mark.parametrize("most", [ALL, 3, 2, 1])
+@pytest.mark.parametrize("treatments", [1, 2, 3, 8])
+def test_that_data_are_too_few_is_told_in_every_room(
+    most: int, treatments: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "_ROOMS", (most,))
+    text = of_arms(200, *[20] * (treatments + 1))["summary"]
+    assert "too few" in text
+    assert "+5.0 %, which the plan wants found" in text
+    assert "−47 %" in text
+    assert "+89 %" in text
+    if treatments == 8 and most == 3:
+        assert "The data of a, b, c and 5 more are too few" in text
 
 
 def test_a_bound_close_to_zero_shows_its_side() -> None:
@@ -172,7 +272,8 @@ def test_two_treatments_get_a_sentence_each_and_more_are_grouped() -> None:
     assert text == (
         "Ship d. "
         "On converted, better than control: a (+100 %) and d (+110 %); worse than control: b (−70.0 %); "
-        "not detectably different from control: c."
+        "not detectably different from control: c (effects below −22 % and above +33 % are excluded, "
+        f"95 % interval). {TO_JUDGE}"
     )
 
 
@@ -250,14 +351,14 @@ def test_what_is_shown_to_be_worse_is_never_called_no_detectable_difference() ->
         result = next(each for each in readout["metrics"] if each["metric"] == subject)
         assert result["comparisons"][0]["detected"] is False
         assert readout["recommendation"]["outcome"] == "do_not_ship"
-        told = readout["summary"]
-        assert told.startswith(f"Do not ship. {subject} is shown to be worse.")
+        text = readout["summary"]
+        assert text.startswith(f"Do not ship. {subject} is shown to be worse.")
         if subject == "converted":
-            assert "treatment is worse than control on converted (25.35 % against 43.66 %)" in told
-            assert "do not differ detectably on converted" not in told
+            assert "treatment is worse than control on converted (25.35 % against 43.66 %)" in text
+            assert "do not differ detectably on converted" not in text
         else:
-            assert "Worse: load-time (guardrail)." in told
-            assert "No detectable difference" not in told
+            assert "Worse: load-time (guardrail)." in text
+            assert "No detectable difference" not in text
 
 
 def test_harm_beside_a_look_without_intervals_is_told_of_many_arms_too() -> None:
@@ -279,6 +380,7 @@ def test_harm_beside_a_look_without_intervals_is_told_of_many_arms_too() -> None
     readout = build_readout(planned, found, replace(PROVENANCE, started_at=START), [look])
     assert readout["metrics"][0]["comparisons"][0]["difference"]["interval"] is None
     assert "On converted, worse than control: a;" in readout["summary"]
+    assert "There is too little data for any bound on the effect of b and c." in readout["summary"]
 
 
 def test_what_there_is_no_room_for_is_counted() -> None:
@@ -303,7 +405,7 @@ def test_an_adjustment_that_brings_nothing_is_told_with_the_metric_and_in_the_su
         {"key": "spent", "type": "mean", "role": "success", "direction": "increase", "event": "buy"}
         | {"pre_period_days": 28}
     )
-    told = "Adjusting for the pre-period removes less than 1 % of the variance for treatment"
+    words = "Adjusting for the pre-period removes less than 1 % of the variance for treatment"
     for product, little in ((300.0, True), (3_000.0, False)):
         rows = ((4_000.0, product), (product, 4_100.0))
         control, treatment = (
@@ -312,12 +414,12 @@ def test_an_adjustment_that_brings_nothing_is_told_with_the_metric_and_in_the_su
         )
         readout = build_readout(plan(spent), statistics(control=control, treatment=treatment), PROVENANCE)
         (note,) = readout["metrics"][0]["notes"]
-        assert (told in note) is (told in readout["summary"]) is little
+        assert (words in note) is (words in readout["summary"]) is little
         assert note.startswith("Adjusting for the pre-period removes")
 
 
 def test_what_senders_gave_up_is_told() -> None:
-    for dropped, told in (
+    for dropped, words in (
         (Dropped({"queue_full": 1_200, "closed": 34}, 130_000), "Senders gave up 1,234 exposures and events"),
         (Dropped({"closed": 1}, 10), "Senders gave up 1 exposure or event"),
         (Dropped({}), None),
@@ -326,8 +428,8 @@ def test_what_senders_gave_up_is_told() -> None:
             control={"converted": Counts(1_000, 100)}, treatment={"converted": Counts(1_000, 110)}
         )
         text = build_readout(plan(CONVERTED), found, replace(PROVENANCE, dropped=dropped))["summary"]
-        assert (told or "Do not ship.") in text
-        assert ("gave up" in text) is (told is not None)
+        assert (words or "Do not ship.") in text
+        assert ("gave up" in text) is (words is not None)
 
 
 MOST_WORDS = 120
@@ -348,7 +450,11 @@ METHODS = (
 
 @st.composite
 def large_plans(draw: st.DrawFn) -> tuple[Plan, Statistics]:
-    """A plan with up to 5 arms and 20 metrics of all roles, and what was found."""
+    """A plan with up to 5 arms and 20 metrics of all roles, and what was found.
+
+    Of half of them the arms are alike on the leading metric, and the horizon is reached.
+    """
+    alike = draw(st.booleans())
     variants = ("control", "blue", "green", "red", "bold")[: draw(st.integers(2, 5))]
     generator = draw(st.randoms(use_true_random=False))
     method = draw(st.sampled_from(METHODS))
@@ -366,7 +472,9 @@ def large_plans(draw: st.DrawFn) -> tuple[Plan, Statistics]:
         metrics.append(CONVERTED.model_copy(update=update))
     if generator.random() < 0.5:
         metrics[0] = CONVERTED.model_copy(update={"mde": 0.05, "window_hours": 24})
-    units = generator.choice([2, 40, 2_000, 40_000])
+    if alike:
+        metrics[0] = WANTED
+    units = generator.choice([2_000, 40_000] if alike else [2, 40, 2_000, 40_000])
     spread = generator.choice([0.0, 0.02, 0.2])
     arms = {}
     for variant in variants:
@@ -376,13 +484,15 @@ def large_plans(draw: st.DrawFn) -> tuple[Plan, Statistics]:
             waiting = units // 4 if metric.window_hours else 0
             immature[metric.key] = waiting
             share = generator.choice([0.0, 0.001, 0.1, 0.1, 0.5]) * (1 + generator.uniform(-spread, spread))
+            if alike and metric is metrics[0]:
+                share = 0.1 + generator.uniform(-0.002, 0.002)
             values[metric.key] = Counts(units - waiting, round((units - waiting) * share))
         arms[variant] = ArmStatistics(units, values, immature)
     planned = plan(
         *metrics,
         variants=variants,
         method=method,
-        horizon=Horizon(units=generator.choice([1_000, 500_000])),
+        horizon=Horizon(units=1_000 if alike else generator.choice([1_000, 500_000])),
         prior=Prior(mean=0.0, standard_deviation=0.1) if method is Method.BAYESIAN else None,
         multiplicity=generator.choice([Multiplicity.HOLM, Multiplicity.NONE]),
     )
@@ -390,7 +500,7 @@ def large_plans(draw: st.DrawFn) -> tuple[Plan, Statistics]:
     return planned, Statistics(arms, crossovers, WATERMARK)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(asked=large_plans(), dropped=st.booleans(), looked=st.booleans())
 def test_of_many_arms_and_metrics_it_is_read_in_half_a_minute(
     asked: tuple[Plan, Statistics], dropped: bool, looked: bool
@@ -420,3 +530,19 @@ def test_of_many_arms_and_metrics_it_is_read_in_half_a_minute(
     if not text.startswith("Do not rely on these results"):
         assert text.startswith(readout["recommendation"]["text"])
         assert " converted" in text
+        assert ("too few" in text) == bool(too_few(planned.metrics[0], readout))
+
+
+def too_few(metric: PlannedMetric, readout: dict[str, Any]) -> list[str]:
+    """Of which treatments the effect that the plan wants found is not excluded, though none is detected."""
+    found = Readout.model_validate(readout)
+    advised = advised_by(found.recommendation)
+    return [
+        each.variant
+        for each in found.metrics[0].comparisons
+        if told(metric, each, advised) is Outcome.FLAT
+        and not is_since(metric, each, advised)
+        and metric.mde is not None
+        and each.lift.interval is not None
+        and each.lift.interval[0] <= metric.mde <= each.lift.interval[1]
+    ]
