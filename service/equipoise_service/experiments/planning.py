@@ -59,8 +59,10 @@ def check_plan(experiment: Experiment) -> None:
         raise invalid("/plan", error.errors()[0]["msg"]) from None
 
 
-def lock_plan(session: Session, experiment: Experiment, revision: Revision) -> None:
-    """Lock the plan of a revision that begins.
+def lock_plan(
+    session: Session, experiment: Experiment, revision: Revision, deviation: locking.Deviation | None = None
+) -> None:
+    """Lock the plan of a revision that begins, with what it changes of the plan of the one before.
 
     Raises:
         Conflict: It would begin on the day of its end, or later.
@@ -69,7 +71,7 @@ def lock_plan(session: Session, experiment: Experiment, revision: Revision) -> N
         plan = plan_of(experiment, revision)
     except NoSuchEnd as error:
         raise Conflict(f"The plan has no time: {error}. Give the plan another date.") from None
-    locking.lock(session, revision.id or 0, plan, at=revision.started_at)
+    locking.lock(session, revision.id or 0, plan, at=revision.started_at, deviation=deviation)
 
 
 def follow_plan(
@@ -81,8 +83,27 @@ def follow_plan(
         Conflict: There is no reason, or a look was taken under what would change.
         InvalidPayload: It would end before it began.
     """
+    plan = _followed(experiment, revision)
+    locking.deviate(session, revision.id or 0, plan, reason=reason, by=by, at=datetime.now(UTC))
+
+
+def deviation_of(
+    session: Session, experiment: Experiment, revision: Revision, *, reason: str | None, by: str
+) -> locking.Deviation | None:
+    """What the definition as it stands changes of the plan of a live revision, which the next one replaces.
+
+    Its own arms and start are kept for that: they are other ones in every new revision, whatever its plan.
+
+    Raises:
+        Conflict: The plan changes, and there is no reason.
+        InvalidPayload: It would end before it began.
+    """
+    before = locking.plan_in_force(session, revision.id or 0)
+    return locking.deviation_from(before, _followed(experiment, revision), reason=reason, by=by)
+
+
+def _followed(experiment: Experiment, revision: Revision) -> Plan:
     try:
-        plan = plan_of(experiment, revision)
+        return plan_of(experiment, revision)
     except NoSuchEnd as error:
         raise invalid("/plan/horizon/date", str(error)) from None
-    locking.deviate(session, revision.id or 0, plan, reason=reason, by=by, at=datetime.now(UTC))

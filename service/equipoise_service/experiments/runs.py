@@ -19,6 +19,7 @@ from equipoise_service.flags.uses import check_not_archived
 from equipoise_service.layers import repository as layers
 from equipoise_service.layers.models import Layer
 from equipoise_service.layers.service import hold_slots, make_salt
+from equipoise_service.plans.locking import Deviation
 
 MAX_OVERRIDDEN = 100_000
 """Units that may have had an override in one revision."""
@@ -95,7 +96,9 @@ def ship(
     put(session, flag, principal.environment_id, experiment.key, rule)
 
 
-def begin_revision(session: Session, experiment: Experiment, run: Run, by: str) -> None:
+def begin_revision(
+    session: Session, experiment: Experiment, run: Run, by: str, deviation: Deviation | None = None
+) -> None:
     """Begin a run's next revision: another salt, and the arms, traffic and overrides as they are now.
 
     Args:
@@ -103,6 +106,7 @@ def begin_revision(session: Session, experiment: Experiment, run: Run, by: str) 
         experiment: The experiment.
         run: Its run; where it is paused, so is the revision, from its beginning on.
         by: Public id of the API key that does it.
+        deviation: What is changed of the plan of the live revision before; None at a start.
 
     Raises:
         Conflict: The layer has not enough free slots.
@@ -122,7 +126,7 @@ def begin_revision(session: Session, experiment: Experiment, run: Run, by: str) 
     run.version += 1
     session.add(run)
     session.flush()
-    lock_plan(session, experiment, revision)
+    lock_plan(session, experiment, revision, deviation)
     if run.status == Status.PAUSED:
         pauses.begin(session, revision, now, by)
     repository.add_overridden_units(session, _id(revision.id), experiment.overrides)

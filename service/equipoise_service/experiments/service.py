@@ -15,7 +15,7 @@ from equipoise_service.exact import is_same
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import LIVE, OPEN, Status
 from equipoise_service.experiments.models import Experiment, Run
-from equipoise_service.experiments.planning import check_plan, follow_plan
+from equipoise_service.experiments.planning import check_plan, deviation_of, follow_plan
 from equipoise_service.experiments.runs import begin_revision, follow_traffic, note_overrides
 from equipoise_service.experiments.schemas import ExperimentIn, ExperimentPatch, VariantIn
 from equipoise_service.experiments.variants import (
@@ -108,6 +108,7 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
 
     Where it runs or is paused, other traffic moves the slots and leaves every unit in its arm; other
     variants, another audience and other holdouts begin a new revision, because who is compared changes.
+    Metrics and plan change there with a reason only, whether or not a new revision begins with them.
 
     Raises:
         Conflict: The experiment's status does not allow the change, or the layer has not enough free slots.
@@ -136,15 +137,17 @@ def change(session: Session, principal: Principal, experiment: Experiment, paylo
         check_overrides(experiment, "/overrides" if "overrides" in fields else "/variants")
     if new_revision:
         _check_nobody_is_held_back(session, runs)
+    by, reason = principal.public_id, payload.deviation
     for run in (run for run in runs if run.status in LIVE):
+        planned = repository.latest_revision(session, _id(run.id)) if fields & {"metrics", "plan"} else None
         if new_revision:
-            begin_revision(session, experiment, run, principal.public_id)
-        elif "traffic" in fields:
+            changed = deviation_of(session, experiment, planned, reason=reason, by=by) if planned else None
+            begin_revision(session, experiment, run, by, changed)
+            continue
+        if "traffic" in fields:
             follow_traffic(session, experiment, run)
-        if fields & {"metrics", "plan"} and not new_revision:
-            revision = repository.latest_revision(session, _id(run.id))
-            if revision is not None:
-                follow_plan(session, experiment, revision, reason=payload.deviation, by=principal.public_id)
+        if planned is not None:
+            follow_plan(session, experiment, planned, reason=reason, by=by)
     if "overrides" in fields:
         for run in (run for run in runs if run.status in OPEN):
             note_overrides(session, experiment, run)

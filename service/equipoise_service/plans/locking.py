@@ -1,6 +1,7 @@
 """The lock of a plan: set at the start by its digest, and every later change on record."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +16,38 @@ from equipoise_service.plans.models import LockedPlan, PlanDeviation
 _FROZEN_BY_LOOKS = ("alpha", "method", "horizon", "looks", "spending")
 
 
-def lock(session: Session, revision_id: int, plan: Plan, *, at: datetime) -> None:
-    """Lock the plan of a revision that begins."""
+@dataclass(frozen=True)
+class Deviation:
+    """A change of a plan.
+
+    Attributes:
+        changed: JSON pointers to what differs in it from the plan before.
+        reason: Why.
+        by: Public id of the key that changes it.
+    """
+
+    changed: list[str]
+    reason: str
+    by: str
+
+
+def lock(
+    session: Session, revision_id: int, plan: Plan, *, at: datetime, deviation: Deviation | None = None
+) -> None:
+    """Lock the plan of a revision that begins.
+
+    Args:
+        session: A session that writes.
+        revision_id: Internal id of the revision.
+        plan: Its plan.
+        at: When it begins.
+        deviation: What was changed of the plan of the revision before, where that goes on in this one.
+    """
     document = plan.document
     session.add(LockedPlan(revision_id=revision_id, plan=document, digest=digest(document), locked_at=at))
     session.flush()
+    if deviation is not None:
+        _record(session, revision_id, plan, deviation, at=at)
 
 
 def plan_in_force(session: Session, revision_id: int) -> Plan | None:
@@ -48,16 +76,10 @@ def deviate(
         Conflict: No reason is given, or a look was taken under what would change.
     """
     before = plan_in_force(session, revision_id)
-    if before is None or before == plan:
+    deviation = deviation_from(before, plan, reason=reason, by=by)
+    if before is None or deviation is None:
         return
     old, new = before.model_dump(mode="json"), plan.model_dump(mode="json")
-    changed = changed_places(old, new)
-    if reason is None:
-        raise Conflict(
-            f"The plan was locked at the start; this changes {', '.join(changed[:5])}. Give `deviation`, "
-            "the reason, which every readout will show.",
-            type="frozen-field",
-        )
     frozen = [name for name in _FROZEN_BY_LOOKS if old[name] != new[name]]
     if frozen and repository.looks(session, revision_id):
         raise Conflict(
@@ -65,19 +87,31 @@ def deviate(
             "spent twice. Stop and start the experiment for another plan.",
             type="frozen-field",
         )
-    session.add(
-        PlanDeviation(
-            revision_id=revision_id,
-            number=len(repository.deviations(session, revision_id)) + 1,
-            plan=new,
-            digest=digest(new),
-            changed=changed,
-            reason=reason,
-            made_by=by,
-            made_at=at,
+    _record(session, revision_id, plan, deviation, at=at)
+
+
+def deviation_from(before: Plan | None, plan: Plan, *, reason: str | None, by: str) -> Deviation | None:
+    """The deviation that a plan is from the one in force; None where they do not differ.
+
+    Args:
+        before: The plan in force; None where none was locked, from which nothing differs.
+        plan: The plan from now on.
+        reason: Why; needed where anything differs.
+        by: Public id of the key that changes it.
+
+    Raises:
+        Conflict: No reason is given.
+    """
+    if before is None or before == plan:
+        return None
+    changed = changed_places(before.model_dump(mode="json"), plan.model_dump(mode="json"))
+    if reason is None:
+        raise Conflict(
+            f"The plan was locked at the start; this changes {', '.join(changed[:5])}. Give `deviation`, "
+            "the reason, which every readout will show.",
+            type="frozen-field",
         )
-    )
-    session.flush()
+    return Deviation(changed, reason, by)
 
 
 def changed_places(old: Any, new: Any, pointer: str = "") -> list[str]:
@@ -96,3 +130,20 @@ def changed_places(old: Any, new: Any, pointer: str = "") -> list[str]:
             for each in changed_places(*pair, f"{pointer}/{i}")
         ]
     return [] if old == new else [pointer or "/"]
+
+
+def _record(session: Session, revision_id: int, plan: Plan, deviation: Deviation, *, at: datetime) -> None:
+    document = plan.document
+    session.add(
+        PlanDeviation(
+            revision_id=revision_id,
+            number=len(repository.deviations(session, revision_id)) + 1,
+            plan=document,
+            digest=digest(document),
+            changed=deviation.changed,
+            reason=deviation.reason,
+            made_by=deviation.by,
+            made_at=at,
+        )
+    )
+    session.flush()

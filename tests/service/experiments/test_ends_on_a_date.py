@@ -85,6 +85,32 @@ def test_each_start_makes_days_of_it(client: TestClient, payload: Any) -> None:
     assert changed["plan"]["horizon"]["days"] == found["plan"]["horizon"]["days"] + 2
 
 
+def test_a_new_revision_until_the_same_date_is_no_deviation(
+    client: TestClient, payload: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weighted(control: int) -> list[dict[str, Any]]:
+        return [
+            {"key": "control", "weight": control, "control": True},
+            {"key": "treatment", "weight": 10_000 - control},
+        ]
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=2)
+
+    same = ending_on(in_days(28))
+    assert client.post("/v1/experiments", json=payload(plan=same)).status_code == 201
+    assert client.post(f"{URL}/start").status_code == 200
+    monkeypatch.setattr("equipoise_service.experiments.runs.datetime", Later)
+    # The days that are left are fewer, which nobody has changed.
+    assert patch(client, plan=same, variants=weighted(3000)).status_code == 200
+    assert client.get(URL).json()["revision"] == 2
+    sooner = {"plan": ending_on(in_days(20)), "variants": weighted(4000)}
+    assert "this changes /horizon/days." in patch(client, **sooner).json()["detail"]
+    assert patch(client, **sooner, deviation="It is needed sooner.").status_code == 200
+
+
 def test_a_date_that_is_over_is_refused(client: TestClient, payload: Any) -> None:
     refused = client.post("/v1/experiments", json=payload(plan=ending_on(in_days(0))))
     assert refused.status_code == 422

@@ -96,6 +96,105 @@ def test_a_change_after_the_start_needs_a_reason_and_stays_on_record(planned: Te
     assert "The plan was changed once after the start." in found["summary"]
 
 
+def weighted(control: int, treatment: int) -> list[dict[str, Any]]:
+    return [
+        {"key": "control", "weight": control, "control": True},
+        {"key": "treatment", "weight": treatment},
+    ]
+
+
+NEW_REVISIONS: list[dict[str, Any]] = [
+    {"variants": weighted(3000, 7000)},
+    {"audience": {"attribute": "country", "operator": "equals", "value": "DE"}},
+    {"holdouts": ["year"]},
+]
+"""Changes of who is compared, each of which begins another revision."""
+
+
+@pytest.mark.parametrize("who", NEW_REVISIONS, ids=lambda who: next(iter(who)))
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_a_plan_that_changes_with_a_new_revision_needs_a_reason_and_is_on_record(
+    planned: TestClient, who: dict[str, Any], status: str
+) -> None:
+    assert planned.post("/v1/holdouts", json={"key": "year", "name": "Year", "share": 500}).status_code == 201
+    if status == "paused":
+        assert planned.post(f"{URL}/pause").status_code == 200
+    before = planned.get(URL).json()
+    change = who | {"plan": PLAN | {"alpha": 0.1}}
+    refused = patch(planned, **change)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+    assert "this changes /alpha." in refused.json()["detail"]
+    assert planned.get(URL).json() == before
+    assert patch(planned, **change, deviation="The team can bear more risk.").status_code == 200
+    found = readout(planned)
+    assert (found["revision"], found["plan"]["alpha"]) == (2, 0.1)
+    (deviation,) = found["deviations"]
+    assert (deviation["reason"], deviation["changed"]) == ("The team can bear more risk.", ["/alpha"])
+    assert deviation["by"] in planned.headers["Authorization"]
+    assert deviation["at"] == found["locked"]["at"] == found["started_at"]
+    assert deviation["digest"] == found["locked"]["digest"] == found["plan_digest"]
+    assert "The plan was changed once after the start." in found["summary"]
+    history = [(each["kind"], each["revision"]) for each in planned.get(f"{URL}/history").json()]
+    assert history.index(("started", 2)) < history.index(("deviated", 2))
+    assert ("deviated", 1) not in history
+    first = planned.get(f"{URL}/readout?revision=1&wait=60").json()
+    assert (first["plan"]["alpha"], first["deviations"]) == (0.05, [])
+
+
+def test_other_metrics_with_other_weights_need_a_reason(planned: TestClient) -> None:
+    other = [{"key": "revenue", "type": "mean", "event": "purchase"}]
+    change = {"variants": weighted(3000, 7000), "metrics": other, "plan": {}}
+    refused = patch(planned, **change)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:equipoise:problem:frozen-field")
+    assert patch(planned, **change, deviation="Another question.").status_code == 200
+    found = readout(planned)
+    assert found["plan"]["metrics"][0]["key"] == "revenue"
+    assert "/metrics/0/key" in found["deviations"][0]["changed"]
+
+
+@pytest.mark.parametrize("more", [{}, {"plan": PLAN}, {"deviation": "Nothing in the plan."}], ids=str)
+def test_a_new_revision_under_the_same_plan_is_no_deviation(
+    planned: TestClient, more: dict[str, Any]
+) -> None:
+    assert patch(planned, variants=weighted(3000, 7000), **more).status_code == 200
+    found = readout(planned)
+    assert (found["revision"], found["deviations"]) == (2, [])
+    assert [arm["weight"] for arm in found["plan"]["variants"]] == [3000, 7000]
+
+
+def test_a_new_revision_is_compared_with_the_plan_as_it_was_last(planned: TestClient) -> None:
+    wider = PLAN | {"alpha": 0.1}
+    assert patch(planned, plan=wider, deviation="More risk.").status_code == 200
+    assert patch(planned, plan=wider, variants=weighted(3000, 7000)).status_code == 200
+    assert readout(planned)["deviations"] == []
+    back = {"plan": PLAN, "variants": weighted(5000, 5000)}
+    assert patch(planned, **back).status_code == 409
+    assert patch(planned, **back, deviation="Less risk.").status_code == 200
+    assert patch(planned, plan=wider, deviation="More after all.").status_code == 200
+    found = readout(planned)
+    assert [each["reason"] for each in found["deviations"]] == ["Less risk.", "More after all."]
+    assert found["deviations"][0]["digest"] == found["locked"]["digest"]
+    assert found["deviations"][1]["digest"] == found["plan_digest"]
+
+
+def test_a_look_freezes_nothing_of_the_plan_of_a_new_revision(planned: TestClient) -> None:
+    come(planned, 0, 60, converted=(2, 2))
+    assert planned.post(f"{URL}/looks").status_code == 201
+    change = {"plan": PLAN | {"alpha": 0.1}, "variants": weighted(3000, 7000)}
+    assert "Give `deviation`" in patch(planned, **change).json()["detail"]
+    assert patch(planned, **change, deviation="More risk.").status_code == 200
+    found = readout(planned)
+    assert (found["looks"], found["plan"]["alpha"], len(found["deviations"])) == ([], 0.1, 1)
+
+
+def test_a_change_of_who_is_compared_before_a_start_needs_no_reason(planned: TestClient) -> None:
+    planned.post(f"{URL}/stop")
+    change = {"plan": PLAN | {"alpha": 0.1}, "variants": weighted(3000, 7000)}
+    assert patch(planned, **change).status_code == 200
+    planned.post(f"{URL}/start")
+    assert readout(planned)["deviations"] == []
+
+
 def test_what_changes_nothing_needs_no_reason(planned: TestClient) -> None:
     assert patch(planned, plan=PLAN).status_code == 200
     assert readout(planned)["deviations"] == []
