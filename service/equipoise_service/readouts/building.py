@@ -26,7 +26,7 @@ from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.results import Results, results_of
-from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress
+from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress, TrafficStep
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
 from equipoise_service.readouts.sides import Cuts, statistics_out
@@ -34,6 +34,8 @@ from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
 from equipoise_service.readouts.wording import wording
 from equipoise_stats import CheckStatus
+
+_DAY = timedelta(days=1).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Provenance:
         started_at: When the randomisation began; of a file, its first exposure; None without times.
         ended_at: When it ended, if it did.
         traffic: Share of units that take part; None for a file.
+        steps: What it was over time; empty where that is not known, None for a file.
         paused: For how many seconds it was paused; None for a file.
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
@@ -64,6 +67,7 @@ class Provenance:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     traffic: float | None = None
+    steps: Sequence[TrafficStep] | None = None
     paused: float | None = None
     locked: Locked | None = None
     deviations: Sequence[Deviation] = ()
@@ -154,6 +158,9 @@ def build_readout(
         "started_at": None if provenance.started_at is None else timestamp(provenance.started_at),
         "ended_at": None if provenance.ended_at is None else timestamp(provenance.ended_at),
         "traffic": provenance.traffic,
+        "traffic_steps": None
+        if provenance.steps is None
+        else [each.model_dump(mode="json") for each in provenance.steps],
         "paused_seconds": provenance.paused,
         "plan": plan_document,
         "plan_digest": digest(plan_document),
@@ -287,14 +294,23 @@ def _population(statistics: Statistics) -> Population:
 
 
 def _daily_units(statistics: Statistics, provenance: Provenance) -> float | None:
-    """Units a day at full traffic, by the pace so far without pauses; None before a day has passed."""
+    """Units a day at full traffic; None before a day has passed, and where the traffic is not known."""
+    days, full_days = _days_run(provenance)
+    units = sum(arm.units for arm in statistics.arms.values())
+    return units / full_days if days >= 1 and full_days > 0 else None
+
+
+def _days_run(provenance: Provenance) -> tuple[float, float]:
+    """Days without pauses, and how many days of full traffic they are worth; 0 where that is not known."""
+    if provenance.steps is not None:
+        days = sum(each.seconds for each in provenance.steps) / _DAY
+        return days, sum(each.seconds * each.traffic for each in provenance.steps) / _DAY
     if provenance.started_at is None or not provenance.traffic:
-        return None
+        return 0.0, 0.0
     until = provenance.ended_at or provenance.generated_at
     running = until - provenance.started_at - timedelta(seconds=provenance.paused or 0.0)
     days = running / timedelta(days=1)
-    units = sum(arm.units for arm in statistics.arms.values())
-    return units / days / provenance.traffic if days >= 1 else None
+    return days, days * provenance.traffic
 
 
 def _progress(moment: Moment) -> Progress:

@@ -136,7 +136,9 @@ class Impact(BaseModel):
 
     model_config = _CONFIG
 
-    daily_units: Number = Field(description="Units a day at full traffic, by the pace so far.")
+    daily_units: Number = Field(
+        description="Units a day at full traffic, by the pace so far and the traffic then."
+    )
     per_day: Number = Field(description="Difference times these, in the metric's unit.")
     interval: Bounds = Field(description="Its interval; the pace is taken as known.")
 
@@ -182,7 +184,9 @@ class Comparison(BaseModel):
     )
     parts: RatioParts | None = Field(None, description="Of a ratio: its two parts, not adjusted.")
     posterior: Posterior | None = Field(description="Of a Bayesian plan at its end.")
-    impact: Impact | None = Field(description="Of what adds up over units, after a day at least.")
+    impact: Impact | None = Field(
+        description="Of what adds up over units, after a day at least, where traffic is known."
+    )
     method: str = Field(description="Estimator, inference and the inference's version.")
     warnings: list[Warning] = Field(description="What to know before relying on it; usually empty.")
     details: list[Detail] = Field(description="Figures of the estimator; usually empty.")
@@ -276,6 +280,18 @@ class Deviation(BaseModel):
     digest: str = Field(description="Digest of the plan as it was from then on.")
 
 
+class TrafficStep(BaseModel):
+    """A stretch of time of a revision in which its traffic was the same."""
+
+    model_config = _CONFIG
+
+    since: str = Field(description="When it began, RFC 3339 in UTC.")
+    traffic: Annotated[float, Field(ge=0, le=1)] = Field(description="Share of units that took part.")
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="How long it lasted, without pauses."
+    )
+
+
 class SegmentMetric(BaseModel):
     """One metric among the units with one value of a segment."""
 
@@ -332,7 +348,12 @@ class Readout(BaseModel):
     started_at: str | None = Field(description="When the randomisation began; null for a file.")
     ended_at: str | None = Field(description="When it ended; null while it goes on.")
     traffic: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        description="Share of units that take part; null for a file."
+        description="Share of units that take part, after the end those of the end; null for a file."
+    )
+    traffic_steps: list[TrafficStep] | None = Field(
+        None,
+        description="The traffic of the revision over time, oldest first; empty where it is on record no "
+        "longer, so that no impact is projected; null for a file, and in readouts from before it was.",
     )
     paused_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None,

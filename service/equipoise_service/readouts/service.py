@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from equipoise import BUCKETS
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.sources import Limits
@@ -47,6 +46,7 @@ from equipoise_service.readouts.models import StoredReadout
 from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
+from equipoise_service.readouts.ramps import steps_of, steps_shown, traffic_of
 from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
 from equipoise_service.readouts.repeating import Due
@@ -208,7 +208,8 @@ def analyse(
             # What happens to the holdback after that changes nothing.
             plan, ended_at, until = repeated(plan, again.repeat.days), None, again.at
             locked = Locked(at=timestamp(found.started_at), digest=digest(plan.document))
-        traffic = experiment.traffic / BUCKETS
+        traffic = traffic_of(found)
+        steps = steps_of(session, principal.environment_id, key, found, datetime.now(UTC))
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
         deleted = settled_deletions(session)
         named = {metric.source for metric in plan.metrics if metric.source is not None}
@@ -247,6 +248,7 @@ def analyse(
         started_at=found.started_at,
         ended_at=ended_at,
         traffic=traffic,
+        steps=steps_shown(steps, pauses, until or now),
         paused=paused_for(pauses, now).total_seconds(),
         locked=locked,
         deviations=deviations,

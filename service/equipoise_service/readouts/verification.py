@@ -235,6 +235,7 @@ def _provenance(readout: Readout) -> Provenance:
         started_at=None if readout.started_at is None else moment_in(readout.started_at),
         ended_at=None if readout.ended_at is None else moment_in(readout.ended_at),
         traffic=readout.traffic,
+        steps=readout.traffic_steps,
         paused=readout.paused_seconds,
         locked=readout.locked,
         deviations=readout.deviations,

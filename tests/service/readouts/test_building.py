@@ -55,6 +55,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "started_at",
         "ended_at",
         "traffic",
+        "traffic_steps",
         "paused_seconds",
         "plan",
         "plan_digest",

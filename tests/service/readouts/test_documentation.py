@@ -56,7 +56,7 @@ from equipoise_service.plans.schemas import (
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.overlaps import Overlaps
-from equipoise_service.readouts.schemas import SCHEMA
+from equipoise_service.readouts.schemas import SCHEMA, TrafficStep
 from equipoise_stats import CheckStatus, DecisionOutcome, Moments
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
@@ -124,6 +124,7 @@ def readouts() -> list[dict[str, Any]]:
     file = Statistics({}, 0, None, incomplete_rows=3)
     far = LOAD_TIME.model_copy(update={"source": "warehouse"})
     large = statistics(control={"load-time": moments(9, 5.0, 1.0)}, treatment={"load-time": NotFinite(9)})
+    ramped = TrafficStep(since="2026-03-01T12:30:00Z", traffic=0.1, seconds=86_400)
     views = Moments(9, ("y", "d"), (1.0, 0.0), ((2.0, 0.0), (0.0, 0.0)))
     pairs = [
         ((0, 1), (0, 1)),
@@ -153,6 +154,7 @@ def readouts() -> list[dict[str, Any]]:
         build_readout(plan(*adjusted_for_views()), file, PROVENANCE),
         build_readout(plan(far), file, replace(PROVENANCE, overlaps=Overlaps(1, None))),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
+        build_readout(plan(LOAD_TIME), file, replace(PROVENANCE, steps=[ramped])),
         build_readout(plan(PER_VIEW), Statistics({}, 0, None), PROVENANCE),
         build_readout(
             plan(PER_VIEW), statistics(control={"per-view": views}, treatment={"per-view": views}), PROVENANCE
