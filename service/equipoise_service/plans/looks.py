@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
@@ -47,7 +47,16 @@ class Look(BaseModel):
         default_factory=dict,
         description="Of a horizon in days only, by the same metrics: the mature units. Empty otherwise.",
     )
-    final: bool = Field(description="Whether it spends all that is left of alpha before the horizon.")
+    final: bool = Field(
+        description="Whether it is the last one though the horizon is not reached. Where the planned days "
+        "are over it spends all that is left of alpha."
+    )
+    stopped: bool = Field(
+        False,
+        description="Whether it is the last one because somebody stopped the experiment before its planned "
+        "end: then it spends what the spending function has for as much of the horizon as there was. Absent "
+        "in looks from before this was on record, which spent all that was left.",
+    )
     spent: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         description="Part of alpha that is spent after it, for the leading metric."
     )
@@ -57,6 +66,12 @@ class Look(BaseModel):
         "after it, and what is left. Empty in looks from before this was on record.",
     )
     statistics_digest: str = Field(description="Digest of the statistics that it looked at.")
+
+    @model_validator(mode="after")
+    def _stopped_is_final(self) -> Self:
+        if self.stopped and not self.final:
+            raise ValueError("a look at which somebody had stopped the experiment is the final one")
+        return self
 
 
 class NotDue(ValueError):
@@ -105,7 +120,8 @@ def passed(looks: Sequence[Look], metric: str) -> Passed | None:
     if not of:
         return None
     fractions = fractions_of(of, metric)
-    final = of[-1].final and of[-1] is looks[-1] and fractions[-1] < 1
+    is_last = of[-1].final and of[-1] is looks[-1]
+    final = is_last and not of[-1].stopped and fractions[-1] < 1
     if any(metric not in look.units for look in of):
         return Passed(_growing(fractions), None, final)
     last = of[-1].units[metric]
@@ -171,6 +187,18 @@ def days_passed(
     return max(0.0, min(1.0, (until - started_at) / timedelta(days=horizon.days)))
 
 
+def days_are_over(plan: Plan, now: datetime, started_at: datetime | None) -> bool:
+    """Whether the days of a horizon have passed; not where it has none, or nobody knows the start."""
+    if plan.horizon is None or plan.horizon.days is None or started_at is None:
+        return False
+    return now >= started_at + timedelta(days=plan.horizon.days)
+
+
+def was_stopped(plan: Plan, *, started_at: datetime | None, ended_at: datetime | None) -> bool:
+    """Whether somebody ended an experiment that has a horizon before the days of it had passed."""
+    return ended_at is not None and plan.horizon is not None and not days_are_over(plan, ended_at, started_at)
+
+
 def next_look(
     plan: Plan,
     mature: Mapping[str, int],
@@ -190,7 +218,8 @@ def next_look(
         statistics_digest: Digest of the statistics that are looked at.
         taken_at: When.
         started_at: When the randomisation began.
-        ended_at: When the experiment stopped, so that no unit is to come; None where it did not.
+        ended_at: When the experiment stopped, so that no unit is to come; None where it did not. Who stops it
+            before the planned end may have seen how it goes, so nothing is spent that was for later.
 
     Raises:
         NotDue: None is due.
@@ -206,9 +235,7 @@ def next_look(
     if is_spent(plan, earlier):
         raise NotDue("All of alpha is spent: the last look was the final one, and its result stands.")
     days = days_passed(plan, taken_at, started_at=started_at, ended_at=ended_at)
-    over = ended_at is not None or (
-        horizon.days is not None and taken_at >= started_at + timedelta(days=horizon.days)
-    )
+    over = ended_at is not None or days_are_over(plan, taken_at, started_at)
     gained = _gained(plan, mature, earlier, days, over=over)
     if lead not in gained:
         raise NotDue(f"No unit of {lead} has become mature since the last look.")
@@ -220,6 +247,7 @@ def next_look(
         fractions=gained,
         units={} if days is None else {metric: mature[metric] for metric in gained},
         final=over and gained[lead] < 1,
+        stopped=gained[lead] < 1 and was_stopped(plan, started_at=started_at, ended_at=ended_at),
         spent=0.0,
         statistics_digest=statistics_digest,
     )

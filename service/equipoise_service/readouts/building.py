@@ -126,7 +126,7 @@ def build_readout(
         overlaps=provenance.overlaps,
         recomputed=provenance.recomputed,
     )
-    segments = segment_results(plan, moment, statistics, provenance.deviations)
+    segments = segment_results(plan, moment, statistics, provenance.deviations, provenance.locked)
     until = provenance.ended_at or provenance.generated_at
     ages = by_age(
         plan,

@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from equipoise_service.plans.documents import Plan
-from equipoise_service.plans.looks import Look, days_passed, is_spent, leading_metric
+from equipoise_service.plans.looks import (
+    Look,
+    days_are_over,
+    days_passed,
+    is_spent,
+    leading_metric,
+    was_stopped,
+)
 from equipoise_service.plans.schemas import Method
 from equipoise_service.texts.saying import say
 
@@ -23,6 +30,8 @@ class Moment:
         units: Mature units of the leading metric.
         fraction: Those over the units of the horizon; of a group-sequential plan with days only, the part of
             them that has passed; None without.
+        stopped: How much of the horizon there was when somebody stopped the experiment before its planned
+            end; None where nobody did.
     """
 
     looks: tuple[Look, ...]
@@ -32,6 +41,7 @@ class Moment:
     complete: bool
     units: int
     fraction: float | None
+    stopped: float | None = None
 
 
 def moment_of(
@@ -65,13 +75,22 @@ def moment_of(
         reason = None if at_look else _between(looks)
         if fraction is None:
             fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
-        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction)
+        stopped = fraction if last and looks[-1].stopped else None
+        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction, stopped)
     complete = end_is_reached(
         plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at, of_file=of_file
     )
     valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE
     reason = None if valid else say("not_valid.before_the_end")
-    return Moment((), False, valid, reason, complete, units, fraction)
+    stopped = None
+    if plan.method is not Method.CONFIDENCE_SEQUENCE and was_stopped(
+        plan, started_at=started_at, ended_at=ended_at
+    ):
+        reached = fraction
+        if reached is None:
+            reached = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
+        stopped = reached if reached is not None and reached < 1 else None
+    return Moment((), False, valid, reason, complete, units, fraction, stopped)
 
 
 def end_is_reached(
@@ -91,7 +110,7 @@ def end_is_reached(
     fraction = _fraction(plan, mature)
     return (
         ended_at is not None
-        or _days_are_over(plan, generated_at, started_at)
+        or days_are_over(plan, generated_at, started_at)
         or (fraction is not None and fraction >= 1)
         or (plan.horizon is None and _needs_no_horizon(plan, of_file=of_file))
     )
@@ -105,12 +124,6 @@ def _fraction(plan: Plan, mature: Mapping[str, int]) -> float | None:
     """The mature units of the leading metric over the units of the horizon; None without such."""
     planned = plan.horizon.units if plan.horizon is not None else None
     return mature.get(leading_metric(plan) or "", 0) / planned if planned else None
-
-
-def _days_are_over(plan: Plan, now: datetime, started_at: datetime | None) -> bool:
-    if plan.horizon is None or plan.horizon.days is None or started_at is None:
-        return False
-    return now >= started_at + timedelta(days=plan.horizon.days)
 
 
 def _between(looks: Sequence[Look]) -> str:

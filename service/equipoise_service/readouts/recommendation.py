@@ -114,6 +114,9 @@ def recommend(
     head = _head(outcome, variant, until, final_look_due)
     if concluded is not None and stands is not None and all(one.stands for one in deciding):
         head = _standing(head, concluded)
+    elif moment.stopped is not None:
+        key = "outcome.stopped_looked" if moment.at_look else "outcome.stopped_once"
+        head = say(key, outcome=head, share=percent(moment.stopped, decimals=1))
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
         reason.model_copy(update={"message": say("reason.of", variant=one.variant, reason=reason.message)})

@@ -20,6 +20,7 @@ from equipoise_service.readouts.results import no_p_value
 from equipoise_service.readouts.schemas import (
     Comparison,
     Deviation,
+    Locked,
     MetricResult,
     SegmentMetric,
     SegmentPart,
@@ -29,7 +30,11 @@ from equipoise_service.readouts.sides import values_in
 
 
 def segment_results(
-    plan: Plan, moment: Moment, statistics: Statistics, deviations: Iterable[Deviation]
+    plan: Plan,
+    moment: Moment,
+    statistics: Statistics,
+    deviations: Iterable[Deviation],
+    locked: Locked | None = None,
 ) -> list[SegmentResult]:
     """Compares the arms within each part of each segment.
 
@@ -37,9 +42,12 @@ def segment_results(
         plan: The plan, with its segments.
         moment: Where it stands.
         statistics: The statistics, those of the segments with them.
-        deviations: What was changed of the plan since it was locked.
+        deviations: What was changed of the plan since it was locked, or with its lock.
+        locked: The lock: segments that came with it were there before any unit.
     """
-    changed = [place for each in deviations for place in each.changed]
+    lock = None if locked is None else locked.digest
+    later = [each for i, each in enumerate(deviations) if i > 0 or each.digest != lock]
+    changed = [place for each in later for place in each.changed]
     declared = not any(place.startswith("/segments") for place in changed)
     pairs = {
         segment.key: {

@@ -22,6 +22,14 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{outcome} The readout of {at} UTC found this, which stands: its intervals hold at all moments "
             "together, and newer data are asked for harm and for failed checks only."
         ),
+        "outcome.stopped_looked": (
+            "{outcome} The experiment was stopped at {share} of its horizon, so this look spent no more of "
+            "alpha than was planned for that."
+        ),
+        "outcome.stopped_once": (
+            "{outcome} The experiment was stopped at {share} of its horizon: this holds only if the stop had "
+            "nothing to do with the results."
+        ),
         "outcome.none": "The plan has no success metric, so it recommends nothing.",
         # Until when.
         "until.units": " until {units} units have passed their window ({left} to go)",

@@ -69,14 +69,22 @@ def test_steps_are_of_the_days_and_a_step_that_was_passed_over_is_not_made_up_fo
     assert last.spent == pytest.approx(0.05)
 
 
-def test_what_stops_early_spends_the_rest_at_its_final_look() -> None:
+def planned_until(fraction: float) -> float:
+    """What O'Brien-Fleming's spending function has of 0.05 until then, both sides together."""
+    return 2 * Spending("obrien_fleming").spent(fraction, alpha=0.025)
+
+
+def test_what_stops_early_spends_at_its_final_look_what_was_planned_until_then() -> None:
     final = look(500, 20, ended=6)
-    assert (final.fractions, final.final) == ({"converted": 0.5}, True)
-    assert final.spent == pytest.approx(0.05)
+    assert (final.fractions, final.final, final.stopped) == ({"converted": 0.5}, True, True)
+    assert final.spent == pytest.approx(planned_until(0.5))
+    with pytest.raises(NotDue, match="the last look was the final one"):
+        look(501, 21, (final,), ended=6)
     found = daily_readout(days=(3.0, 9.0), ended_at=START + timedelta(days=8))
     assert [each["final"] for each in found["looks"]] == [False, True]
     assert found["looks"][1]["fractions"]["converted"] == pytest.approx(8 / 14)
-    assert found["recommendation"]["outcome"] == "ship"
+    assert found["looks"][1]["spent"] == pytest.approx(planned_until(8 / 14))
+    assert "stopped at 57.1 % of its horizon" in found["summary"]
     assert verify_readout(found) == []
 
 
@@ -84,13 +92,13 @@ def test_the_end_spends_the_rest_on_the_same_units_where_no_more_came() -> None:
     first = look(500, 7)
     last = look(500, 12, (first,))
     assert (last.units, last.final, last.spent) == ({"converted": 500}, False, 0.05)
+    looked = passed((first, last), "converted")
+    assert looked is not None
+    # What the first look could have crossed lies beyond this bound: together they are one test.
+    assert looked.history(EVENLY).current.critical == pytest.approx(1.959964, abs=1e-6)
     stopped = look(500, 8, (first,), ended=8)
-    assert (stopped.final, stopped.spent) == (True, 0.05)
-    for end in (last, stopped):
-        looked = passed((first, end), "converted")
-        assert looked is not None
-        # What the first look could have crossed lies beyond this bound: together they are one test.
-        assert looked.history(EVENLY).current.critical == pytest.approx(1.959964, abs=1e-6)
+    assert stopped.final
+    assert stopped.spent == pytest.approx(planned_until(8 / 12))
     with pytest.raises(NotDue, match="All of alpha is spent"):
         look(501, 13, (first, last))
     by_units = plan(CONVERTED, method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=1_000, days=12))

@@ -302,15 +302,30 @@ def test_a_look_is_taken_once_however_many_ask(planned: TestClient) -> None:
     assert len(planned.get(f"{URL}/looks").json()) == 1
 
 
-def test_an_experiment_that_stops_early_has_a_final_look_that_spends_the_rest(planned: TestClient) -> None:
-    come(planned, 0, 60, converted=(2, 6))
+def test_an_experiment_that_stops_early_has_a_final_look_that_spends_no_more_than_was_planned(
+    planned: TestClient,
+) -> None:
+    """Whoever stops it may have seen how it goes: to spend the rest would be a free look."""
+    come(planned, 0, 60, converted=(2, 4))
     planned.post(f"{URL}/stop")
     assert "the final look is due" in readout(planned)["summary"]
     found = planned.post(f"{URL}/looks").json()
     assert verify_readout(found) == []
-    assert found["looks"][0]["final"]
-    assert found["looks"][0]["spent"] == pytest.approx(0.05)
-    assert found["recommendation"]["outcome"] == "ship"
+    (look,) = found["looks"]
+    assert (look["final"], look["stopped"]) == (True, True)
+    assert look["spent"] == pytest.approx(8.5e-5, rel=0.02)
+    assert found["metrics"][0]["comparisons"][0]["difference"]["estimate"] > 0
+    assert found["recommendation"]["outcome"] == "do_not_ship"
+    assert "stopped at 30.0 % of its horizon" in found["summary"]
+    assert planned.post(f"{URL}/looks").json()["type"] == "urn:equipoise:problem:no-look-due"
+
+
+def test_what_is_clear_is_shipped_though_it_was_stopped_early(planned: TestClient) -> None:
+    come(planned, 0, 60, converted=(1, 9))
+    planned.post(f"{URL}/stop")
+    found = planned.post(f"{URL}/looks").json()
+    assert verify_readout(found) == []
+    assert (found["recommendation"]["outcome"], found["looks"][0]["stopped"]) == ("ship", True)
 
 
 def test_the_schema_is_published_and_holds(planned: TestClient) -> None:

@@ -145,6 +145,26 @@ def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
     assert verify_readout(readout) == []
 
 
+def test_segments_that_came_with_a_new_revision_are_declared(running: TestClient) -> None:
+    def patch(**changes: Any) -> None:
+        etag = running.get(URL).headers["ETag"]
+        assert running.patch(URL, json=changes, headers={"If-Match": etag}).status_code == 200
+
+    new = {"key": "new", "event": "e", "property": "p"}
+    weights = [
+        {"key": "control", "weight": 3000, "control": True},
+        {"key": "treatment", "weight": 7000},
+    ]
+    more = {**DECLARED, "segments": [*DECLARED["segments"], new]}
+    patch(plan=more, variants=weights, deviation="one more")
+    found = running.get(f"{URL}/readout?wait=60").json()
+    assert [each["declared"] for each in found["segments"]] == [True, True]
+    assert found["deviations"][0]["changed"] == ["/segments"]
+    assert verify_readout(found) == []
+    patch(plan=DECLARED, deviation="one less")
+    assert [each["declared"] for each in running.get(f"{URL}/readout?wait=60").json()["segments"]] == [False]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
