@@ -11,7 +11,7 @@ from equipoise_service.experiments.variants import invalid
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans import locking
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
-from equipoise_service.plans.schemas import NoSuchEnd, PlanIn
+from equipoise_service.plans.schemas import Method, NoSuchEnd, PlanIn
 
 _metrics = TypeAdapter(list[PinnedMetric])
 
@@ -38,6 +38,12 @@ def check_plan(experiment: Experiment) -> None:
     """
     design = PlanIn.model_validate(experiment.plan)
     metrics = _metrics.validate_python(experiment.metrics)
+    if design.inference is Method.FIXED_HORIZON and design.horizon is None:
+        raise invalid(
+            "/plan/horizon",
+            "fixed-horizon needs a horizon: units, days or a date. Without one the end would be at once, and "
+            "each refresh another test at the whole of alpha. Without an end choose confidence-sequence.",
+        )
     for key in design.targets.keys() - {metric.key for metric in metrics}:
         raise invalid(f"/plan/targets/{key}", f"the experiment has no metric {key}")
     variants = [

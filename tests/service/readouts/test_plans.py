@@ -220,6 +220,8 @@ def test_the_metrics_of_an_older_revision_stay_as_they_were(planned: TestClient)
         ({"targets": {"clicks": {"mde": 0.1}}}, "/plan/targets/clicks"),
         ({"targets": {"converted": {"margin": 0.1}}}, "/plan"),
         ({"method": "group-sequential"}, "/plan"),
+        # Each refresh would be another test at the whole of alpha.
+        ({"method": "fixed-horizon"}, "/plan/horizon"),
         ({"horizon": {"days": 7}, "method": "fixed-horizon", "looks": {"count": 2}}, "/plan"),
         ({"method": "bayesian"}, "/plan"),
         ({"looks": {"count": 3}}, "/plan"),

@@ -34,7 +34,7 @@ METRICS = [
     {"key": "returned", "type": "proportion", "event": "returned", "role": "deterioration"},
     {"key": "logged", "type": "proportion", "event": "logged", "role": "quality"},
 ]
-PLAN = {"method": "fixed-horizon", "targets": {"slow": {"margin": 0.5}}}
+PLAN = {"method": "fixed-horizon", "horizon": {"units": 20}, "targets": {"slow": {"margin": 0.5}}}
 WAIT_SECONDS = 60
 # Of 20 units: how many convert and how many are slow, in the control and in the treatment.
 WON = {"converted": (2, 4), "slow": (4, 4), "returned": (6, 6), "logged": (10, 10)}
