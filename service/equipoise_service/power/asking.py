@@ -37,6 +37,7 @@ class Asked:
         past: What is looked at.
         daily_units: New units a day where they are given; None: they are counted.
         sources: Where metrics are measured, by key, None being the store; the first one's units are counted.
+        of_everybody: Whether all units with events are counted, of which the experiment's audience takes some.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Asked:
     past: Past
     daily_units: float | None
     sources: Mapping[str | None, SourceIn | None]
+    of_everybody: bool = False
 
 
 def read_request(session: Session, principal: Principal, payload: PowerIn) -> Asked:
@@ -91,6 +93,10 @@ def read_request(session: Session, principal: Principal, payload: PowerIn) -> As
             key: None if key is None else sources.definition(sources.find(session, principal, key))
             for key in named or [None]
         },
+        of_everybody=experiment is not None
+        and experiment.audience is not None
+        and exposed is None
+        and (of is None or of.daily_units is None),
     )
 
 

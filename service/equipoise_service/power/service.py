@@ -87,7 +87,7 @@ def plan_power(
         horizons=[]
         if traffic is None
         else [horizon_of(rule, outcomes, traffic, day) for day in payload.days],
-        notes=_notes(rule, payload, looks),
+        notes=_notes(rule, asked, payload, looks),
     )
 
 
@@ -126,8 +126,10 @@ def _days(rule: Rule, found: Sequence[MetricPower], traffic: Traffic | None) -> 
     return max(known) if len(known) == len(days) else None
 
 
-def _notes(rule: Rule, payload: PowerIn, looks: int) -> list[str]:
+def _notes(rule: Rule, asked: Asked, payload: PowerIn, looks: int) -> list[str]:
     plan, notes = rule.plan, []
+    if asked.of_everybody:
+        notes.append(say("planning.of_everybody"))
     family = sum(metric.role == "success" for metric in plan.metrics) * len(plan.treatments)
     corrected = plan.multiplicity is not Multiplicity.NONE and plan.method is not Method.BAYESIAN
     if family > 1 and corrected:

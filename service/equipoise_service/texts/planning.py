@@ -28,6 +28,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "past.no_estimate": "{units} past units with a window that has passed: {reason}",
         "past.no_variance": "the past units do not vary",
         # What the numbers rest on.
+        "planning.of_everybody": (
+            "The traffic is of all units with events; the experiment's audience takes some of them only, so "
+            "it needs more days. Give the audience's daily units, or an experiment that had the same one."
+        ),
         "planning.several": (
             "Each success metric and treatment is planned at alpha/{family}; {correction} rejects at least "
             "what that does."

@@ -233,6 +233,15 @@ def test_days_of_a_pause_tell_nothing_of_the_days_to_come(client: TestClient, pa
             assert (found["units"], found["days"], found["daily_units"]) == pytest.approx(counted)
 
 
+def test_an_audience_that_the_traffic_does_not_know_is_noted(client: TestClient, payload: Any) -> None:
+    audience = {"attribute": "country", "operator": "equals", "value": "NL"}
+    assert client.post("/v1/experiments", json=payload(audience=audience)).status_code == 201
+    asked = {"experiment": "new-landing-page", "baselines": {"converted": {"value": 0.2}}}
+    assert any("audience" in note for note in power(client, **asked)["notes"])
+    for of in ({"daily_units": 100}, {"experiment": "new-landing-page"}):
+        assert not any("audience" in note for note in power(client, **asked, traffic_of=of)["notes"])
+
+
 def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     asked: dict[str, Any] = {"metrics": [BOOKINGS], "baselines": {"bookings": {"value": 0.2}},
                              "traffic_of": {"daily_units": 10}}  # fmt: skip
