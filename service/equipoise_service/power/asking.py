@@ -37,7 +37,7 @@ class Asked:
         past: What is looked at.
         daily_units: New units a day where they are given; None: they are counted.
         sources: Where metrics are measured, by key, None being the store; the first one's units are counted.
-        of_everybody: Whether all units with events are counted, of which the experiment's audience takes some.
+        of_everybody: Whether all units with events are counted, of which the audience takes some.
     """
 
     plan: Plan
