@@ -8,7 +8,7 @@ import typer
 
 from equipoise_service.cli.failures import Failure
 from equipoise_service.cli.readout_forms import NEED_FIGURES, Form, check_form, form_of, write_readout
-from equipoise_service.cli.service_address import DEFAULT_URL, Key, Url, checked_key, checked_url, get
+from equipoise_service.cli.service_address import DEFAULT_URL, Key, NotYet, Url, checked_key, checked_url, get
 
 if TYPE_CHECKING:
     from equipoise_service.readouts.schemas import Readout
@@ -92,7 +92,16 @@ def _asked(
     place = f"/v1/experiments/{quote(experiment, safe='')}"
     # Computed anew: who types a command asks about now.
     of_revision = "" if revision is None else f"&revision={revision}"
-    document = json.loads(get(url, key, f"{place}/readout?wait=60{of_revision}"))
+    try:
+        document = json.loads(get(url, key, f"{place}/readout?wait=60{of_revision}"))
+    except NotYet:
+        # One that is computed for longer than that may have an earlier one beside it.
+        document = json.loads(get(url, key, f"{place}/readout{of_revision.replace('&', '?')}"))
+        typer.secho(
+            f"This is the readout of {document['generated_at']}; a newer one is being computed.",
+            fg="yellow",
+            err=True,
+        )
     if form not in NEED_FIGURES:
         return document, []
     of_revision = f"?revision={document['revision']}"

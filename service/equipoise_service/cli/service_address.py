@@ -55,10 +55,15 @@ def checked_key(key: str | None, scope: str) -> str:
     return key
 
 
+class NotYet(Failure):
+    """What is asked for is being computed."""
+
+
 def get(url: str, key: str, path: str) -> bytes:
     """What the service answers to a GET.
 
     Raises:
+        NotYet: It is being computed.
         Failure: It cannot be reached, or its answer is not 200; the message holds the service's own words.
     """
     import json
@@ -75,7 +80,7 @@ def get(url: str, key: str, path: str) -> bytes:
     if answer.status == 200:
         return answer.body
     if answer.status == 202:
-        raise Failure(f"{url}: it is not computed yet, but it will be. Ask again in a minute.")
+        raise NotYet(f"{url}: it is not computed yet, but it will be. Ask again in a minute.")
     try:
         said = json.loads(answer.body)["detail"]
     except (ValueError, KeyError, TypeError):

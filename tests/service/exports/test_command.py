@@ -1,8 +1,12 @@
 """`equipoise readout`: every form, from a file and from a service."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import nbformat
@@ -125,3 +129,44 @@ def test_in_python_the_file_gives_frames_and_charts(file: Path) -> None:
     drawn = charts(readout)
     assert set(drawn) == {"lifts", "bounds", "sample-ratio"}
     assert drawn["lifts"].to_dict()["layer"]
+
+
+class Busy(BaseHTTPRequestHandler):
+    """A service whose next readout takes longer than anybody waits, beside the one that is stored, if any."""
+
+    stored: bytes | None = json.dumps(DAYS[-1]).encode()
+
+    def do_GET(self) -> None:
+        body = None if "wait" in self.path else self.stored
+        self.send_response(202 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"{}")))
+        self.end_headers()
+        self.wfile.write(body or b"{}")
+
+    def log_message(self, *args: object) -> None:
+        """Nothing of it belongs into the output."""
+
+
+class New(Busy):
+    """One that has none yet."""
+
+    stored = None
+
+
+@contextmanager
+def serving(handler: type[Busy]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_while_a_newer_one_is_computed_the_stored_one_is_shown() -> None:
+    for more in ([], ["--revision", "1"]):
+        with serving(Busy) as url:
+            result = run("new-landing-page", "--url", url, "--key", "eq_1_2", *more)
+        assert result.exit_code == 0, result.exception
+        assert "new-landing-page, revision 1" in result.stdout
+        assert f"This is the readout of {DAYS[-1]['generated_at']}; a newer one" in result.stderr
+    with serving(New) as url:
+        assert "not computed yet" in failure("new-landing-page", "--url", url, "--key", "eq_1_2")
