@@ -15,9 +15,9 @@ def test_a_stop_at_the_best_moment_gains_little_unless_it_spends_the_rest(every:
     steps = np.random.default_rng(7).standard_normal((EXPERIMENTS, DAYS)) * DAYS**-0.5
     z = np.abs(steps.cumsum(axis=1) / np.sqrt(days))
     planned = [k for k in range(DAYS) if (k + 1) % every == 0]
-    looked = (z[:, planned] > np.array(plan_looks(days[planned]).critical_values)).any(axis=1)
+    looked = (z[:, planned] > np.array(plan_looks(days[planned].tolist()).critical_values)).any(axis=1)
     assert looked.mean() == pytest.approx(0.05, abs=0.005)
-    earlier = [days[[j for j in planned if j < k]] for k in range(DAYS)]
+    earlier = [days[[j for j in planned if j < k]].tolist() for k in range(DAYS)]
     as_planned = [
         plan_looks([*before, now]).current.critical for before, now in zip(earlier, days, strict=True)
     ]
