@@ -1,6 +1,7 @@
 """`equipoise apply`, `export` and `source test`, as they are typed, against a real service."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,18 @@ def test_a_file_that_cannot_be_taken_is_refused_in_words(tmp_path: Path, text: s
     with pytest.raises(Failure) as refused:
         read_files([file])
     assert said in str(refused.value)
+
+
+def test_deep_nesting_is_refused_whatever_the_depth_that_python_allows(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.yaml"
+    file.write_text("kind: " + "[" * 300 + "]" * 300)
+    allowed = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(Failure, match="nests too deeply, more than 50 levels"):
+            read_files([file])
+    finally:
+        sys.setrecursionlimit(allowed)
 
 
 def test_what_somebody_changed_meanwhile_is_not_overwritten(service: RunningService, tmp_path: Path) -> None:

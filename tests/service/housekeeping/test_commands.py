@@ -54,6 +54,8 @@ def numbers(service: RunningService) -> dict[str, Any]:
     ).json()
     for name in ("generated_at", "watermark", "digest"):
         assert readout.pop(name)
+    for each in readout["traffic_steps"]:
+        assert each.pop("seconds") > 0  # until the watermark
     return readout
 
 

@@ -15,6 +15,9 @@ from equipoise_service.cli.failures import Failure
 MOST_BYTES = 64 << 20
 """Largest file that is read."""
 
+MOST_LEVELS = 50
+"""How deep YAML nests at most. Its reader calls itself for each level, as deep as the process lets it."""
+
 Definitions = dict[str, dict[str, dict[str, Any]]]
 """Complete documents by kind and key."""
 
@@ -75,7 +78,7 @@ def read_documents(path: Path) -> Iterator[Any]:
                 yield each
     except yaml.YAMLError as error:
         raise Failure(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}.") from None
-    except RecursionError:
+    except RecursionError:  # of JSON, whose reader has no limit of its own
         raise Failure(f"{path} nests too deeply.") from None
 
 
@@ -96,14 +99,23 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML with the types of JSON: no times, no anchors that would make a small file large."""
 
+    _depth = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse aliases: ten lines of them can stand for a billion values."""
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
+        """Refuse aliases, ten lines of which can stand for a billion values, and what nests too deeply."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.events.AliasEvent):
             raise yaml.composer.ComposerError(
                 None, None, "aliases are not taken; write it out", event.start_mark
             )
-        return super().compose_node(parent, index)
+        if self._depth == MOST_LEVELS:
+            raise yaml.composer.ComposerError(
+                None, None, f"it nests too deeply, more than {MOST_LEVELS} levels", event.start_mark
+            )
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
