@@ -148,6 +148,7 @@ from equipoise_stats.power.outcomes import (
 from equipoise_stats.power.planned import PlannedTest
 from equipoise_stats.power.rule import RuleLevels, RuleSize, rule_levels, rule_sample_size, ship_probability
 from equipoise_stats.power.size import MinimumEffect, SampleSize, minimum_effect, planned_power, sample_size
+from equipoise_stats.program.anytime_heterogeneity import anytime_heterogeneity
 from equipoise_stats.program.false_positive_risk import false_positive_risk, success_rate_from_wins
 from equipoise_stats.program.heterogeneity import Heterogeneity, SegmentEffect, heterogeneity
 from equipoise_stats.program.interactions import (
@@ -282,6 +283,7 @@ __all__ = [
     "TotalEffect",
     "adaptive_confidence_sequence",
     "adjusted_difference",
+    "anytime_heterogeneity",
     "anytime_t",
     "arm_belief",
     "arm_quantile",

@@ -1,14 +1,13 @@
 """Heterogeneity: does the effect differ between segments, and only then, where?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from equipoise_stats.distributions import (
     chi_square_log_upper_tail,
-    log_p_value,
     normal_upper_quantile,
     p_value_from_log,
 )
@@ -36,8 +35,8 @@ class SegmentEffect(Serialisable):
         deviation_standard_error: Its standard error.
         p_value: p-value of no deviation.
         adjusted_p_value: That, adjusted over the segments (Benjamini and Hochberg).
-        differs: Whether the segment differs from the others: the effects are heterogeneous by Cochran's Q
-            *and* the adjusted p-value is at most α.
+        differs: Whether the segment differs from the others: the effects are heterogeneous *and* the adjusted
+            p-value is at most α.
         shrunken: Best guess of the segment's effect: pulled towards the combined one by what is noise.
         shrunken_interval: Interval of that guess, with 1 − α.
     """
@@ -68,7 +67,7 @@ class Heterogeneity(Serialisable):
         standard_error: Its standard error if there is one effect for all.
         q: Cochran's Q.
         df: Its degrees of freedom.
-        p_value: Its p-value.
+        p_value: p-value of one effect for all.
         log_p_value: The natural logarithm of it.
         detected: Whether effects are heterogeneous: p ≤ α.
         i_squared: Share of Q beyond chance.
@@ -89,6 +88,19 @@ class Heterogeneity(Serialisable):
     i_squared: float | None = None
     tau: float | None = None
     segments: tuple[SegmentEffect, ...] = ()
+
+
+LogPValue = Callable[[Floats, Floats, Floats], float]
+"""The natural logarithm of the p-value of one effect for all.
+
+Its arguments are the effects, their standard errors, and the units that each counts for: 0 where it is too
+early for it.
+"""
+
+
+def _cochran(effects: Floats, errors: Floats, _units: Floats) -> float:
+    """By Cochran's Q, at one moment that the results do not choose."""
+    return chi_square_log_upper_tail(cochran_q(effects, errors), effects.size - 1)
 
 
 def heterogeneity(segments: Mapping[str, Estimate | NoEstimate], *, alpha: float = 0.05) -> Heterogeneity:
@@ -123,6 +135,23 @@ def heterogeneity(segments: Mapping[str, Estimate | NoEstimate], *, alpha: float
         >>> outcome.detected, [each.segment for each in outcome.segments if each.differs]
         (True, ['US'])
     """
+    return heterogeneity_by(_cochran, segments, alpha=alpha, burn_in=0)
+
+
+def heterogeneity_by(
+    test: LogPValue, segments: Mapping[str, Estimate | NoEstimate], *, alpha: float, burn_in: int
+) -> Heterogeneity:
+    """Compares the effects of disjoint segments by a test of one effect for all of them.
+
+    Args:
+        test: The test.
+        segments: The estimate of the effect in each segment.
+        alpha: Level of the test and of the false discovery rate.
+        burn_in: Units that each arm of a segment needs to count in the test.
+
+    Raises:
+        ValueError: alpha is out of range.
+    """
     check_alpha(alpha)
     known = {name: each for name, each in segments.items() if isinstance(each, Estimate)}
     if len(known) < 2:
@@ -139,12 +168,15 @@ def heterogeneity(segments: Mapping[str, Estimate | NoEstimate], *, alpha: float
         )
     effects = np.array([each.difference for each in known.values()])
     errors = np.array([each.standard_error for each in known.values()])
+    arms = [(each.treatment.n, each.control.n) for each in known.values()]
+    units = np.array([float(sum(each)) if min(each) >= burn_in else 0.0 for each in arms])
     q, df = cochran_q(effects, errors), len(known) - 1
-    log_p = chi_square_log_upper_tail(q, df)
+    log_p = test(effects, errors, units)
     p_value = p_value_from_log(log_p)
     effect, variance = weighted_mean(effects, errors, 0.0)
     tau = math.sqrt(between_variance(effects, errors, "paule_mandel"))
-    rows = dict(zip(known, _segment_effects(list(known), effects, errors, tau, p_value, alpha), strict=True))
+    found = _segment_effects(test, list(known), effects, errors, units, tau, p_value <= alpha, alpha)
+    rows = dict(zip(known, found, strict=True))
     return Heterogeneity(
         Status.OK,
         None,
@@ -166,13 +198,22 @@ def heterogeneity(segments: Mapping[str, Estimate | NoEstimate], *, alpha: float
 
 
 def _segment_effects(
-    names: list[str], effects: Floats, errors: Floats, tau: float, q_p_value: float, alpha: float
+    test: LogPValue,
+    names: list[str],
+    effects: Floats,
+    errors: Floats,
+    units: Floats,
+    tau: float,
+    detected: bool,
+    alpha: float,
 ) -> list[SegmentEffect]:
-    deviations = []
+    deviations, log_p = [], []
     for i in range(len(names)):
         others, variance = weighted_mean(np.delete(effects, i), np.delete(errors, i), 0.0)
-        deviations.append((float(effects[i]) - others, math.hypot(float(errors[i]), math.sqrt(variance))))
-    log_p = [log_p_value(deviation / error, math.inf, "two-sided") for deviation, error in deviations]
+        own, error = float(effects[i]), float(errors[i])
+        deviations.append((own - others, math.hypot(error, math.sqrt(variance))))
+        pair = np.array([own, others]), np.array([error, math.sqrt(variance)])
+        log_p.append(test(*pair, np.array([units[i], units.sum() - units[i]])))
     adjusted = [p_value_from_log(value) for value in benjamini_hochberg(log_p, log=True).tolist()]
     centre, spread = weighted_mean(effects, errors, tau * tau)
     critical = normal_upper_quantile(alpha / 2)
@@ -190,7 +231,7 @@ def _segment_effects(
                 error,
                 p_value_from_log(log_p[i]),
                 adjusted[i],
-                q_p_value <= alpha and adjusted[i] <= alpha,
+                detected and adjusted[i] <= alpha,
                 shrunken,
                 Interval(shrunken - critical * sd, shrunken + critical * sd),
             )
