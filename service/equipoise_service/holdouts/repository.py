@@ -56,6 +56,17 @@ def keys_by_experiment(
     return found
 
 
+def holdouts_of(session: Session, experiment_id: int) -> Sequence[Holdout]:
+    """The holdouts that an experiment names, in order of their keys."""
+    statement = (
+        select(Holdout)
+        .join(HeldOutExperiment, col(HeldOutExperiment.holdout_id) == col(Holdout.id))
+        .where(HeldOutExperiment.experiment_id == experiment_id)
+        .order_by(col(Holdout.key))
+    )
+    return session.exec(statement).all()
+
+
 def experiments_by_holdout(session: Session, holdout_ids: Collection[int]) -> Mapping[int, list[str]]:
     """The keys of the experiments that name some holdouts, oldest first, by the holdout's id."""
     statement = (

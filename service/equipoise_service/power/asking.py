@@ -1,8 +1,9 @@
 """From a request to a complete plan, the traffic that it would have, and where its metrics are measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import prod
 
 from pydantic import TypeAdapter, ValidationError
 from sqlmodel import Session
@@ -14,6 +15,8 @@ from equipoise_service.experiments import repository as experiments
 from equipoise_service.experiments import service as experiment_service
 from equipoise_service.experiments.models import Experiment
 from equipoise_service.flags import service as flags
+from equipoise_service.holdouts import repository
+from equipoise_service.holdouts.models import Holdout
 from equipoise_service.metrics import service as metrics
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
@@ -38,6 +41,7 @@ class Asked:
         daily_units: New units a day where they are given; None: they are counted.
         sources: Where metrics are measured, by key, None being the store; the first one's units are counted.
         of_everybody: Whether all units with events are counted, of which the audience takes some.
+        held_out: Keys of the holdouts that keep some of the counted units out, which `share` knows.
     """
 
     plan: Plan
@@ -46,6 +50,7 @@ class Asked:
     daily_units: float | None
     sources: Mapping[str | None, SourceIn | None]
     of_everybody: bool = False
+    held_out: tuple[str, ...] = ()
 
 
 def read_request(session: Session, principal: Principal, payload: PowerIn) -> Asked:
@@ -84,20 +89,26 @@ def read_request(session: Session, principal: Principal, payload: PowerIn) -> As
             "exposures are in the service's own store, and metrics of a source are measured where that is: "
             "name an event, or give baselines of these metrics",
         )
+    # Who was exposed was in no holdout; given units are those that the experiment gets.
+    counts_everybody = exposed is None and (of is None or of.daily_units is None)
+    holdouts = _holdouts(session, experiment) if counts_everybody else ()
     return Asked(
         plan,
-        traffic / BUCKETS,
+        traffic / BUCKETS * prod(1 - each.share / BUCKETS for each in holdouts),
         past,
         None if of is None else of.daily_units,
         {
             key: None if key is None else sources.definition(sources.find(session, principal, key))
             for key in named or [None]
         },
-        of_everybody=experiment is not None
-        and experiment.audience is not None
-        and exposed is None
-        and (of is None or of.daily_units is None),
+        of_everybody=counts_everybody and experiment is not None and experiment.audience is not None,
+        held_out=tuple(each.key for each in holdouts),
     )
+
+
+def _holdouts(session: Session, experiment: Experiment | None) -> Sequence[Holdout]:
+    """The holdouts of an experiment. Their salts are their own, so that their shares multiply."""
+    return () if experiment is None else repository.holdouts_of(session, experiment.id or 0)
 
 
 def _plan(session: Session, principal: Principal, payload: PowerIn, experiment: Experiment | None) -> Plan:

@@ -123,7 +123,8 @@ class TrafficOut(BaseModel):
     )
     days: int | None = Field(description="Days that the history has units of; null likewise.")
     daily_units: float | None = Field(
-        description="New units a day at the end of the history, before `traffic`; null without any."
+        description="New units a day at the end of the history, before `traffic` and holdouts; null without "
+        "any."
     )
 
 

@@ -130,6 +130,8 @@ def _notes(rule: Rule, asked: Asked, payload: PowerIn, looks: int) -> list[str]:
     plan, notes = rule.plan, []
     if asked.of_everybody:
         notes.append(say("planning.of_everybody"))
+    if asked.held_out:
+        notes.append(say("planning.held_out", holdouts=", ".join(asked.held_out)))
     family = sum(metric.role == "success" for metric in plan.metrics) * len(plan.treatments)
     corrected = plan.multiplicity is not Multiplicity.NONE and plan.method is not Method.BAYESIAN
     if family > 1 and corrected:

@@ -28,6 +28,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "past.no_estimate": "{units} past units with a window that has passed: {reason}",
         "past.no_variance": "the past units do not vary",
         # What the numbers rest on.
+        "planning.held_out": (
+            "The traffic is of all units with events; those that {holdouts} keeps out are not planned with."
+        ),
         "planning.of_everybody": (
             "The traffic is of all units with events; the experiment's audience takes some of them only, so "
             "it needs more days. Give the audience's daily units, or an experiment that had the same one."

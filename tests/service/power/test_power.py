@@ -242,6 +242,35 @@ def test_an_audience_that_the_traffic_does_not_know_is_noted(client: TestClient,
         assert not any("audience" in note for note in power(client, **asked, traffic_of=of)["notes"])
 
 
+def test_units_of_holdouts_are_not_planned_with(client: TestClient, payload: Any) -> None:
+    for key, share in (("never", 2000), ("quarter", 1000)):
+        body = {"key": key, "name": key, "share": share}
+        assert client.post("/v1/holdouts", json=body).status_code == 201
+    events = [
+        {
+            "id": str(uuid.uuid4()),
+            "time": (NOW - timedelta(days=i / 40)).isoformat(),
+            "unit": f"u{i}",
+            "name": "visit",
+        }
+        for i in range(40 * 14)
+    ]
+    assert client.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
+    for key, more in (("free", {}), ("held", {"holdouts": ["never", "quarter"]})):
+        assert client.post("/v1/experiments", json=payload(key, **more)).status_code == 201
+    asked = {"baselines": {"converted": {"value": 0.1}}, "plan": {"targets": {"converted": {"mde": 0.1}}}}
+    free, held = (power(client, experiment=key, **asked) for key in ("free", "held"))
+    assert free["traffic"] == held["traffic"]
+    for without, given in zip(free["horizons"], held["horizons"], strict=True):
+        assert given["units"] == pytest.approx(without["units"] * 0.8 * 0.9, abs=1)
+    assert held["days"] == pytest.approx(free["days"] / 0.72, rel=0.02)
+    assert [note for note in held["notes"] if "never, quarter" in note]
+    assert not [note for note in free["notes"] if "keeps out" in note]
+    # Units that are given are those that it gets.
+    counted = power(client, experiment="held", traffic_of={"daily_units": 100}, **asked)
+    assert counted["horizons"][0]["units"] == 700
+
+
 def test_what_cannot_be_planned_for_is_said(client: TestClient) -> None:
     asked: dict[str, Any] = {"metrics": [BOOKINGS], "baselines": {"bookings": {"value": 0.2}},
                              "traffic_of": {"daily_units": 10}}  # fmt: skip
