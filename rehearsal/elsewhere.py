@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from equipoise_service.canonical import digest
+from equipoise_service.readouts.sealing import sealed
 
 _PROCESSES = 2
 _FILES = 250
 _SECONDS = 600.0
+_DIGESTS = "/digests/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,15 @@ def verify_elsewhere(
 def edit(readout: dict[str, Any], chance: random.Random) -> Edit:
     """A readout with one edit, at a kind of place that chance chooses, with a digest that fits.
 
-    Its `digest` is made anew, as somebody would who knows how: what is edited has to be found by recomputing.
+    Its digests are made anew, as somebody would who knows how: what is edited has to be found by recomputing.
+    What was observed and follows from nothing has its own digest alone, which stays.
     """
     made = None
     while made is None:
         document = copy.deepcopy(readout)
         made = chance.choice(PLACES)(document, chance)
+    if not made[1].startswith(_DIGESTS):
+        return Edit(*made, sealed(document))
     document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
     return Edit(*made, document)
 
@@ -194,7 +199,27 @@ def _units(document: dict[str, Any], chance: random.Random) -> tuple[str, str] |
     return "an arm's units", "/metrics"
 
 
-PLACES: tuple[Place, ...] = (_statistic, _bound, _p_value, _recommendation, _summary, _check, _units)
+def _observed(document: dict[str, Any], chance: random.Random) -> tuple[str, str] | None:
+    if document.get("digests") is None:
+        return None
+    late = document["health"]["late_exposures"]
+    if late is None or late["exposures"] is None or chance.random() < 0.5:
+        document["population"]["overridden"] += 1
+        return "an observed count", f"{_DIGESTS}members/population"
+    late["exposures"] += 1
+    return "an observed count", f"{_DIGESTS}health/late_exposures"
+
+
+PLACES: tuple[Place, ...] = (
+    _statistic,
+    _bound,
+    _p_value,
+    _recommendation,
+    _summary,
+    _check,
+    _units,
+    _observed,
+)
 
 
 def _written(directory: Path, readouts: Sequence[dict[str, Any]]) -> Path:

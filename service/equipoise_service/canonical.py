@@ -48,11 +48,20 @@ def canonical_json(value: object) -> str:
             raise ValueError("an integer is larger than any double") from None
     # Nearly always it is a dict, and to ask for that alone takes a tenth of the time.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101
-        members = [f"{encode_basestring(name)}:{canonical_json(value[name])}" for name in _sorted(value)]
-        return "{" + ",".join(members) + "}"
+        return canonical_object({name: canonical_json(each) for name, each in value.items()})
     if isinstance(value, Sequence):
         return "[" + ",".join(map(canonical_json, value)) + "]"
     raise ValueError(f"a {type(value).__name__} has no JSON")
+
+
+def canonical_object(members: Mapping[str, str]) -> str:
+    """The canonical JSON of an object whose members are canonical JSON already.
+
+    Example:
+        >>> canonical_object({"b": "[1]", "a": "null"})
+        '{"a":null,"b":[1]}'
+    """
+    return "{" + ",".join(f"{encode_basestring(name)}:{members[name]}" for name in _sorted(members)) + "}"
 
 
 def _sorted(names: Collection[object]) -> list[str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from rehearsal.__main__ import main
 from rehearsal.elsewhere import Done, Verify, here, verify_elsewhere
-from tests.service.readouts.documents import looked_readout, measured_readout
+from tests.service.readouts.documents import looked_readout, measured_readout, seal
 
-from equipoise_service.canonical import digest
 from rehearsal import emulated, last_bits, machine
 
 READOUTS = [looked_readout(), measured_readout()]
@@ -50,7 +49,7 @@ def test_the_last_digits_are_counted_by_a_process_that_has_the_service_alone(tmp
     (tmp_path / "same.json").write_text(json.dumps(readout))
     interval = readout["metrics"][0]["comparisons"][0]["difference"]["interval"]
     interval[1] *= 1 + 1e-12
-    readout["digest"] = digest({name: value for name, value in readout.items() if name != "digest"})
+    seal(readout)
     (tmp_path / "other.json").write_text(json.dumps(readout))
     program = Path(last_bits.__file__).read_text(encoding="utf-8")
     said = {

@@ -27,6 +27,7 @@ from equipoise_service.readouts.recommendation import nothing_recommended, recom
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.results import Results, results_of
 from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress, TrafficStep
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
 from equipoise_service.readouts.sides import Cuts, statistics_out
@@ -195,7 +196,7 @@ def build_readout(
         ),
     }
     document["wording"] = wording()
-    return {**document, "digest": digest(document)}
+    return sealed(document)
 
 
 def _stands_on(concluded: Concluded | None, recommendation: Recommendation) -> Mapping[str, Any] | None:

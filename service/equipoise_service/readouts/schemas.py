@@ -330,6 +330,21 @@ class SegmentResult(BaseModel):
     parts: list[SegmentPart] = Field(description="Its values, those with the most units first.")
 
 
+ShortDigests = Annotated[str, Field(pattern="^([0-9a-f]{4})*$")]
+
+
+class PartDigests(BaseModel):
+    """The first four hex digits of the SHA-256 of the canonical JSON (RFC 8785) of each part."""
+
+    model_config = _CONFIG
+
+    members: ShortDigests = Field(
+        description="Of each member of the readout but `digests` and `digest`, in the order of their names."
+    )
+    health: ShortDigests = Field(description="Of each check in `health`, in the order of their names.")
+    metrics: ShortDigests = Field(description="Of each element of `metrics`.")
+
+
 class Readout(BaseModel):
     """The result of one analysis."""
 
@@ -395,6 +410,9 @@ class Readout(BaseModel):
         None,
         description="Digest of all words that the service can write readouts in; null in readouts from "
         "before there was one. Words of other releases and languages cannot be recomputed.",
+    )
+    digests: PartDigests | None = Field(
+        None, description="Short digests of its parts; null in readouts from before there were any."
     )
     digest: str = Field(
         description="`sha256:` and the SHA-256 of the canonical JSON (RFC 8785) of all other members."

@@ -33,6 +33,7 @@ from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.schemas import Deviation, Locked
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.recomputation.drawn import Recomputed
 from equipoise_stats import Counts, Moments
 
@@ -84,6 +85,11 @@ def statistics(crossovers: int = 0, **arms: dict[str, ArmValues]) -> Statistics:
         crossovers,
         WATERMARK,
     )
+
+
+def seal(readout: dict[str, Any]) -> None:
+    """Write fitting digests into an edited readout, as somebody would who knows how."""
+    readout.update(sealed(readout))
 
 
 def spread_readout(halvings: int = 2) -> dict[str, Any]:

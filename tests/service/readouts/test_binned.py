@@ -9,9 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from tests.service.readouts.documents import spread_readout
+from tests.service.readouts.documents import seal, spread_readout
 
-from equipoise_service.canonical import digest
 from equipoise_service.readouts.binned import can_have
 from equipoise_service.readouts.verification import verify_readout
 
@@ -85,7 +84,7 @@ def test_counts_the_other_way_round_are_found_though_the_digest_is_made_again() 
     assert verify_readout(readout) == []
     counts = readout["metrics"][0]["values"]["arms"][0]["counts"]
     counts[:] = [10, 10, 40]
-    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    seal(readout)
     (found,) = verify_readout(readout)
     assert found.pointer == "/metrics/0/values/arms/0/counts"
     assert (found.found, found.expected) == ([10, 10, 40], None)
@@ -95,7 +94,7 @@ def test_counts_the_other_way_round_are_found_though_the_digest_is_made_again() 
 def test_of_a_sample_the_mean_says_nothing(halvings: int) -> None:
     readout: dict[str, Any] = deepcopy(spread_readout(halvings))
     readout["metrics"][0]["values"]["arms"][0]["counts"][:] = [10, 10, 40]
-    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    seal(readout)
     assert verify_readout(readout) == []
 
 
@@ -104,6 +103,6 @@ def test_counts_are_not_freed_from_the_mean_by_being_called_a_sample() -> None:
     values = readout["metrics"][0]["values"]
     values["halvings"] = 1
     values["arms"][0]["counts"][:] = [10, 10, 40]
-    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    seal(readout)
     pointers = [each.pointer for each in verify_readout(readout)]
     assert pointers == ["/metrics/0/values/halvings", "/metrics/0/values/arms/0/counts"]

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.service.readouts.documents import CONVERTED, PROVENANCE, plan, segmented_readout, statistics
+from tests.service.readouts.documents import CONVERTED, PROVENANCE, plan, seal, segmented_readout, statistics
 
-from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import PlannedVariant
 from equipoise_service.plans.population import BotRule
 from equipoise_service.readouts.building import build_readout
@@ -64,7 +63,7 @@ def test_its_share_is_of_all_that_were_seen_and_edits_are_found() -> None:
     for edit in ({"units": 600}, {"arms": {"control": 300, "treatment": 300}}, {"p_value": 0.2}):
         readout = winner(200, 400, 10)
         readout["health"]["bots"] |= edit
-        readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+        seal(readout)
         assert verify_readout(readout), edit
 
 
@@ -74,5 +73,5 @@ def test_a_readout_from_before_there_was_the_check_agrees() -> None:
     assert {each.pointer for each in verify_readout(readout)} >= {"/health/bots/units"}
     readout = winner(0, 0)
     del readout["health"]["bots"]
-    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    seal(readout)
     assert verify_readout(readout) == []

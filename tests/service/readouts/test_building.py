@@ -77,6 +77,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "recommendation",
         "summary",
         "wording",
+        "digests",
         "digest",
     ]
     assert Readout.model_validate(readout).model_dump(mode="json", by_alias=True) == readout

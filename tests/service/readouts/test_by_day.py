@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.readouts.by_day import FIRST, PLAN, arm, day, readout, three_days
-from tests.service.readouts.documents import START, WATERMARK
+from tests.service.readouts.documents import START, WATERMARK, seal
 
 from equipoise_service.analysis.statistics import DayStatistics, Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.calendar import MOST_DAYS, together
 from equipoise_service.readouts.losses import Arrivals
@@ -112,7 +111,7 @@ def test_days_that_were_edited_are_found(path: tuple[str | int, ...]) -> None:
     for step in path[:-1]:
         node = node[step]
     node[path[-1]] += 1
-    forged["digest"] = digest({name: each for name, each in forged.items() if name != "digest"})
+    seal(forged)
     places = {each.pointer.split("/")[1] for each in verify_readout(forged)}
     assert "by_day" in places
 
@@ -159,5 +158,5 @@ def test_a_readout_from_before_there_were_days_is_verified() -> None:
     del found["by_day"]
     for name in ("daily_sample_ratio", "early_exposures", "late_exposures"):
         del found["health"][name]
-    found["digest"] = digest({name: each for name, each in found.items() if name != "digest"})
+    seal(found)
     assert verify_readout(found) == []

@@ -15,11 +15,11 @@ from tests.service.readouts.documents import (
 )
 
 from equipoise_service.analysis.statistics import ArmValues
-from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Aggregation, MetricType, Role
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.reading import NotAReadout
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments
 
@@ -38,9 +38,6 @@ def test_a_readout_by_rules_of_an_earlier_release_is_refused_with_advice() -> No
     early = converted((1_000, 10_000), (1_050, 10_500), method=Method.FIXED_HORIZON, horizon=horizon)
     early["health"]["sample_ratio"]["p_value"] = 0.000479
     early["wording"] = "sha256:" + "0" * 64
-
-    def sealed(readout: dict[str, Any]) -> dict[str, Any]:
-        return readout | {"digest": digest({name: readout[name] for name in readout if name != "digest"})}
 
     assert "/health/sample_ratio/p_value" in {each.pointer for each in verify_readout(sealed(early))}
     del early["health"]["recomputed_assignments"]

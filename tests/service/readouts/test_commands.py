@@ -172,7 +172,7 @@ def test_several_readouts_are_verified_at_once_and_the_one_that_was_edited_is_na
     result = run("verify", saved, edited)
     assert result.exit_code == 1
     assert f"{saved} agrees" in result.stdout
-    assert f"{edited} disagrees with its own statistics in 2 places" in result.stderr
+    assert f"{edited} disagrees with its own statistics in 3 places" in result.stderr
     found = json.loads(run("verify", saved, edited, "--json").stdout)
     assert not found["agrees"]
     assert [(each["file"], each["agrees"]) for each in found["readouts"]] == [
@@ -194,7 +194,12 @@ def test_verify_says_which_number_was_edited(saved: Path) -> None:
     found = run("verify", saved, "--json")
     assert found.exit_code == 1
     pointers = [each["pointer"] for each in json.loads(found.stdout)["disagreements"]]
-    assert pointers == ["/metrics/0/comparisons/0/difference/p_value", "/digest"]
+    assert pointers == [
+        "/metrics/0/comparisons/0/difference/p_value",
+        "/digests/members/metrics",
+        "/digests/metrics/0",
+        "/digest",
+    ]
 
 
 @pytest.mark.parametrize(

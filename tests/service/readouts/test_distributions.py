@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.service.readouts.documents import spread_readout
+from tests.service.readouts.documents import seal, spread_readout
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
-from equipoise_service.canonical import digest
 from equipoise_service.readouts.distributions import expect_halvings
 from equipoise_service.readouts.verification import verify_readout
 
@@ -46,10 +45,14 @@ def test_edges_that_are_not_round_or_do_not_ascend_are_found(place: int, edge: f
     assert is_refused(with_value(spread_readout(), (*WHERE, "edges", place), edge, forged=True))
 
 
-def test_a_larger_share_is_found_by_the_digest() -> None:
+def test_a_larger_share_is_found_by_the_digests() -> None:
     """It follows from nothing else in a readout; a smaller one does not draw so many."""
     found = verify_readout(with_value(spread_readout(), (*WHERE, "halvings"), 1, forged=False))
-    assert [each.pointer for each in found] == ["/digest"]
+    assert [each.pointer for each in found] == [
+        "/digests/members/metrics",
+        "/digests/metrics/0",
+        "/digest",
+    ]
 
 
 @pytest.mark.parametrize(("halvings", "forged"), [(0, 1), (0, 2), (0, 31), (1, 2), (2, 3)])
@@ -77,7 +80,7 @@ def test_a_readout_of_before_there_were_bins_goes_on_verifying() -> None:
     readout: dict[str, Any] = copy.deepcopy(spread_readout())
     for metric in readout["metrics"]:
         del metric["values"]
-    readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+    seal(readout)
     assert verify_readout(readout) == []
 
 

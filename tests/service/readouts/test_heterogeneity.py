@@ -13,6 +13,7 @@ from tests.service.readouts.documents import (
     PROVENANCE,
     WATERMARK,
     plan,
+    seal,
     segmented_readout,
 )
 
@@ -242,5 +243,5 @@ def test_an_edit_is_found(place: tuple[Any, ...]) -> None:
         target = target[step]
     old = target[place[-1]]
     target[place[-1]] = not old if isinstance(old, bool) else f"{old}x" if isinstance(old, str) else old / 2
-    edited["digest"] = digest({name: value for name, value in edited.items() if name != "digest"})
+    seal(edited)
     assert "/" + "/".join(map(str, place)) in {each.pointer for each in verify_readout(edited)}

@@ -9,10 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import chi2, chi2_contingency
 from tests.service.assigned import assigned_units
-from tests.service.readouts.documents import CONVERTED, EFFECTS, converted, overlapping_readout, plan
+from tests.service.readouts.documents import CONVERTED, EFFECTS, converted, overlapping_readout, plan, seal
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
-from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.interactions import interactions
@@ -201,7 +200,7 @@ def test_a_readout_from_before_guardrails_were_asked_still_verifies() -> None:
     check = older["health"]["interactions"]
     assert {test["metric"] for overlap in check["overlaps"] for test in overlap["tests"]} == {"converted"}
     del check["not_asked"]
-    older["digest"] = digest({name: value for name, value in older.items() if name != "digest"})
+    seal(older)
     assert verify_readout(older) == []
 
 
@@ -251,7 +250,7 @@ def test_every_edit_of_it_is_found() -> None:
 def test_a_readout_from_before_there_was_the_check_still_verifies() -> None:
     readout = converted((100, 1_000), (110, 1_000))
     assert readout["health"].pop("interactions") is None
-    readout["digest"] = digest({name: value for name, value in readout.items() if name != "digest"})
+    seal(readout)
     assert verify_readout(readout) == []
 
 

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.service.readouts.documents import converted
+from tests.service.readouts.documents import converted, seal
 from tests.service.readouts.repeated import metric, numbers, repeated_readout
 
 from equipoise_service.canonical import digest
@@ -108,7 +108,7 @@ def changed(document: dict[str, Any], *place: Any, to: Any) -> dict[str, Any]:
     for each in place[:-1]:
         found = found[each]
     found[place[-1]] = to
-    document["digest"] = digest({name: document[name] for name in document if name != "digest"})
+    seal(document)
     return document
 
 
@@ -130,6 +130,7 @@ def test_who_edits_what_became_of_it_is_told(place: tuple[Any, ...], to: Any) ->
 
 def test_a_readout_from_before_repeats_has_no_such_member_and_verifies() -> None:
     document = converted((100, 1000), (120, 1000))
-    before = {name: value for name, value in document.items() if name not in ("holdback", "repeat", "digest")}
+    since = ("holdback", "repeat", "digests", "digest")
+    before = {name: value for name, value in document.items() if name not in since}
     assert document["repeat"] is None
     assert verify_readout({**before, "digest": digest(before)}) == []

@@ -99,4 +99,5 @@ def test_a_readout_from_before_pauses_were_on_record_is_as_it_was(running: TestC
     readout = running.get(f"{URL}/readout?wait=30").json()
     assert readout.pop("paused_seconds") == 0
     assert readout["health"]["missing_exposures"].pop("paused") == []
+    del readout["digests"]
     assert {each.pointer for each in verify_readout(readout)} == {"/digest"}

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.conftest import Service
-from tests.service.readouts.documents import segmented_readout
+from tests.service.readouts.documents import seal, segmented_readout
 
 from equipoise_service.app import create_app
-from equipoise_service.canonical import digest
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_service.settings import Settings
 
@@ -202,5 +201,5 @@ def test_an_edit_of_a_segment_is_found(place: tuple[Any, ...]) -> None:
     for step in place[:-1]:
         target = target[step]
     target[place[-1]] = not target[place[-1]] if place[-1] == "declared" else target[place[-1]] + 1
-    edited["digest"] = digest({name: value for name, value in edited.items() if name != "digest"})
+    seal(edited)
     assert verify_readout(edited)

@@ -195,6 +195,7 @@ def test_the_projection_follows_from_the_readout_alone(running: TestClient) -> N
 def test_a_readout_from_before_ramps_were_on_record_is_as_it_was(running: TestClient) -> None:
     found = readout(running)
     assert len(found.pop("traffic_steps")) == 1
+    del found["digests"]
     assert {each.pointer for each in verify_readout(found)} == {"/digest"}
 
 

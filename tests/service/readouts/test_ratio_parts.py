@@ -13,12 +13,12 @@ from tests.service.readouts.documents import CONVERTED, PER_VIEW, PROVENANCE, pl
 from tests.service.readouts.test_verification import is_refused
 
 from equipoise_service.analysis.statistics import ArmValues
-from equipoise_service.canonical import digest
 from equipoise_service.exports.report.report import html_of
 from equipoise_service.exports.tables import csv_of
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.reading import readout_of
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.terminal import draw
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments
@@ -98,5 +98,4 @@ def test_a_readout_of_an_earlier_release_may_lack_them_and_one_of_this_may_not()
 
 
 def _signed(readout: dict[str, Any]) -> dict[str, Any]:
-    bare = {name: value for name, value in readout.items() if name != "digest"}
-    return {**bare, "digest": digest(bare)}
+    return sealed(readout)

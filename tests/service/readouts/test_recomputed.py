@@ -15,14 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.aggregates.test_refresh import opened, send
 from tests.service.assigned import assigned_units
-from tests.service.readouts.documents import CONVERTED, PROVENANCE, plan, statistics
+from tests.service.readouts.documents import CONVERTED, PROVENANCE, plan, seal, statistics
 from tests.service.readouts.test_endpoint import exposure
 from tests.service.readouts.test_endpoint import send as send_over_http
 
 from equipoise.identifiers import uuid7
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.events.schemas import ExposureIn
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.recomputed import Recomputation, recomputation_of
@@ -103,11 +102,11 @@ def test_edited_numbers_are_found_and_older_readouts_agree() -> None:
     for member, value in (("units", 7_000), ("disagreeing", 3), ("halvings", 2), ("share", 0.001)):
         readout = winner(Recomputation(Recomputed(3, 8_000, 40)))
         readout["health"]["recomputed_assignments"][member] = value
-        readout["digest"] = digest({name: each for name, each in readout.items() if name != "digest"})
+        seal(readout)
         assert verify_readout(readout), member
     older = winner(None)
     del older["health"]["recomputed_assignments"]
-    older["digest"] = digest({name: each for name, each in older.items() if name != "digest"})
+    seal(older)
     assert verify_readout(older) == []
 
 

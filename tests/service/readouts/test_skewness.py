@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
-from tests.service.readouts.documents import CONVERTED, LOAD_TIME, PER_VIEW, PROVENANCE, WATERMARK, plan
+from tests.service.readouts.documents import CONVERTED, LOAD_TIME, PER_VIEW, PROVENANCE, WATERMARK, plan, seal
 
 from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, MetricType, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.readouts.building import build_readout
@@ -177,7 +176,7 @@ def test_a_readout_from_before_third_moments_is_as_it_was() -> None:
 
     old = without(readout)
     assert old != readout
-    old["digest"] = digest({name: each for name, each in old.items() if name != "digest"})
+    seal(old)
     assert verify_readout(old) == []
 
 
@@ -196,7 +195,7 @@ def test_an_edited_third_moment_is_found(metric: str, side: str, factor: float |
             statistics["third"] = None
         else:
             statistics["third"][place] *= factor
-        changed["digest"] = digest({name: each for name, each in changed.items() if name != "digest"})
+        seal(changed)
         assert verify_readout(changed) != []
 
 
@@ -211,7 +210,7 @@ def test_an_edited_third_moment_of_a_day_is_found(factor: float | None) -> None:
             (metric,) = (each for each in changed["by_day"]["metrics"] if each["metric"] == "revenue")
             statistics = metric["arms"][number]["statistics"][day]
             statistics["m3"] = None if factor is None else statistics["m3"] * factor
-            changed["digest"] = digest({name: each for name, each in changed.items() if name != "digest"})
+            seal(changed)
             assert verify_readout(changed) != []
 
 

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan, statistics
+from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan, seal, statistics
 
 from equipoise_service.analysis.statistics import ArmValues, Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import next_look
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
@@ -113,7 +112,7 @@ def test_newer_data_that_cannot_be_trusted_say_so() -> None:
 def test_an_outcome_that_the_treatments_do_not_have_is_found() -> None:
     edited = deepcopy(newer_readout())
     edited["recommendation"].update(outcome="do_not_ship", variant=None)
-    edited["digest"] = digest({name: value for name, value in edited.items() if name != "digest"})
+    seal(edited)
     assert {each.pointer for each in verify_readout(edited)} == {
         "/recommendation/outcome",
         "/recommendation/variant",

@@ -12,7 +12,6 @@ from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan,
 from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.analysis.segments import segment_label
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, SegmentStatistics, Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look, next_look
@@ -20,6 +19,7 @@ from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Looks, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.overlaps import Overlaps
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.standing import asks_the_same, concluded_by
 from equipoise_service.readouts.verification import Disagreement, verify_readout
 from equipoise_stats import Counts
@@ -258,7 +258,7 @@ def test_what_is_asked_at_the_end_only_stands_after_it() -> None:
 
 def resealed(readout: dict[str, Any]) -> dict[str, Any]:
     """The readout with a digest of what it says."""
-    return readout | {"digest": digest({name: each for name, each in readout.items() if name != "digest"})}
+    return sealed(readout)
 
 
 def _other_p_value(readout: dict[str, Any]) -> None:

@@ -23,12 +23,12 @@ from tests.service.readouts.documents import (
     moments,
     plan,
     rich_readout,
+    seal,
     segmented_readout,
     statistics,
 )
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Statistics
-from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import Look, next_look
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
@@ -95,8 +95,8 @@ def with_value(document: dict[str, Any], path: Path, value: Any, *, forged: bool
     for step in path[:-1]:
         node = node[step]
     node[path[-1]] = value
-    if forged and path != ("digest",):
-        changed["digest"] = digest({name: each for name, each in changed.items() if name != "digest"})
+    if forged and path[0] not in ("digest", "digests"):
+        seal(changed)
     return changed
 
 
@@ -196,7 +196,7 @@ def test_looks_from_before_alpha_was_on_record_for_each_metric_still_agree() -> 
     document = looked_readout()
     for look in document["looks"]:
         look.pop("alpha", None)
-    document["digest"] = digest({name: each for name, each in document.items() if name != "digest"})
+    seal(document)
     assert verify_readout(document) == []
 
 
@@ -210,7 +210,7 @@ def test_the_place_is_named_by_a_json_pointer() -> None:
 
 def test_an_edited_readout_without_a_new_digest_is_found_by_its_digest_too() -> None:
     found = verify_readout(with_value(rich_readout(), ("summary",), "Ship it.", forged=False))
-    assert [each.pointer for each in found] == ["/summary", "/digest"]
+    assert [each.pointer for each in found] == ["/summary", "/digests/members/summary", "/digest"]
 
 
 def test_an_edited_plan_is_found_by_its_digest() -> None:

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from equipoise_service.canonical import digest
 from equipoise_service.cli import app
+from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.verification import verify_readout
 
 
 def signed(readout: dict[str, Any]) -> dict[str, Any]:
     """The readout with the digest that it has now."""
-    return {**readout, "digest": digest({name: each for name, each in readout.items() if name != "digest"})}
+    return sealed(readout)
 
 
 def in_other_words() -> dict[str, Any]:
