@@ -137,6 +137,7 @@ def test_over_http(tmp_path: Path) -> None:
         "metrics": [{"key": "converted", "type": "proportion", "event": "converted"}],
         "plan": {
             "method": "fixed-horizon",
+            "horizon": {"units": sum(n for arms in reference().values() for n, _ in arms.values())},
             "segments": [{"key": "country", "event": "seen-in", "property": "country"}],
         },
     }
@@ -152,8 +153,8 @@ def test_over_http(tmp_path: Path) -> None:
         )
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        answer = service.request("GET", "/v1/experiments/new-landing-page/readout?wait=60")
-        assert answer.status_code == 200, answer.text
+        answer = service.request("POST", "/v1/experiments/new-landing-page/looks?wait=60")
+        assert answer.status_code == 201, answer.text
         check(answer.json())
 
 

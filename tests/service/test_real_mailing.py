@@ -205,15 +205,16 @@ def send(service: RunningService, start: datetime) -> None:
 def test_the_service_and_the_file_give_the_same_readout(tmp_path: Path) -> None:
     segment = {"key": "channel", "event": "channel", "property": "value"}
     spend = {**SPEND, "pre_period_days": 2}
-    body = experiment("holm", VISIT, spend, CONVERSION, segments=[segment])
+    whole = {"horizon": {"units": len(columns()["visit"])}}
+    body = experiment("holm", VISIT, spend, CONVERSION, segments=[segment], **whole)
     with running_service(tmp_path) as service:
         service.start_experiment(body)
         send(service, datetime.now(UTC))
-        answer = service.request("GET", "/v1/experiments/mailing/readout?wait=60")
-        assert answer.status_code == 200, answer.text
+        answer = service.request("POST", "/v1/experiments/mailing/looks?wait=60")
+        assert answer.status_code == 201, answer.text
         over_http = answer.json()
     assert verify_readout(over_http) == []
-    own = experiment("holm", VISIT, spend, CONVERSION)
+    own = experiment("holm", VISIT, spend, CONVERSION, **whole)
     options = ("--covariate", "spend: history", "--segment", "channel", "--json")
     from_file = json.loads(analyze(tmp_path, own, *options).stdout)
     assert over_http["plan"] == from_file["plan"]

@@ -39,6 +39,25 @@ def test_spending_formulas() -> None:
     assert Spending("power", 2.0).spent(t, alpha=a) == pytest.approx(a * t * t, rel=1e-14)
 
 
+@given(spendings, st.floats(0.01, 1.5), st.floats(1e-9, 0.9))
+def test_the_error_rate_of_what_is_spent_is_the_inverse(
+    spending: Spending, fraction: float, alpha: float
+) -> None:
+    spent = spending.spent(fraction, alpha=alpha)
+    if spent > 1e-300:
+        assert spending.alpha(fraction, spent=spent) == pytest.approx(alpha, rel=1e-9)
+    assert spending.alpha(fraction, spent=0.0) == 0.0
+    assert spending.alpha(fraction, spent=1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("fraction", "spent", "message"), [(0.5, 1.1, "spent is 1.1"), (0.0, 0.1, "fraction is 0.0; it must be")]
+)
+def test_an_impossible_spending_is_refused(fraction: float, spent: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        OBF.alpha(fraction, spent=spent)
+
+
 def test_spending_below_the_range_of_doubles() -> None:
     # 2 Φ(−√2 q) for the q with log 2Φ(−q) = −2000.
     q = 63.09

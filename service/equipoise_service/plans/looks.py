@@ -1,4 +1,7 @@
-"""Looks: the interim analyses of a group-sequential plan, when they are due and what they spend."""
+"""Looks: the analyses of a plan, when they are due and what they spend.
+
+A group-sequential plan has interim ones; a fixed-horizon plan has one, at its end.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,8 +51,8 @@ class Look(BaseModel):
         description="Of a horizon in days only, by the same metrics: the mature units. Empty otherwise.",
     )
     final: bool = Field(
-        description="Whether it is the last one though the horizon is not reached. Where the planned days "
-        "are over it spends all that is left of alpha."
+        description="Whether it is the last one though the horizon is not reached; of a fixed-horizon plan, "
+        "not by every metric. Where the planned days are over it spends all that is left of alpha."
     )
     stopped: bool = Field(
         False,
@@ -72,6 +75,10 @@ class Look(BaseModel):
         if self.stopped and not self.final:
             raise ValueError("a look at which somebody had stopped the experiment is the final one")
         return self
+
+
+LOOKED_AT = (Method.GROUP_SEQUENTIAL, Method.FIXED_HORIZON)
+"""The methods whose test is valid at looks only: several that share alpha, or one."""
 
 
 class NotDue(ValueError):
@@ -212,7 +219,7 @@ def next_look(
     """The look that is due now.
 
     Args:
-        plan: A group-sequential plan.
+        plan: A plan whose test is valid at looks only. Of a fixed-horizon plan one is due, at its end.
         mature: Units of all arms whose window has passed, by metric.
         earlier: The looks so far, in order.
         statistics_digest: Digest of the statistics that are looked at.
@@ -226,7 +233,7 @@ def next_look(
     """
     horizon = plan.horizon
     lead = leading_metric(plan)
-    if plan.method is not Method.GROUP_SEQUENTIAL or horizon is None:
+    if plan.method not in LOOKED_AT or horizon is None:
         raise NotDue(f"The plan's method is {plan.method}: it has no looks, and reading spends nothing.")
     if lead is None:
         raise NotDue("The plan has no metric, so there is nothing to look at.")
@@ -241,12 +248,14 @@ def next_look(
         raise NotDue(f"No unit of {lead} has become mature since the last look.")
     if not over:
         _check_schedule(plan, gained[lead], earlier, taken_at, started_at)
+    # What has one look only has all of alpha at it, also for metrics whose windows are longer.
+    counts = gained.values() if plan.method is Method.FIXED_HORIZON else (gained[lead],)
     look = Look(
         number=len(earlier) + 1,
         taken_at=taken_at.isoformat().replace("+00:00", "Z"),
         fractions=gained,
         units={} if days is None else {metric: mature[metric] for metric in gained},
-        final=over and gained[lead] < 1,
+        final=(over or plan.method is Method.FIXED_HORIZON) and min(counts) < 1,
         stopped=gained[lead] < 1 and was_stopped(plan, started_at=started_at, ended_at=ended_at),
         spent=0.0,
         statistics_digest=statistics_digest,
@@ -257,8 +266,11 @@ def next_look(
 
 def next_look_at(plan: Plan, earlier: Sequence[Look], started_at: datetime) -> datetime | None:
     """When the next look is due by the clock; None where units decide, or the plan has no looks."""
-    if plan.method is not Method.GROUP_SEQUENTIAL or plan.horizon is None:
+    if plan.method not in LOOKED_AT or plan.horizon is None:
         return None
+    if plan.method is Method.FIXED_HORIZON:
+        days = plan.horizon.days
+        return None if earlier or days is None else started_at + timedelta(days=days)
     count = plan.looks.count if plan.looks is not None else None
     if count is None:
         return _due_at(plan, earlier, started_at)
@@ -307,6 +319,10 @@ def _steps_passed(plan: Plan, earlier: Sequence[Look], steps: int) -> int:
 def _check_schedule(
     plan: Plan, fraction: float, earlier: Sequence[Look], now: datetime, started_at: datetime
 ) -> None:
+    if plan.method is Method.FIXED_HORIZON:
+        if fraction < 1:
+            raise NotDue(f"A fixed-horizon plan has one look, at its end; it is now at {fraction:.4g} of it.")
+        return
     if plan.looks is not None and plan.looks.count is not None:
         # A step that was passed over is not made up for: the look that is due is of the last step reached.
         steps = plan.looks.count

@@ -115,6 +115,7 @@ def build_readout(
     ]
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())
+        looked_at_once=_is_looked_at_once(plan, provenance, looks),
     days = by_day(plan, statistics, blocks)
     health = check_health(
         plan,
@@ -219,6 +220,24 @@ def timestamp(moment: datetime) -> str:
 def statistics_digest(plan: Plan, statistics: Statistics) -> str:
     """The digest of everything that the numbers of a readout follow from, whenever it was computed."""
     return digest(statistics_document(plan, statistics))
+
+
+def _is_looked_at_once(plan: Plan, provenance: Provenance, looks: Sequence[Look]) -> bool:
+    """Whether a fixed-horizon plan is asked at one look only: where more may come, and somebody takes looks.
+
+    What is repeated on a holdback is asked once, and so is what nobody locked: a file, and what earlier
+    releases started.
+    """
+    is_asked_again = plan.method is Method.FIXED_HORIZON and plan.horizon is not None
+    return is_asked_again and provenance.repeat is None and (provenance.locked is not None or bool(looks))
+
+
+def _sources(plan: Plan, provenance: Provenance) -> dict[str, Any]:
+    """The definitions that were read, of the sources that the plan names."""
+    if not provenance.sources:
+        return {}
+    digests = {each.key: each.digest for each in provenance.sources}
+    return {"sources": [{"key": key, "digest": digests.get(key)} for key in plan.sources]}
 
 
 def statistics_document(plan: Plan, statistics: Statistics) -> dict[str, Any]:
@@ -331,7 +350,6 @@ def _recommendation(
     ends_at = None
     if plan.horizon is not None and plan.horizon.days is not None and provenance.started_at is not None:
         ends_at = timestamp(provenance.started_at + timedelta(days=plan.horizon.days))
-    over = provenance.ended_at is not None or (moment.fraction is not None and moment.fraction >= 1)
     return recommend(
         plan,
         moment,
@@ -339,6 +357,5 @@ def _recommendation(
         quality=quality_of(health),
         gains=results.gains,
         ends_at=ends_at,
-        final_look_due=plan.method is Method.GROUP_SEQUENTIAL and over and not moment.at_look,
         concluded=provenance.concluded,
     )

@@ -42,7 +42,8 @@ def monitoring(plan: Plan, estimate: Found) -> Compare:
 
 def planned(plan: Plan, metric: str, estimate: Found, moment: Moment) -> Compare:
     """The inference that claims rest on; where it says nothing at this moment, the monitoring."""
-    if plan.method is Method.GROUP_SEQUENTIAL and moment.at_look:
+    is_stopped = moment.at_look and moment.stopped is not None
+    if is_stopped or (plan.method is Method.GROUP_SEQUENTIAL and moment.at_look):
         looked = passed(moment.looks, metric)
         if looked is not None:
             return at_looks(
@@ -138,17 +139,18 @@ Member = tuple[str, str]
 
 
 def correct(
-    plan: Plan, family: Mapping[Member, Compare], estimates: Mapping[Member, Found]
+    plan: Plan, moment: Moment, family: Mapping[Member, Compare], estimates: Mapping[Member, Found]
 ) -> dict[Member, Corrected]:
     """Corrects the comparisons of all success metrics and treatments as the plan says.
 
     Args:
         plan: The plan.
+        moment: Where it stands.
         family: The inference of each comparison.
         estimates: The estimate of each.
     """
     if plan.multiplicity is Multiplicity.DUNNETT:
-        return _dunnett(plan, estimates)
+        return _dunnett(plan, moment, estimates)
     if plan.multiplicity is Multiplicity.BENJAMINI_HOCHBERG:
         names = {f"{i}": member for i, member in enumerate(family)}
         asked = {name: family[member] for name, member in names.items()}
@@ -170,17 +172,30 @@ def correct(
     return corrected
 
 
-def _dunnett(plan: Plan, estimates: Mapping[Member, Found]) -> dict[Member, Corrected]:
-    """Dunnett over the treatments of a metric, Bonferroni over the metrics."""
+def _dunnett(plan: Plan, moment: Moment, estimates: Mapping[Member, Found]) -> dict[Member, Corrected]:
+    """Dunnett over the treatments of a metric, Bonferroni over the metrics.
+
+    Where the experiment was stopped, a p-value is the alpha of which as much is spent by then.
+    """
     metrics = list(dict.fromkeys(metric for metric, _ in estimates))
     corrected = {}
     for metric in metrics:
         arms = {variant: each for (name, variant), each in estimates.items() if name == metric}
-        for variant, answer in dunnett(arms, alpha=plan.alpha / len(metrics)).items():
+        passed_by = _stopped_at(moment, metric)
+        spending, level = spending_of(plan), plan.alpha / len(metrics)
+        for variant, answer in dunnett(arms, alpha=2 * spending.spent(passed_by, alpha=level / 2)).items():
             p = answer.test.p_value
-            p = None if p is None else min(1.0, p * len(metrics))
+            p = None if p is None else min(1.0, 2 * spending.alpha(passed_by, spent=p / 2) * len(metrics))
             corrected[metric, variant] = Corrected(p, _ends(answer.difference), answer.test.rejected)
     return corrected
+
+
+def _stopped_at(moment: Moment, metric: str) -> float:
+    """The part of the horizon at which the spending function is read: all of it, where nobody stopped."""
+    looked = passed(moment.looks, metric) if moment.at_look and moment.stopped is not None else None
+    if looked is None:
+        return 1.0
+    return (looked.information if looked.times is None else looked.times)[-1]
 
 
 def decided(

@@ -134,7 +134,7 @@ def of_last_look(now: ByAge | None, concluded: Concluded) -> ByAge | None:
     then, look = concluded.readout.by_age, concluded.standing.look
     if then is None:
         return None
-    return then.model_copy(update={"look": look, "text": say("segments.stands", text=then.text, number=look)})
+    return then.model_copy(update={"look": look, "text": concluded.told(then.text)})
 
 
 def expect_ages(expected: dict[str, Any]) -> None:

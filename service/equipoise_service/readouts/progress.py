@@ -27,6 +27,7 @@ class Moment:
         valid: Whether the inference of the plan may be concluded from at this moment.
         reason: Why not; None where it may.
         complete: Whether the planned end is reached, so that waiting changes nothing.
+        last_look_due: Whether that end is reached and only the last look is missing.
         units: Mature units of the leading metric.
         fraction: Those over the units of the horizon; of a group-sequential plan with days only, the part of
             them that has passed; None without.
@@ -42,6 +43,7 @@ class Moment:
     units: int
     fraction: float | None
     stopped: float | None = None
+    last_look_due: bool = False
 
 
 def moment_of(
@@ -54,6 +56,7 @@ def moment_of(
     started_at: datetime | None,
     ended_at: datetime | None,
     of_file: bool = False,
+    looked_at_once: bool = False,
 ) -> Moment:
     """Where the plan stands.
 
@@ -66,21 +69,24 @@ def moment_of(
         started_at: When the randomisation began; None where nobody knows.
         ended_at: When it ended, if it did.
         of_file: Whether the data are a file.
+        looked_at_once: Whether a fixed-horizon plan is asked at its one look only, as that of a live
+            experiment is; otherwise it is asked once its end is reached, as where nothing is to come.
     """
     units = mature.get(leading_metric(plan) or "", 0)
     fraction = _fraction(plan, mature)
-    if plan.method is Method.GROUP_SEQUENTIAL:
+    over = end_is_reached(
+        plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at, of_file=of_file
+    )
+    if plan.method is Method.GROUP_SEQUENTIAL or looked_at_once:
         at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
         last = at_look and is_spent(plan, looks)
-        reason = None if at_look else _between(looks)
+        reason = None if at_look else _between(plan, looks, over=over)
         if fraction is None:
             fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
         stopped = fraction if last and looks[-1].stopped else None
-        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction, stopped)
-    complete = end_is_reached(
-        plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at, of_file=of_file
-    )
-    valid = complete or plan.method is Method.CONFIDENCE_SEQUENCE
+        due = over and not is_spent(plan, looks)
+        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction, stopped, due)
+    valid = over or plan.method is Method.CONFIDENCE_SEQUENCE
     reason = None if valid else say("not_valid.before_the_end")
     stopped = None
     if plan.method is not Method.CONFIDENCE_SEQUENCE and was_stopped(
@@ -90,7 +96,7 @@ def moment_of(
         if reached is None:
             reached = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
         stopped = reached if reached is not None and reached < 1 else None
-    return Moment((), False, valid, reason, complete, units, fraction, stopped)
+    return Moment((), False, valid, reason, over, units, fraction, stopped)
 
 
 def end_is_reached(
@@ -126,7 +132,12 @@ def _fraction(plan: Plan, mature: Mapping[str, int]) -> float | None:
     return mature.get(leading_metric(plan) or "", 0) / planned if planned else None
 
 
-def _between(looks: Sequence[Look]) -> str:
+def _between(plan: Plan, looks: Sequence[Look], *, over: bool) -> str:
+    """Why nothing is tested at this moment, which no look is at."""
+    if plan.method is Method.FIXED_HORIZON:
+        if looks:
+            return say("not_valid.after_the_end", at=looks[-1].taken_at)
+        return say("not_valid.at_the_end" if over else "not_valid.before_the_end")
     if not looks:
         return say("not_valid.before_the_first_look")
     return say("not_valid.between_looks", number=looks[-1].number, at=looks[-1].taken_at)

@@ -65,7 +65,6 @@ def recommend(
     quality: Mapping[str, CheckStatus],
     gains: Mapping[str, float],
     ends_at: str | None,
-    final_look_due: bool,
     concluded: Concluded | None = None,
 ) -> Recommendation:
     """Applies the rule.
@@ -80,7 +79,6 @@ def recommend(
         quality: The status of each check.
         gains: For each treatment, the gain on the first success metric: the largest is shipped.
         ends_at: When the planned days are over.
-        final_look_due: Whether all data are there and only the last look is missing.
         concluded: What an earlier readout concluded for good; None without one.
     """
     metrics = [found for metric in plan.metrics if (found := decision_metric(metric)) is not None]
@@ -111,12 +109,11 @@ def recommend(
         deciding = [max(deciding, key=lambda one: (one.variant == shipped, gains.get(one.variant, 0.0)))]
         variant = deciding[0].variant
     until = _until(plan, moment, ends_at) if outcome is DecisionOutcome.KEEP_RUNNING else None
-    head = _head(outcome, variant, until, final_look_due)
+    head = _head(plan, outcome, variant, until, last_look_due=moment.last_look_due)
     if concluded is not None and stands is not None and all(one.stands for one in deciding):
         head = _standing(head, concluded)
     elif moment.stopped is not None:
-        key = "outcome.stopped_looked" if moment.at_look else "outcome.stopped_once"
-        head = say(key, outcome=head, share=percent(moment.stopped, decimals=1))
+        head = say(_stopped(plan, moment), outcome=head, share=percent(moment.stopped, decimals=1))
     several = len(plan.treatments) > 1 and outcome is not DecisionOutcome.SHIP
     reasons = _distinct(
         reason.model_copy(update={"message": say("reason.of", variant=one.variant, reason=reason.message)})
@@ -141,11 +138,25 @@ def recommend(
 def _standing(head: str, concluded: Concluded) -> str:
     """The outcome, and which earlier readout it is of."""
     found = concluded.standing
+    if concluded.once:
+        return say("outcome.analysis_stands", outcome=head, at=_minute(found.at))
     if concluded.final:
         return say("outcome.stands", outcome=head, number=found.look)
     if found.look is not None:
         return say("outcome.look_found", outcome=head, number=found.look)
-    return say("outcome.readout_found", outcome=head, at=(found.at or "")[:16].replace("T", " "))
+    return say("outcome.readout_found", outcome=head, at=_minute(found.at))
+
+
+def _minute(at: str | None) -> str:
+    return (at or "")[:16].replace("T", " ")
+
+
+def _stopped(plan: Plan, moment: Moment) -> str:
+    """The key of what is said of an experiment that was stopped before its end."""
+    if not moment.at_look:
+        return "outcome.stopped_once"
+    once = plan.method is Method.FIXED_HORIZON
+    return "outcome.stopped_analysed" if once else "outcome.stopped_looked"
 
 
 def nothing_recommended(key: str, **fields: str) -> Recommendation:
@@ -231,14 +242,20 @@ def _until(plan: Plan, moment: Moment, ends_at: str | None) -> Until:
 
 
 def _head(
-    outcome: DecisionOutcome | None, variant: str | None, until: Until | None, final_look_due: bool
+    plan: Plan,
+    outcome: DecisionOutcome | None,
+    variant: str | None,
+    until: Until | None,
+    *,
+    last_look_due: bool,
 ) -> str:
     if outcome is None:
         return say("outcome.none")
     text = ""
     if until is not None:
         known = [name for name, value in (("units", until.units), ("date", until.at)) if value is not None]
-        key = "until.final_look" if final_look_due else f"until.{'_or_'.join(known) or 'open'}"
+        due = "until.analysis" if plan.method is Method.FIXED_HORIZON else "until.final_look"
+        key = due if last_look_due else f"until.{'_or_'.join(known) or 'open'}"
         text = say(
             key,
             units=f"{until.units or 0:,}",

@@ -128,7 +128,7 @@ def _corrected(
         for i, pair in enumerate(pairs[metric.key][: len(plan.treatments)])
     }
     family = {member: compare for member, (compare, _) in members.items()}
-    return inference.correct(plan, family, {member: found for member, (_, found) in members.items()})
+    return inference.correct(plan, moment, family, {member: found for member, (_, found) in members.items()})
 
 
 def _ask(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equipoise_service.plans.documents import Plan
+from equipoise_service.plans.looks import LOOKED_AT
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation, Standing, TreatmentRecommendation
 from equipoise_service.readouts.checks import Health
@@ -44,6 +45,17 @@ class Concluded:
     readout: Readout | None = None
     document: Mapping[str, Any] | None = None
 
+    @property
+    def once(self) -> bool:
+        """Whether it is the one analysis of a plan, of which no look has to be named by its number."""
+        return self.readout is not None and self.readout.plan.method is Method.FIXED_HORIZON
+
+    def told(self, text: str) -> str:
+        """A text, with what found it: something that is asked at the end only."""
+        if self.once:
+            return say("segments.analysis_stands", text=text)
+        return say("segments.stands", text=text, number=self.standing.look)
+
     def instead_of(self, now: TreatmentRecommendation) -> TreatmentRecommendation:
         """What holds of a treatment: what was concluded, unless newer data say that it is worse, or broken.
 
@@ -71,7 +83,7 @@ class Concluded:
         return now.model_copy(
             update={
                 "look": self.standing.look,
-                "text": say("segments.stands", text=then.text, number=self.standing.look),
+                "text": self.told(then.text),
                 "heterogeneity": [_in_order_of(now, each) for each in then.heterogeneity],
             }
         )
@@ -84,8 +96,10 @@ class Concluded:
         number, reason = self.standing.look, then.reason
         told = {
             "look": number,
-            "number": say("found.interactions.stands", text=then.number, number=number),
-            "reason": reason and say("segments.stands", text=reason, number=number),
+            "number": say("found.interactions.analysis_stands", text=then.number)
+            if self.once
+            else say("found.interactions.stands", text=then.number, number=number),
+            "reason": reason and self.told(reason),
         }
         return now.model_copy(update={"interactions": then.model_copy(update=told)})
 
@@ -151,7 +165,7 @@ def _is_before(concluded: Concluded, now: Readout) -> bool:
     then = concluded.readout
     if then is None or (then.experiment, then.revision) != (now.experiment, now.revision):
         return False
-    if now.plan.method is Method.GROUP_SEQUENTIAL:
+    if now.plan.method in LOOKED_AT:
         number = len(then.looks)
         return then.progress.look == number != now.progress.look and now.looks[:number] == then.looks
     return now.plan.method is Method.CONFIDENCE_SEQUENCE and then.generated_at < now.generated_at

@@ -106,6 +106,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Shared units are counted and effects compared once, at the planned end; asked every day, "
             "it would find something sooner or later."
         ),
+        "found.interactions.analysis_stands": "{text} (at the planned analysis)",
         "found.interactions.stands": "{text} (at look {number}, the last one)",
         "found.interactions.not_asked": (
             "Where exposures are brought to a source, it is asked once, at the planned end, if units are "

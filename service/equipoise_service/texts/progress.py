@@ -17,6 +17,15 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The plan has one analysis, at its end, which is not reached: a p-value from now would not "
             "be valid then."
         ),
+        "not_valid.at_the_end": (
+            "The planned end is reached. The plan's one analysis is made by itself once all units have "
+            "passed their windows, or by whoever takes the look now: a p-value beside it would be a second "
+            "one."
+        ),
+        "not_valid.after_the_end": (
+            "The data are newer than the plan's one analysis, which was made at {at}: a second test of them "
+            "would not be valid."
+        ),
         "no_p_value.bayesian": "A Bayesian plan has probabilities and no p-values.",
         # Where the plan stands.
         "stand.look": (

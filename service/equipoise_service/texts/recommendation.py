@@ -14,6 +14,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{outcome} This is the result of look {number}, which stands: it was the last one, and these "
             "data are newer."
         ),
+        "outcome.analysis_stands": (
+            "{outcome} This is the result of the planned analysis of {at} UTC, which stands: these data are "
+            "newer."
+        ),
         "outcome.look_found": (
             "{outcome} Look {number} found this, which stands: a bound that was crossed stays crossed, and "
             "newer data are asked for harm and for failed checks only."
@@ -26,6 +30,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "{outcome} The experiment was stopped at {share} of its horizon, so this look spent no more of "
             "alpha than was planned for that."
         ),
+        "outcome.stopped_analysed": (
+            "{outcome} The experiment was stopped at {share} of its horizon, so its analysis spent only the "
+            "part of alpha that its spending function has for that."
+        ),
         "outcome.stopped_once": (
             "{outcome} The experiment was stopped at {share} of its horizon: this holds only if the stop had "
             "nothing to do with the results."
@@ -37,6 +45,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "until.units_or_date": " until {units} units have passed their window ({left} to go) or {date}",
         "until.open": " until a result is clear or its answer is no longer worth waiting for",
         "until.final_look": ": the final look is due",
+        "until.analysis": ": the planned analysis is due",
         # Why.
         "reason.of": "{variant}: {reason}",
         "reason.quality_failed": ("The check {subject} failed: no number of this readout can be trusted."),

@@ -85,6 +85,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "segments.at_the_end": (
             "it is tested once, at the planned end; asked every day, it would find something sooner or later."
         ),
+        "segments.without_prior": (
+            "This is asked by a test of what chance alone does (Cochran's Q), without the plan's prior."
+        ),
+        "segments.analysis_stands": "{text} The planned analysis found this: it is asked once.",
         "segments.stands": "{text} Look {number}, the last one, found this: it is asked once.",
         "segments.exploratory": (
             "This is exploratory: {segment} was not in the plan when it was locked, so try it on new "

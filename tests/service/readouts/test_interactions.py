@@ -89,9 +89,10 @@ def run(
         assert answer.status_code == 200, answer.text
 
 
-def readout(client: TestClient) -> dict[str, Any]:
-    answer = client.get("/v1/experiments/new-landing-page/readout?wait=60")
-    assert answer.status_code == 200, answer.text
+def readout(client: TestClient, *, look: bool = False) -> dict[str, Any]:
+    url = "/v1/experiments/new-landing-page"
+    answer = client.post(f"{url}/looks?wait=60") if look else client.get(f"{url}/readout?wait=60")
+    assert answer.status_code == (201 if look else 200), answer.text
     found: dict[str, Any] = answer.json()
     assert verify_readout(found) == []
     return found
@@ -114,7 +115,7 @@ def p_value(converting: Mapping[Cell, int], lost: Mapping[Cell, int]) -> float:
 
 def test_a_planted_interaction_warns_and_names_the_other_experiment(client: TestClient, payload: Any) -> None:
     run(client, payload, PLANTED)
-    found = readout(client)
+    found = readout(client, look=True)
     check = found["health"]["interactions"]
     # Of another unit type, or never started, nothing is beside it.
     assert check["experiments"] == 2
@@ -141,7 +142,7 @@ def test_a_planted_interaction_warns_and_names_the_other_experiment(client: Test
 
 def test_effects_that_are_alike_raise_no_alarm(client: TestClient, payload: Any) -> None:
     run(client, payload, ALIKE)
-    found = readout(client)
+    found = readout(client, look=True)
     check = found["health"]["interactions"]
     assert (check["status"], check["reason"], check["causes"]) == ("ok", None, [])
     assert check["p_value"] == pytest.approx(p_value(ALIKE, {("control", "off"): 1}), rel=0.05)
@@ -159,7 +160,7 @@ def test_guardrails_and_quantiles_are_asked_too(client: TestClient, payload: Any
     ]
     amounts = dict.fromkeys(ALIKE, 10.0) | {("treatment", "on"): 30.0}
     run(client, payload, PLANTED, amounts, metrics=metrics)
-    check = readout(client)["health"]["interactions"]
+    check = readout(client, look=True)["health"]["interactions"]
     (overlap,) = check["overlaps"]
     tests = {each["metric"]: each for each in overlap["tests"]}
     assert tests.keys() == {"bought", "converted", "typically-paid"}

@@ -51,9 +51,9 @@ def run(client: TestClient, payload: Any, *, days: int, ended: datetime | None =
         assert client.post("/v1/events", json=part).status_code == 200
 
 
-def readout(client: TestClient) -> dict[str, Any]:
-    answer = client.get(f"{URL}/readout?wait=60")
-    assert answer.status_code == 200, answer.text
+def readout(client: TestClient, *, at_the_end: bool = True) -> dict[str, Any]:
+    answer = client.post(f"{URL}/looks?wait=60") if at_the_end else client.get(f"{URL}/readout?wait=60")
+    assert answer.status_code == (201 if at_the_end else 200), answer.text
     found: dict[str, Any] = answer.json()
     assert verify_readout(found) == []
     return found
@@ -79,7 +79,7 @@ def test_an_effect_that_fades_is_told_at_the_planned_end(client: TestClient, pay
 
 def test_before_the_planned_end_nobody_looks(client: TestClient, payload: Any) -> None:
     run(client, payload, days=20)
-    assert readout(client)["by_age"] is None
+    assert readout(client, at_the_end=False)["by_age"] is None
 
 
 def test_what_was_done_after_the_end_of_the_experiment_does_not_count(

@@ -71,7 +71,7 @@ def test_a_source_has_the_ages_that_its_facts_have(
     if kind == "own":
         met = [(each["unit"], each["time"], "page", each["variant"]) for each in shown]
         warehouse.execute("INSERT INTO shop.met VALUES (?, ?, ?, ?, 1)", met)
-    readout = client.get(f"{URL}/readout?wait=60").json()
+    readout = client.post(f"{URL}/looks?wait=60").json()
     assert verify_readout(readout) == []
     for metric in ("paid", "bought"):
         numbers = at_ages(rows, metric, DAYS, datetime.now(UTC), share=metric == "bought")

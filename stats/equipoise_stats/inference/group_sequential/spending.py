@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp
 
 from equipoise_stats.results import Serialisable
 
@@ -84,6 +84,33 @@ class Spending(Serialisable):
             raise ValueError(f"The information fraction is {fraction!r}; it must be positive.")
         log_alpha = math.log(alpha)
         return alpha * math.exp(self.log_spent(fraction, log_alpha) - log_alpha)
+
+    def alpha(self, fraction: float, *, spent: float) -> float:
+        """The error rate of which so much is spent by an information fraction: the inverse of `spent`.
+
+        So a p-value of one look that comes early becomes one of the whole analysis. At most 1.
+
+        Args:
+            fraction: Information fraction, positive; 1 and beyond is the planned end.
+            spent: What is spent by then, from 0 to 1.
+
+        Raises:
+            ValueError: fraction or spent is out of range.
+
+        Example:
+            >>> round(Spending().alpha(0.5, spent=0.001525), 5)
+            0.025
+        """
+        if not 0 <= spent <= 1:
+            raise ValueError(f"spent is {spent!r}; it must lie between 0 and 1.")
+        if not fraction > 0:
+            raise ValueError(f"The information fraction is {fraction!r}; it must be positive.")
+        if fraction >= 1 or spent == 0:
+            return spent
+        if self.family == "obrien_fleming":
+            return 2 * float(ndtr(math.sqrt(fraction) * ndtri(spent / 2)))
+        # The others spend the same share of every alpha.
+        return min(1.0, math.exp(math.log(spent) - self.log_spent(fraction, 0.0)))
 
     def log_spent(self, fraction: float, log_alpha: float) -> float:
         """The natural logarithm of `spent`, from that of α: exact where α itself is below every double."""
