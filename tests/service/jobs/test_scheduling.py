@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from math import sqrt
 from typing import Any
 
 import anyio
 import pytest
 from fastapi.testclient import TestClient
+from scipy.stats import norm
 from sqlmodel import Session, select, update
 from tests.service.conftest import Service, experiment
 from tests.service.jobs.queues import wanted
@@ -39,6 +41,7 @@ HOUR = timedelta(hours=1)
 MOST_SECONDS = 60
 BY_UNITS = {"method": "group-sequential", "horizon": {"units": 400}, "looks": {"count": 4}}
 BY_HOURS = {"method": "group-sequential", "horizon": {"units": 400}}
+ONCE = {"method": "fixed-horizon", "horizon": {"days": 1}}
 
 
 def test_the_first_readout_is_there_within_a_minute_without_anyone_asking(client: TestClient) -> None:
@@ -326,7 +329,7 @@ def test_a_look_at_the_same_time_elsewhere_leaves_no_trace_of_the_second(
 def test_looks_by_the_clock_are_taken_when_their_time_has_come(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with scene(settings, monkeypatch, 120, experiment("looked", plan=BY_HOURS)) as (database, store):
+    with scene(settings, monkeypatch, 120, experiment("looked", plan=plan)) as (database, store):
         start = datetime.now(UTC)
         queue.add(database, wanted(database, Kind.SCHEDULED))
         work_off(database, works(database, store, 48 * HOUR))
@@ -339,10 +342,13 @@ def test_looks_by_the_clock_are_taken_when_their_time_has_come(
         work_off(database, works(database, store, 48 * HOUR))
         (look,) = rows(database, TakenLook)
         (schedule,) = rows(database, ReadoutSchedule)
-        assert schedule.next_at == datetime.fromisoformat(look.look["taken_at"]) + 24 * HOUR
+        wait = 48 * HOUR if plan is ONCE else 24 * HOUR
+        taken_at = datetime.fromisoformat(look.look["taken_at"])
+        assert taken_at + wait - timedelta(seconds=1) < schedule.next_at <= taken_at + wait
+        assert look.look["spent"] == pytest.approx(0.05) if plan is ONCE else look.look["spent"] < 0.01
 
 
-@pytest.mark.parametrize("plan", [BY_UNITS, BY_HOURS])
+@pytest.mark.parametrize("plan", [BY_UNITS, BY_HOURS, ONCE])
 def test_a_look_that_became_due_while_nobody_worked_is_in_the_first_readout(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
 ) -> None:
@@ -354,13 +360,14 @@ def test_a_look_that_became_due_while_nobody_worked_is_in_the_first_readout(
         (stored,) = rows(database, StoredReadout)
         assert (look.number, look.readout["digest"]) == (1, stored.digest)
         change(database, ReadoutSchedule, next_at=datetime.now(UTC) - HOUR)
+@pytest.mark.parametrize("plan", [BY_HOURS, ONCE], ids=["daily", "once"])
         assert at_once(*(Scheduler(database, store, HOUR) for _ in range(4))) == 1
         work_off(database, works(database, store), works(database, store))
         assert len(rows(database, TakenLook)) == 1, "its alpha is spent once"
 
 
 def test_what_ended_while_nobody_worked_has_its_final_look(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
 ) -> None:
     definition = experiment("left-alone", plan=BY_HOURS)
     # Exposed 11 hours ago: what is exposed after the end does not count.
@@ -376,10 +383,10 @@ def test_what_ended_while_nobody_worked_has_its_final_look(
 
 
 def test_the_final_look_waits_until_the_last_unit_is_mature(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     metric = {"key": "converted", "type": "proportion", "event": "converted", "window_hours": 24}
-    definition = experiment("over", plan=BY_HOURS, metrics=[metric])
+    definition = experiment("over", plan={**BY_HOURS, "method": method}, metrics=[metric])
     # All are exposed 29 hours ago, so that their windows have passed.
     with scene(settings, monkeypatch, 120, definition, minute=-28 * 60) as (database, store):
         now = datetime.now(UTC)
@@ -396,5 +403,8 @@ def test_the_final_look_waits_until_the_last_unit_is_mature(
                 next_at = now + min(HOUR, (25 - hours) * HOUR)
                 assert next_at <= schedule.next_at < next_at + timedelta(minutes=5)
         (look,) = rows(database, TakenLook)
-        assert look.look["final"]
-        assert look.look["spent"] == pytest.approx(0.05)
+        assert (look.look["final"], look.look["stopped"]) == (True, True)
+        # What O'Brien and Fleming's function has for 120 of the 400 units.
+        spent = 4 * norm.sf(norm.isf(0.05 / 4) / sqrt(0.3))
+        assert look.look["spent"] == pytest.approx(spent)
+@pytest.mark.parametrize("method", ["group-sequential", "fixed-horizon"])
