@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from equipoise_service.analysis.ages import Ages, analyse_ages
+from equipoise_service.analysis.daily_counts import events_by_day, exposures_by_day
 from equipoise_service.analysis.file_cells import (
     NUMBERS,
     TIMES,
@@ -49,11 +50,15 @@ class FileAnalysis:
         statistics: The statistics.
         first: The earliest time of a row with a variant; None without times.
         last: The latest time; None without times.
+        exposures: How many exposures there are of each day (UTC); None without times.
+        events: The same of events, those that stand in the rows.
     """
 
     statistics: Statistics
     first: datetime | None
     last: datetime | None
+    exposures: Mapping[str, int] | None = None
+    events: Mapping[str, int] | None = None
 
 
 Follow = Callable[[FileAnalysis], Mapping[str, Ages] | None]
@@ -91,7 +96,15 @@ def analyse_file_facts(
         )
         if facts.time is None:
             return FileAnalysis(replace(statistics, watermark=None, days=()), None, None)
-        analysis = FileAnalysis(statistics, first, last)
+        # What a unit was before makes events of times that nobody saw.
+        seen = events.filter(events.name.isin([each.name for each in facts.events]))
+        analysis = FileAnalysis(
+            statistics,
+            first,
+            last,
+            exposures_by_day(backend, exposures, request),
+            events_by_day(backend, seen, request, datetime.min, datetime.max),
+        )
         ages = follow(analysis)
         if ages is None:
             return analysis

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from equipoise_service.analysis.ages import Ages, analyse_ages
+from equipoise_service.analysis.daily_counts import events_by_day, exposures_by_day
 from equipoise_service.analysis.overlaps import Bounds, Other, Overlap, analyse_overlaps
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import ArmValues, Statistics
@@ -165,6 +166,30 @@ def first_moment(source: SourceIn, request: StoreRequest, seconds: float) -> dat
         exposures, _ = _own_exposures(warehouse, source, replace(request, left_out=()))
         first = warehouse.backend.to_pyarrow(exposures_of(exposures, request).time.min()).as_py()
     return None if first is None else first.replace(tzinfo=UTC)
+
+
+def exposures_by_day_of_own(source: SourceIn, request: StoreRequest, seconds: float) -> dict[str, int]:
+    """How many exposures there are of each day, of a source that has exposures.
+
+    Raises:
+        Conflict: As `analyse_own` does.
+    """
+    with reading(source, seconds) as warehouse:
+        exposures, _ = _own_exposures(warehouse, source, replace(request, left_out=()))
+        return exposures_by_day(warehouse.backend, exposures, request)
+
+
+def events_by_day_of_own(
+    source: SourceIn, request: StoreRequest, seconds: float, first: datetime, end: datetime
+) -> dict[str, int]:
+    """How many events of the unit type a source has of each day between two moments.
+
+    Raises:
+        Conflict: As `analyse_own` does.
+    """
+    with reading(source, seconds) as warehouse:
+        events = source_events(warehouse, source, request.place)
+        return events_by_day(warehouse.backend, events, request, first, end)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from equipoise import BUCKETS
 from equipoise_service.analysis.ages import Ages
 from equipoise_service.analysis.file_facts import FileAnalysis, analyse_file_facts
 from equipoise_service.analysis.requests import FileFacts, StoreRequest
-from equipoise_service.analysis.sources import ages_of_own, analyse_own, first_moment
+from equipoise_service.analysis.sources import (
+    ages_of_own,
+    analyse_own,
+    events_by_day_of_own,
+    exposures_by_day_of_own,
+    first_moment,
+)
 from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.experiments.schemas import ExperimentIn
 from equipoise_service.metrics.stored import PinnedMetric
@@ -25,6 +32,8 @@ from equipoise_service.readouts.building import (
 )
 from equipoise_service.readouts.facts import together
 from equipoise_service.readouts.following import followed_ages
+from equipoise_service.readouts.losses import NO_REPORTS, Arrivals
+from equipoise_service.readouts.missing import arrivals_in_file, arrivals_of_facts
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.sources.schemas import SourceIn
 
@@ -117,8 +126,9 @@ def readout_of_facts_in_file(
             f"column {facts.variant!r} of {path} holds {', '.join(map(repr, unplanned[:5]))}, and the "
             f"variants are: {', '.join(plan.weights)}"
         )
-    began = moment.started_at or found.first
-    return _readout(body, plan, found.statistics, replace(moment, at=read_at(found)), began, revision=None)
+    at, began = read_at(found), moment.started_at or found.first
+    arrivals = arrivals_in_file(found.exposures, found.events, replace(request, as_of=at, since=began))
+    return _readout(body, plan, found.statistics, replace(moment, at=at), began, arrivals, revision=None)
 
 
 def readout_of_sources(
@@ -166,7 +176,12 @@ def readout_of_sources(
             return ages_of_own(sources[key or ""], request, seconds, asked)
 
         statistics = replace(statistics, ages=ages_by_source(plan, ages, read))
-    return _readout(body, plan, statistics, replace(moment, at=at), began, revision=moment.revision)
+    # The arms are those of the first source, and so are the exposures.
+    source = sources[plan.metrics[0].source or ""]
+    exposures = exposures_by_day_of_own(source, request, seconds)
+    count = partial(events_by_day_of_own, source, request, seconds)
+    arrivals = arrivals_of_facts(exposures, replace(request, since=began), count)
+    return _readout(body, plan, statistics, replace(moment, at=at), began, arrivals, revision=moment.revision)
 
 
 def _request(
@@ -208,6 +223,7 @@ def _readout(
     statistics: Statistics,
     moment: Moment,
     started_at: datetime | None,
+    arrivals: Arrivals,
     *,
     revision: int | None,
 ) -> dict[str, Any]:
@@ -222,6 +238,8 @@ def _readout(
         started_at=started_at,
         ended_at=at if moment.ended else None,
         traffic=body.traffic / BUCKETS,
+        dropped=NO_REPORTS,
+        arrivals=arrivals,
     )
     return build_readout(plan, statistics, provenance, looks)
 

@@ -30,6 +30,11 @@ def late_exposures(arrivals: Arrivals | None) -> LateExposures | None:
     """Exposures that arrived long after they happened; None where that is not known."""
     if arrivals is None:
         return None
+    if arrivals.late is None:
+        nothing = about(
+            "late_exposures", CheckStatus.UNAVAILABLE, say("rests_on.not_known"), say("found.no_arrivals")
+        )
+        return LateExposures(**nothing, late=None, exposures=arrivals.exposures, share=None)
     share = arrivals.late / arrivals.exposures if arrivals.exposures else None
     number = counted("exposures", arrivals.late) + ("" if share is None else f" ({percent(share)})")
     late = share is not None and share > LATE_WARNING_SHARE

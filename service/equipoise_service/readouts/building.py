@@ -54,8 +54,8 @@ class Provenance:
         paused: For how many seconds it was paused; None for a file.
         locked: The lock of the plan, if it was locked.
         deviations: What was changed of the plan since then.
-        dropped: What senders gave up meanwhile; None for a file.
-        arrivals: How late the exposures arrived; None for a file.
+        dropped: What senders gave up meanwhile; None where nobody asked.
+        arrivals: How late the exposures arrived; None where nobody asked.
         overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
         concluded: What an earlier readout concluded for good; None without one.
         holdback: Basis points of the units that are held back, of a holdback's revision.

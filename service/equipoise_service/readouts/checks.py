@@ -57,8 +57,12 @@ class EarlyExposures(Check):
 class LateExposures(Check):
     """Exposures that arrived more than a day after they happened."""
 
-    late: int = Field(ge=0, description="How many there are.")
-    exposures: int = Field(ge=0, description="Exposures of the revision.")
+    late: Annotated[int, Field(ge=0)] | None = Field(
+        description="How many there are; null where facts do not say when they arrived."
+    )
+    exposures: Annotated[int, Field(ge=0)] | None = Field(
+        description="Exposures of the revision; null where nobody counted them."
+    )
     share: Number | None = Field(description="The one over the other; null without exposures.")
 
 
@@ -77,12 +81,14 @@ class ExposureDay(BaseModel):
 class MissingExposures(Check):
     """Days on which there were few exposures while people went on."""
 
-    days: list[ExposureDay] = Field(description="The whole days, oldest first; 120 at most, the last ones.")
+    days: list[ExposureDay] = Field(
+        description="The whole days, oldest first; 120 at most, the last ones; none without times."
+    )
     missing: list[str] = Field(description="Those of them with few exposures.")
     paused: list[str] | None = Field(
         None,
         description="Those of them on which the experiment was paused, for however short: they are left "
-        "out. Null in readouts from before pauses were on record.",
+        "out. Null where nobody knows of pauses, and in readouts from before they were on record.",
     )
 
 
@@ -137,7 +143,9 @@ class RecomputedAssignments(Check):
 class DroppedItems(Check):
     """Exposures and events that senders gave up before they reached the service."""
 
-    items: int = Field(ge=0, description="How many there are, at most.")
+    items: Annotated[int, Field(ge=0)] | None = Field(
+        description="How many there are, at most; null where no sender reports, as of a file or a warehouse."
+    )
     reasons: dict[str, Annotated[int, Field(ge=0)]] = Field(description="How many for each reason.")
     received: Annotated[int, Field(ge=0)] | None = Field(
         None,
@@ -272,12 +280,16 @@ class Health(BaseModel):
     daily_sample_ratio: DailyRatio | None = Field(None, description="Only where days are known.")
     crossovers: Crossovers
     early_exposures: EarlyExposures | None = Field(None, description="Only where the start is known.")
-    late_exposures: LateExposures | None = Field(None, description="Only for the event store.")
+    late_exposures: LateExposures | None = Field(
+        None, description="Null in readouts from before there was this check."
+    )
     missing_exposures: MissingExposures | None = Field(
-        None, description="Only for the event store, after a whole day."
+        None, description="Only after a whole day, and where there are no days."
     )
     incomplete_rows: IncompleteRows | None = Field(description="Only for a file.")
-    dropped_items: DroppedItems | None = Field(description="Only for the event store.")
+    dropped_items: DroppedItems | None = Field(
+        description="Null for a file or a warehouse in readouts from before it said why."
+    )
     bots: BotUnits | None = Field(None, description="Only with a rule for bots.")
     recomputed_assignments: RecomputedAssignments | None = Field(
         None, description="Null for a file, and in readouts from before there was this check."

@@ -1,7 +1,7 @@
 """A readout straight from a file, with no service."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVarian
 from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.following import followed_ages
+from equipoise_service.readouts.losses import NO_REPORTS, WITHOUT_TIMES
+from equipoise_service.readouts.missing import arrivals_in_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ def readout_of_file(
         measures = tuple(metric.measure for metric in metrics)
         found = analyse_file(path, FileRequest(columns.unit, columns.variant, measures))
         plan = _plan(path, columns, found, control, metrics, shares)
-        return build_readout(plan, found, Provenance(_name(path), None, datetime.now(UTC)))
+        provenance = Provenance(
+            _name(path), None, datetime.now(UTC), dropped=NO_REPORTS, arrivals=WITHOUT_TIMES
+        )
+        return build_readout(plan, found, provenance)
     return _readout_of_events(path, columns, control, _of_events(columns, metrics), metrics, shares)
 
 
@@ -112,7 +117,16 @@ def _readout_of_events(
 
     found = analyse_file_facts(path, facts, request, follow, newest=True)
     plan = _plan(path, columns, found.statistics, control, measured, shares)
-    provenance = Provenance(_name(path), None, found.last or now, started_at=found.first)
+    at = found.last or now
+    asked = replace(request, as_of=at, since=found.first)
+    provenance = Provenance(
+        _name(path),
+        None,
+        at,
+        started_at=found.first,
+        dropped=NO_REPORTS,
+        arrivals=arrivals_in_file(found.exposures, found.events, asked),
+    )
     return build_readout(plan, found.statistics, provenance)
 
 

@@ -86,9 +86,9 @@ def check_health(
         statistics: The statistics.
         compared: Every comparison of a treatment with the control.
         complete: Whether the planned end is reached: before, only checks at any moment may fail.
-        dropped: What senders gave up; None for a file.
+        dropped: What senders gave up; None where nobody asked.
         days: The days, where they are known.
-        arrivals: How late exposures arrived; None where that is not known.
+        arrivals: How late exposures arrived; None where nobody asked.
         overlaps: What is known of other experiments; None where none ran at the same time.
         recomputed: Whether units met the variants that their ids give them; None where nobody asked.
     """
@@ -151,6 +151,11 @@ def _incomplete_rows(rows: int | None) -> IncompleteRows | None:
 def _dropped(dropped: Dropped | None) -> DroppedItems | None:
     if dropped is None:
         return None
+    if dropped.reasons is None:
+        nothing = about(
+            "dropped_items", CheckStatus.UNAVAILABLE, say("rests_on.not_known"), say("found.no_reports")
+        )
+        return DroppedItems(**nothing, items=None, reasons={})
     items, share = dropped.items, dropped.share
     status, reason = CheckStatus.OK, None
     number = counted("items", items)

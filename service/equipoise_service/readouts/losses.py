@@ -23,16 +23,21 @@ class Arrivals:
     """How the exposures of a revision arrived.
 
     Attributes:
-        exposures: How many there are.
-        late: How many of them arrived more than `LATE_AFTER` after they happened.
-        days: How many there are of each day (UTC), in order; none where that is not known.
+        exposures: How many there are; None where nobody counted them.
+        late: How many of them arrived more than `LATE_AFTER` after they happened; None where facts do not say
+            when they arrived, as in a file or a warehouse.
+        days: How many there are of each day (UTC), in order; empty before a whole day, None without times.
         paused: Those of the days on which the experiment was paused; None where that is not known.
     """
 
-    exposures: int
-    late: int
-    days: Sequence[ExposureDay] = ()
+    exposures: int | None
+    late: int | None
+    days: Sequence[ExposureDay] | None = ()
     paused: Sequence[str] | None = None
+
+
+WITHOUT_TIMES = Arrivals(None, None, None)
+"""Of rows that have no times."""
 
 
 def arrivals_of(store: EventStore, request: StoreRequest) -> Arrivals:
@@ -69,13 +74,13 @@ class Dropped:
 
     Attributes:
         reasons: How many exposures and events they gave up, by reason: at most, as senders that had lost
-            something before the start count in full.
+            something before the start count in full. None of a file or a warehouse: no sender reports there.
         received: How many came meanwhile; None where nobody asked, as nothing was given up.
         earlier: How many of them are of senders that had lost something before the start.
         received_longer: How many came since the first report of such a sender; None where there is none.
     """
 
-    reasons: Mapping[str, int]
+    reasons: Mapping[str, int] | None
     received: int | None = None
     earlier: int = 0
     received_longer: int | None = None
@@ -83,7 +88,7 @@ class Dropped:
     @property
     def items(self) -> int:
         """How many they gave up, at most."""
-        return sum(self.reasons.values())
+        return sum((self.reasons or {}).values())
 
     @property
     def share(self) -> float | None:
@@ -103,6 +108,10 @@ class Dropped:
         if self.received_longer:
             lost -= self.earlier * (1 - self.received / self.received_longer)
         return lost / (lost + self.received) if lost else 0.0
+
+
+NO_REPORTS = Dropped(None)
+"""Of facts in a file or a warehouse."""
 
 
 def dropped_between(store: EventStore, place: str, start: datetime, end: datetime | None) -> Dropped:

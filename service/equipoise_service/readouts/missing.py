@@ -12,15 +12,16 @@ Fewer exposures until the last day may be as it should be: everybody has been ex
 once. Only where units are exposed again and again is something missing then.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from equipoise_service.analysis.daily_counts import events_by_day
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.events.stores.store import EventStore
 from equipoise_service.readouts.checks import ExposureDay, MissingExposures
 from equipoise_service.readouts.found import about
-from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.losses import WITHOUT_TIMES, Arrivals
 from equipoise_service.readouts.pauses import Stretch, is_paused_on
 from equipoise_service.texts.saying import counted, say
 from equipoise_stats import CheckStatus
@@ -38,6 +39,10 @@ _MOST_SHOWN = 5
 _REPEATED = 1.5
 
 
+CountEvents = Callable[[datetime, datetime], Mapping[str, int]]
+"""Counts the events of the unit type by day (UTC), from one moment up to another, both without a zone."""
+
+
 def with_events(
     store: EventStore, request: StoreRequest, arrivals: Arrivals, pauses: Sequence[Stretch] = ()
 ) -> Arrivals:
@@ -49,23 +54,66 @@ def with_events(
         arrivals: What `losses.arrivals_of` gives.
         pauses: When the revision was paused.
     """
-    days = _whole_days(arrivals.days, request)
+    days = _whole_days(arrivals.days or (), request)
     paused = [each.day for each in days if is_paused_on(date.fromisoformat(each.day), pauses)]
-    if few_on(days, paused, repeated=True):
-        days = _counted(store, request, days)
-    return replace(arrivals, days=days, paused=paused)
+
+    def count(first: datetime, end: datetime) -> Mapping[str, int]:
+        with store.ibis() as backend:
+            return events_by_day(backend, backend.table("events"), request, first, end)
+
+    return replace(arrivals, days=_beside_events(days, paused, count), paused=paused)
+
+
+def arrivals_in_file(
+    exposures: Mapping[str, int] | None, events: Mapping[str, int] | None, request: StoreRequest
+) -> Arrivals:
+    """The arrivals of the exposures in a file.
+
+    Args:
+        exposures: How many there are of each day; None without times.
+        events: The same of events.
+        request: When it began, and when it is analysed.
+    """
+    if exposures is None:
+        return WITHOUT_TIMES
+
+    def count(*_: datetime) -> Mapping[str, int]:
+        return events or {}
+
+    return arrivals_of_facts(exposures, request, count)
+
+
+def arrivals_of_facts(exposures: Mapping[str, int], request: StoreRequest, count: CountEvents) -> Arrivals:
+    """The arrivals of exposures in a file or a warehouse: nobody knows when they came, nor of pauses.
+
+    Args:
+        exposures: How many there are of each day.
+        request: When it began, and when it is analysed.
+        count: Counts the events of each day, where exposures fell.
+    """
+    found = [ExposureDay(day=day, exposures=number) for day, number in exposures.items()]
+    days = _beside_events(_whole_days(found, request), (), count)
+    return Arrivals(sum(exposures.values()), None, days)
 
 
 def missing_exposures(arrivals: Arrivals | None, units: int) -> MissingExposures | None:
-    """Days on which there were few exposures while people went on; None where days are not known.
+    """Days on which there were few exposures while people went on; None before a whole day.
 
     Args:
         arrivals: The exposures.
         units: How many units were exposed.
     """
-    if arrivals is None or not arrivals.days:
+    if arrivals is None:
         return None
-    few = few_on(arrivals.days, arrivals.paused or (), repeated=arrivals.exposures >= _REPEATED * units)
+    if arrivals.days is None:
+        nothing = about(
+            "missing_exposures", CheckStatus.UNAVAILABLE, say("rests_on.not_known"), say("found.no_times")
+        )
+        return MissingExposures(**nothing, days=[], missing=[], paused=None)
+    if not arrivals.days:
+        return None
+    repeated = (arrivals.exposures or 0) >= _REPEATED * units
+    few = few_on(arrivals.days, arrivals.paused or (), repeated=repeated)
     number = counted("days", len(few))
     status, reason = CheckStatus.OK, None
     if few:
@@ -126,21 +174,13 @@ def _whole_days(days: Sequence[ExposureDay], request: StoreRequest) -> tuple[Exp
     return tuple(found.get(name) or ExposureDay(day=name, exposures=0) for name in names[-MOST_DAYS:])
 
 
-def _counted(
-    store: EventStore, request: StoreRequest, days: Sequence[ExposureDay]
-) -> tuple[ExposureDay, ...]:
+def _beside_events(
+    days: Sequence[ExposureDay], paused: Collection[str], count: CountEvents
+) -> Sequence[ExposureDay]:
+    """The days with the events of each, where exposures fell."""
+    if not few_on(days, paused, repeated=True):
+        return days
     first = datetime.combine(date.fromisoformat(days[0].day), datetime.min.time())
     end = datetime.combine(date.fromisoformat(days[-1].day), datetime.min.time()) + timedelta(days=1)
-    with store.ibis() as backend:
-        events = backend.table("events")
-        theirs = events.filter(
-            events.place == request.place,
-            events.unit_type == request.unit_type,
-            events.time >= first,
-            events.time < end,
-        )
-        rows = backend.to_pyarrow(
-            theirs.group_by(day=theirs.time.date()).agg(events=theirs.count())
-        ).to_pylist()
-    found = {row["day"].isoformat()[:10]: int(row["events"]) for row in rows}
+    found = count(first, end)
     return tuple(each.model_copy(update={"events": found.get(each.day, 0)}) for each in days)

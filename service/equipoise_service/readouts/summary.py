@@ -358,7 +358,7 @@ def _left_out(health: Health, population: Population) -> list[str]:
         sentences.append(counted("left_out.crossovers", units, share=share))
     if rows is not None and rows.status is not CheckStatus.OK:
         sentences.append(counted("left_out.rows", rows.rows))
-    if dropped is not None and dropped.status is not CheckStatus.OK:
+    if dropped is not None and dropped.items:
         sentences.append(counted("left_out.dropped", dropped.items))
     bots, joined = population.bots, population.joined
     if population.overridden:

@@ -26,6 +26,7 @@ from equipoise_service.readouts.sealing import by_part, digests_of
 from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
 from equipoise_service.readouts.wording import is_of_words, is_written_here
+from equipoise_stats import CheckStatus
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -261,12 +262,15 @@ def _provenance(readout: Readout) -> Provenance:
 
 
 def _dropped(check: DroppedItems) -> Dropped:
-    return Dropped(check.reasons, check.received, check.earlier or 0, check.received_longer)
+    reasons = None if check.items is None else check.reasons
+    return Dropped(reasons, check.received, check.earlier or 0, check.received_longer)
 
 
 def _arrivals(late: LateExposures, missing: MissingExposures | None) -> Arrivals:
     if missing is None:
         return Arrivals(late.exposures, late.late)
+    if missing.status is CheckStatus.UNAVAILABLE:
+        return Arrivals(late.exposures, late.late, None)
     return Arrivals(late.exposures, late.late, missing.days, missing.paused)
 
 

@@ -41,6 +41,11 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "More than {share} of the exposures arrived over {hours} hours after they happened: "
             "readouts of those days lacked them."
         ),
+        "found.no_arrivals": "These facts say when exposures happened, not when they arrived.",
+        "found.no_times": "The rows have no times.",
+        "found.no_reports": (
+            "Senders report to a service what they gave up, and neither files nor tables have their reports."
+        ),
         "found.missing_exposures": (
             "There were at most {share} of the exposures that the days before and their events lead one to "
             "expect on {days}."
@@ -127,6 +132,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         # The figure that a check rests on.
         "rests_on.p": "p {p}",
         "rests_on.no_p": "no p-value",
+        "rests_on.not_known": "not known",
         "rests_on.dropped": "{items}, {share} of what was logged",
         "rests_on.bots": "{number}: {arms}, p {p}",
         "rests_on.bots.arm": "{units} in {arm}",

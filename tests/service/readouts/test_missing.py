@@ -136,7 +136,7 @@ def test_from_the_store_a_stop_of_two_days_warns_with_the_days(tmp_path: Path, e
     with opened(tmp_path) as store:
         send(store, shown, happened)
         arrivals = with_events(store, request, arrivals_of(store, request))
-        found = missing_exposures(arrivals, arrivals.exposures)
+        found = missing_exposures(arrivals, arrivals.exposures or 0)
         assert found is not None
         gap = [(begin + timedelta(days=i)).date().isoformat() for i in (5, 6)]
         assert (found.status, found.missing) == (CheckStatus.WARNING, gap)
@@ -154,7 +154,7 @@ def test_from_the_store_a_stop_of_two_days_warns_with_the_days(tmp_path: Path, e
             (Stretch(midnight, midnight + timedelta(days=1)), gap[:1]),
         ):
             arrivals = with_events(store, request, arrivals_of(store, request), [pause])
-            found = missing_exposures(arrivals, arrivals.exposures)
+            found = missing_exposures(arrivals, arrivals.exposures or 0)
             assert found is not None
             assert found.missing == few
             assert set(gap) - set(found.paused or ()) == set(few)
