@@ -103,6 +103,7 @@ def build_readout(
         started_at=provenance.started_at,
         ended_at=provenance.ended_at,
         of_file=provenance.revision is None,
+        looked_at_once=_is_looked_at_once(plan, provenance, looks),
     )
     arms = arms_of(plan, statistics.arms)
     results = results_of(plan, moment, pairs, daily_units=_daily_units(statistics, provenance))
@@ -115,7 +116,6 @@ def build_readout(
     ]
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())
-        looked_at_once=_is_looked_at_once(plan, provenance, looks),
     days = by_day(plan, statistics, blocks)
     health = check_health(
         plan,
@@ -200,6 +200,24 @@ def build_readout(
     return sealed(document)
 
 
+def _is_looked_at_once(plan: Plan, provenance: Provenance, looks: Sequence[Look]) -> bool:
+    """Whether a fixed-horizon plan is asked at one look only: where more may come, and somebody takes looks.
+
+    What is repeated on a holdback is asked once, and so is what nobody locked: a file, and what earlier
+    releases started.
+    """
+    is_asked_again = plan.method is Method.FIXED_HORIZON and plan.horizon is not None
+    return is_asked_again and provenance.repeat is None and (provenance.locked is not None or bool(looks))
+
+
+def _sources(plan: Plan, provenance: Provenance) -> dict[str, Any]:
+    """The definitions that were read, of the sources that the plan names."""
+    if not provenance.sources:
+        return {}
+    digests = {each.key: each.digest for each in provenance.sources}
+    return {"sources": [{"key": key, "digest": digests.get(key)} for key in plan.sources]}
+
+
 def _stands_on(concluded: Concluded | None, recommendation: Recommendation) -> Mapping[str, Any] | None:
     if concluded is None or concluded.is_found_anew(recommendation.treatments):
         return None
@@ -220,24 +238,6 @@ def timestamp(moment: datetime) -> str:
 def statistics_digest(plan: Plan, statistics: Statistics) -> str:
     """The digest of everything that the numbers of a readout follow from, whenever it was computed."""
     return digest(statistics_document(plan, statistics))
-
-
-def _is_looked_at_once(plan: Plan, provenance: Provenance, looks: Sequence[Look]) -> bool:
-    """Whether a fixed-horizon plan is asked at one look only: where more may come, and somebody takes looks.
-
-    What is repeated on a holdback is asked once, and so is what nobody locked: a file, and what earlier
-    releases started.
-    """
-    is_asked_again = plan.method is Method.FIXED_HORIZON and plan.horizon is not None
-    return is_asked_again and provenance.repeat is None and (provenance.locked is not None or bool(looks))
-
-
-def _sources(plan: Plan, provenance: Provenance) -> dict[str, Any]:
-    """The definitions that were read, of the sources that the plan names."""
-    if not provenance.sources:
-        return {}
-    digests = {each.key: each.digest for each in provenance.sources}
-    return {"sources": [{"key": key, "digest": digests.get(key)} for key in plan.sources]}
 
 
 def statistics_document(plan: Plan, statistics: Statistics) -> dict[str, Any]:

@@ -151,9 +151,9 @@ def _is_by_other_rules(document: Any, pointer: str) -> bool:
     """Whether earlier releases had other rules for a member than this one."""
     if pointer == "/progress/complete":
         return document["revision"] is None and document["plan"]["method"] == Method.BAYESIAN
-    if pointer.startswith(_DENOMINATORS):
     if pointer == "/progress/valid":  # they asked a fixed-horizon plan anew at each readout after its end
         return document["plan"]["method"] == Method.FIXED_HORIZON and not document["looks"]
+    if pointer.startswith(_DENOMINATORS):
         return not document["progress"]["complete"]
     return bool(_BY_OTHER_RULES.search(pointer)) and "recomputed_assignments" not in document["health"]
 
