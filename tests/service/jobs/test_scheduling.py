@@ -326,8 +326,9 @@ def test_a_look_at_the_same_time_elsewhere_leaves_no_trace_of_the_second(
         assert [(each.status, each.attempts) for each in rows(database, Job)] == [(Status.DONE, 2)]
 
 
+@pytest.mark.parametrize("plan", [BY_HOURS, ONCE], ids=["daily", "once"])
 def test_looks_by_the_clock_are_taken_when_their_time_has_come(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
 ) -> None:
     with scene(settings, monkeypatch, 120, experiment("looked", plan=plan)) as (database, store):
         start = datetime.now(UTC)
@@ -360,14 +361,13 @@ def test_a_look_that_became_due_while_nobody_worked_is_in_the_first_readout(
         (stored,) = rows(database, StoredReadout)
         assert (look.number, look.readout["digest"]) == (1, stored.digest)
         change(database, ReadoutSchedule, next_at=datetime.now(UTC) - HOUR)
-@pytest.mark.parametrize("plan", [BY_HOURS, ONCE], ids=["daily", "once"])
         assert at_once(*(Scheduler(database, store, HOUR) for _ in range(4))) == 1
         work_off(database, works(database, store), works(database, store))
         assert len(rows(database, TakenLook)) == 1, "its alpha is spent once"
 
 
 def test_what_ended_while_nobody_worked_has_its_final_look(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     definition = experiment("left-alone", plan=BY_HOURS)
     # Exposed 11 hours ago: what is exposed after the end does not count.
@@ -382,6 +382,7 @@ def test_what_ended_while_nobody_worked_has_its_final_look(
         assert (look.number, look.look["final"]) == (1, True)
 
 
+@pytest.mark.parametrize("method", ["group-sequential", "fixed-horizon"])
 def test_the_final_look_waits_until_the_last_unit_is_mature(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -407,4 +408,3 @@ def test_the_final_look_waits_until_the_last_unit_is_mature(
         # What O'Brien and Fleming's function has for 120 of the 400 units.
         spent = 4 * norm.sf(norm.isf(0.05 / 4) / sqrt(0.3))
         assert look.look["spent"] == pytest.approx(spent)
-@pytest.mark.parametrize("method", ["group-sequential", "fixed-horizon"])
