@@ -18,6 +18,7 @@ from equipoise_service.events import endpoints as events
 from equipoise_service.events import inspection as events_inspection
 from equipoise_service.events.tail import Tails
 from equipoise_service.experiments import endpoints as experiments
+from equipoise_service.experiments import source_endpoints as source_changes
 from equipoise_service.exports import endpoints as exports
 from equipoise_service.exports.drawing import Drawing
 from equipoise_service.flags import endpoints as flags
@@ -152,6 +153,7 @@ def create_app(settings: Settings | None = None, resources: Resources | None = N
         power,
         metrics,
         sources,
+        source_changes,
         events_inspection,
         readouts,
         exports,

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from equipoise_service.accounts.models import Environment
 from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Revision, Run
 from equipoise_service.flags.models import Flag
 
@@ -204,6 +205,31 @@ def revisions_of(session: Session, run_id: int) -> Sequence[Revision]:
     return session.exec(
         select(Revision).where(Revision.run_id == run_id).order_by(col(Revision.number))
     ).all()
+
+
+class Started(NamedTuple):
+    """A revision, with its experiment, where it was started, and what became of it there."""
+
+    experiment: str
+    environment: str
+    status: str
+    revision_id: int
+    number: int
+
+
+def revisions_in(session: Session, project_id: int) -> list[Started]:
+    """All revisions of a project in all environments, oldest first."""
+    statement = (
+        select(  # type: ignore[call-overload] # SQLModel types at most four columns
+            Experiment.key, Environment.key, Run.status, Revision.id, Revision.number
+        )
+        .join(Run, col(Run.id) == col(Revision.run_id))
+        .join(Experiment, col(Experiment.id) == col(Run.experiment_id))
+        .join(Environment, col(Environment.id) == col(Run.environment_id))
+        .where(Experiment.project_id == project_id)
+        .order_by(col(Revision.id))
+    )
+    return [Started(*row) for row in session.exec(statement)]
 
 
 def latest_revision(session: Session, run_id: int) -> Revision | None:

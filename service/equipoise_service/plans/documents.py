@@ -174,6 +174,11 @@ class Plan(Design):
         return {variant.key: variant.weight for variant in self.variants}
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The keys of the sources that its metrics name, in order."""
+        return tuple(sorted({metric.source for metric in self.metrics if metric.source is not None}))
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """How the values of units come about, metric by metric."""
         return tuple(metric.measure for metric in self.metrics)

@@ -21,7 +21,8 @@ class Deviation:
     """A change of a plan.
 
     Attributes:
-        changed: JSON pointers to what differs in it from the plan before.
+        changed: JSON pointers to what differs in it from the plan before; what a source of it reads is at
+            `/sources/KEY`.
         reason: Why.
         by: Public id of the key that changes it.
     """
@@ -88,6 +89,20 @@ def deviate(
             type="frozen-field",
         )
     _record(session, revision_id, plan, deviation, at=at)
+
+
+def put_on_record(session: Session, revision_id: int, deviation: Deviation, *, at: datetime) -> None:
+    """Put on record what changes for a locked plan while the plan itself stays, such as what a source reads.
+
+    Args:
+        session: A session that writes.
+        revision_id: Internal id of the revision, which has a locked plan.
+        deviation: What changes.
+        at: When.
+    """
+    plan = plan_in_force(session, revision_id)
+    if plan is not None:
+        _record(session, revision_id, plan, deviation, at=at)
 
 
 def deviation_from(before: Plan | None, plan: Plan, *, reason: str | None, by: str) -> Deviation | None:

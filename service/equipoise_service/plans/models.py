@@ -21,7 +21,7 @@ class LockedPlan(SQLModel, table=True):
 
 
 class PlanDeviation(SQLModel, table=True):
-    """A change of a locked plan. `plan` is the whole plan from then on."""
+    """A change of a locked plan, or of what it reads. `plan` is the whole plan from then on."""
 
     __tablename__ = "plan_deviation"
     __table_args__ = (UniqueConstraint("revision_id", "number"),)

@@ -35,7 +35,9 @@ from equipoise_service.readouts.following import followed_ages
 from equipoise_service.readouts.losses import NO_REPORTS, Arrivals
 from equipoise_service.readouts.missing import arrivals_in_file, arrivals_of_facts
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
+from equipoise_service.readouts.schemas import SourceRead
 from equipoise_service.sources.schemas import SourceIn
+from equipoise_service.sources.service import digest_of
 
 PLACE = "ad-hoc/analysis"
 
@@ -181,7 +183,11 @@ def readout_of_sources(
     exposures = exposures_by_day_of_own(source, request, seconds)
     count = partial(events_by_day_of_own, source, request, seconds)
     arrivals = arrivals_of_facts(exposures, replace(request, since=began), count)
-    return _readout(body, plan, statistics, replace(moment, at=at), began, arrivals, revision=moment.revision)
+    defined = [SourceRead(key=each, digest=digest_of(sources[each])) for each in plan.sources]
+    read_then = replace(moment, at=at)
+    return _readout(
+        body, plan, statistics, read_then, began, arrivals, revision=moment.revision, sources=defined
+    )
 
 
 def _request(
@@ -226,6 +232,7 @@ def _readout(
     arrivals: Arrivals,
     *,
     revision: int | None,
+    sources: Sequence[SourceRead] = (),
 ) -> dict[str, Any]:
     at = moment.at or datetime.now(UTC)
     looks = tuple(moment.looks)
@@ -240,6 +247,7 @@ def _readout(
         traffic=body.traffic / BUCKETS,
         dropped=NO_REPORTS,
         arrivals=arrivals,
+        sources=sources,
     )
     return build_readout(plan, statistics, provenance, looks)
 

@@ -26,7 +26,14 @@ from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.results import Results, results_of
-from equipoise_service.readouts.schemas import SCHEMA, Deviation, Locked, Progress, TrafficStep
+from equipoise_service.readouts.schemas import (
+    SCHEMA,
+    Deviation,
+    Locked,
+    Progress,
+    SourceRead,
+    TrafficStep,
+)
 from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day
@@ -60,6 +67,7 @@ class Provenance:
         concluded: What an earlier readout concluded for good; None without one.
         holdback: Basis points of the units that are held back, of a holdback's revision.
         repeat: What it repeats after a ship, if it does.
+        sources: The definitions of the sources that were read; empty where that is not known.
     """
 
     experiment: str
@@ -79,6 +87,7 @@ class Provenance:
     concluded: Concluded | None = None
     holdback: int | None = None
     repeat: RepeatOf | None = None
+    sources: Sequence[SourceRead] = ()
 
 
 def build_readout(
@@ -168,6 +177,7 @@ def build_readout(
         "plan_digest": digest(plan_document),
         "locked": None if provenance.locked is None else provenance.locked.model_dump(mode="json"),
         "deviations": [each.model_dump(mode="json") for each in provenance.deviations],
+        **_sources(plan, provenance),
         "statistics_digest": found,
         # Of looks that were taken before there were more members, with those that they had.
         "looks": [look.model_dump(mode="json", exclude_unset=True) for look in looks],
@@ -192,7 +202,7 @@ def build_readout(
             segments=segments,
             by_age=ages,
             population=population,
-            deviations=len(provenance.deviations),
+            deviations=provenance.deviations,
             repeat=repeat,
         ),
     }

@@ -27,7 +27,7 @@ from equipoise_service.jobs.slow import slow_in_a_row
 from equipoise_service.plans.looks import Look, next_look_at
 from equipoise_service.plans.models import PlanDeviation, RepeatedReadout, TakenLook
 from equipoise_service.readouts import repeating
-from equipoise_service.readouts.models import ReadoutSchedule
+from equipoise_service.readouts.models import ReadoutSchedule, StoredReadout
 from equipoise_service.readouts.service import Analysis
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Scheduler:
     def tick(self) -> int:
         """Add what is due; how many jobs."""
         now = datetime.now(UTC)
-        return self._begin(now) + self._repeat(now) + self._ask_again(now)
+        return self._begin(now) + self._compute_anew(now) + self._repeat(now) + self._ask_again(now)
 
     def _begin(self, now: datetime) -> int:
         """The first readouts: of what has exposures now, or for long none, as those of a source are."""
@@ -91,17 +91,27 @@ class Scheduler:
             met = (places[each.environment_id], each.experiment, each.number) in exposed
             if not met and (each.ended_at is not None or each.started_at > now - self.every):
                 continue
-            try:
-                with Session(self.database.engine) as session:
-                    session.add(ReadoutSchedule(revision_id=each.revision_id, next_at=now + self.every))
-                    session.flush()
-                    # A look may be due already: nobody worked, or what came first came in numbers.
-                    queue.put(session, _wanted(Kind.SCHEDULED, each))
-                    session.commit()
-            except IntegrityError:
-                continue  # another process was first
-            begun += 1
+            # A look may be due already: nobody worked, or what came first came in numbers.
+            begun += self._schedule(each, now)
         return begun
+
+    def _compute_anew(self, now: datetime) -> int:
+        """The readouts that only somebody asked for, of what was planned or defined otherwise since."""
+        with self.database.read() as session:
+            waiting = _deviated_unscheduled(session, now)
+        return sum(self._schedule(each, now) for each in waiting)
+
+    def _schedule(self, due: _Due, now: datetime) -> bool:
+        """Compute a first time by the schedule; whether this process was the first to."""
+        try:
+            with Session(self.database.engine) as session:
+                session.add(ReadoutSchedule(revision_id=due.revision_id, next_at=now + self.every))
+                session.flush()
+                queue.put(session, _wanted(Kind.SCHEDULED, due))
+                session.commit()
+        except IntegrityError:
+            return False
+        return True
 
     def _repeat(self, now: datetime) -> int:
         """The readouts whose time has come."""
@@ -249,20 +259,35 @@ def _not_scheduled(session: Session, now: datetime) -> list[_Due]:
     return [_Due(*row) for row in session.exec(statement)]
 
 
-def _due(session: Session, now: datetime) -> list[tuple[_Due, datetime]]:
-    """What is due by the clock, and what ended or was planned otherwise since it was computed last."""
+def _deviated_unscheduled(session: Session, now: datetime) -> list[_Due]:
+    """What has a readout and no schedule, and was planned or defined otherwise since it was computed last."""
+    statement = (
+        _revisions()
+        .join(StoredReadout, col(StoredReadout.revision_id) == col(Revision.id))
+        .outerjoin(ReadoutSchedule, col(ReadoutSchedule.revision_id) == col(Revision.id))
+        .where(
+            col(Revision.holdback).is_(None),
+            col(ReadoutSchedule.revision_id).is_(None),
+            _deviated_since(now - _ENDED_LATELY),
+        )
+    )
+    return [_Due(*row) for row in session.exec(statement)]
+
+
+def _due(session: Session, now: datetime) -> list[tuple[_Due, datetime | None]]:
+    """What is due by the clock, and what ended or was planned or defined otherwise since it was computed."""
     statement = (
         _revisions()
         .add_columns(ReadoutSchedule.next_at)
         .join(ReadoutSchedule, col(ReadoutSchedule.revision_id) == col(Revision.id))
         .where(
-            col(ReadoutSchedule.next_at).is_not(None),
             or_(
                 col(ReadoutSchedule.next_at) <= now,
-                col(Revision.ended_at).is_not(None) & ~_asked_since(Revision.ended_at),
-                exists().where(
-                    col(PlanDeviation.revision_id) == Revision.id, ~_asked_since(PlanDeviation.made_at)
-                ),
+                col(ReadoutSchedule.next_at).is_not(None)
+                & col(Revision.ended_at).is_not(None)
+                & ~_asked_since(Revision.ended_at),
+                # What is settled, too, as long as the jobs are remembered.
+                _deviated_since(now - _ENDED_LATELY),
             ),
         )
         .order_by(col(ReadoutSchedule.next_at))
@@ -280,6 +305,15 @@ def _due_again(session: Session, now: datetime) -> list[tuple[_Due, int, datetim
         .order_by(col(RepeatedReadout.next_at))
     )
     return [(_Due(*row[:-2]), row[-2], row[-1]) for row in session.exec(statement)]
+
+
+def _deviated_since(moment: datetime) -> Any:
+    """Whether a revision was planned or defined otherwise after a moment, and nothing was computed then."""
+    return exists().where(
+        col(PlanDeviation.revision_id) == Revision.id,
+        col(PlanDeviation.made_at) > moment,
+        ~_asked_since(PlanDeviation.made_at),
+    )
 
 
 def _asked_since(moment: Any) -> Any:

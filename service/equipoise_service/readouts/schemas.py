@@ -276,8 +276,28 @@ class Deviation(BaseModel):
     at: str = Field(description="When, RFC 3339 in UTC.")
     by: str = Field(description="Public id of the API key that changed it.")
     reason: str = Field(description="Why, in the words of who changed it.")
-    changed: list[str] = Field(description="JSON pointers to what changed in the plan.")
+    changed: list[str] = Field(
+        description="JSON pointers to what changed in the plan; /sources/KEY: what that source reads."
+    )
     digest: str = Field(description="Digest of the plan as it was from then on.")
+
+    @property
+    def redefined(self) -> frozenset[str]:
+        """The keys of the sources whose definitions it changed."""
+        places = (place.split("/") for place in self.changed)
+        return frozenset(names[2] for names in places if names[1:2] == ["sources"] and len(names) > 2)
+
+
+class SourceRead(BaseModel):
+    """A source as it was defined when it was read."""
+
+    model_config = _CONFIG
+
+    key: str = Field(description="The source's key.")
+    digest: str = Field(
+        description="`sha256:` and the SHA-256 of the canonical JSON (RFC 8785) of its `connection`, "
+        "`events` and `exposures`, without what is the default."
+    )
 
 
 class TrafficStep(BaseModel):
@@ -379,6 +399,11 @@ class Readout(BaseModel):
     plan_digest: str = Field(description="`sha256:` and the SHA-256 of the plan's canonical JSON (RFC 8785).")
     locked: Locked | None = Field(description="When the plan was locked; null where it was not.")
     deviations: list[Deviation] = Field(description="Changes of the plan since then.")
+    sources: list[SourceRead] | None = Field(
+        None,
+        description="The definitions of the sources that were read; absent where the plan names none, and in "
+        "readouts from before they were said.",
+    )
     statistics_digest: str = Field(description="Digest of all statistics, which a look is recognised by.")
     looks: list[Look] = Field(description="The looks so far, with what they spent.")
     progress: Progress

@@ -50,8 +50,13 @@ from equipoise_service.readouts.ramps import steps_of, steps_shown, traffic_of
 from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
 from equipoise_service.readouts.repeating import Due
-from equipoise_service.readouts.schemas import Deviation, Locked
-from equipoise_service.readouts.standing import asks_the_same, concluded_before, concluded_by
+from equipoise_service.readouts.schemas import Deviation, Locked, SourceRead
+from equipoise_service.readouts.standing import (
+    asks_the_same,
+    concluded_before,
+    concluded_by,
+    reads_the_same,
+)
 from equipoise_service.recomputation.service import randomisation_of
 from equipoise_service.sources import service as sources
 
@@ -91,7 +96,11 @@ class Analysis:
         if self.before is None:
             return self.provenance
         found = concluded_before(self.before) if in_look else concluded_by(self.before)
-        stands = found is not None and asks_the_same(self.plan, found)
+        stands = (
+            found is not None
+            and asks_the_same(self.plan, found)
+            and reads_the_same(self.provenance.sources, self.provenance.deviations, found)
+        )
         return replace(self.provenance, concluded=found if stands else None)
 
 
@@ -133,9 +142,11 @@ def take(session: Session, found: Analysis, look: TakenLook) -> None:
     """Stores a look: this spends alpha, once and for good.
 
     Raises:
-        Conflict: The plan was changed since it was read, or another process took the look meanwhile.
+        Conflict: The plan, or what it reads, was changed since it was read, or another process took the look
+            meanwhile.
     """
-    if (plan_in_force(session, look.revision_id) or found.plan) != found.plan:
+    changed = (plan_in_force(session, look.revision_id) or found.plan) != found.plan
+    if changed or len(_deviations(session, look.revision_id)) != len(found.provenance.deviations):
         raise Conflict("The plan was changed meanwhile. Take the look again.", type="no-look-due")
     session.add(look)
     try:
@@ -207,13 +218,14 @@ def analyse(
         if again is not None:
             # What happens to the holdback after that changes nothing.
             plan, ended_at, until = repeated(plan, again.repeat.days), None, again.at
-            locked = Locked(at=timestamp(found.started_at), digest=digest(plan.document))
+            asked = digest(plan.document)
+            locked = Locked(at=timestamp(found.started_at), digest=asked)
+            deviations = [each.model_copy(update={"digest": asked}) for each in deviations]
         traffic = traffic_of(found)
         steps = steps_of(session, principal.environment_id, key, found, datetime.now(UTC))
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
         deleted = settled_deletions(session)
-        named = {metric.source for metric in plan.metrics if metric.source is not None}
-        read = {each: sources.definition(sources.find(session, principal, each)) for each in named}
+        read = {each: sources.definition(sources.find(session, principal, each)) for each in plan.sources}
         beside = ran_beside(session, experiment, found, principal.environment_id, datetime.now(UTC))
         pauses = [
             Stretch(each.started_at, each.ended_at) for each in repository.pauses_of(session, revision_id)
@@ -256,6 +268,7 @@ def analyse(
         arrivals=with_events(store, request, arrivals_of(store, request), pauses),
         holdback=found.holdback,
         repeat=None if again is None else again.repeat,
+        sources=[SourceRead(key=each, digest=sources.digest_of(read[each])) for each in read],
     )
     statistics = analyse_plan(store, plan, request, read, limits)
     if before is not None and looks:

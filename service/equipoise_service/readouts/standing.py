@@ -17,7 +17,7 @@ from equipoise_service.readouts.advice import Recommendation, Standing, Treatmen
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.reading import readable
-from equipoise_service.readouts.schemas import Readout, SegmentResult
+from equipoise_service.readouts.schemas import Deviation, Readout, SegmentResult, SourceRead
 from equipoise_service.readouts.wording import wording
 from equipoise_service.texts.saying import say
 from equipoise_stats import DecisionOutcome, ReasonCode
@@ -135,11 +135,9 @@ def concluded_in(readout: Readout) -> Concluded | None:
         # Those that are written here hold what they refer to.
         return None if readout.wording == wording() else _referred_to(readout.recommendation)
     found = concluded_before({"stands_on": readout.stands_on})
-    return (
-        found
-        if found is not None and _is_before(found, readout) and asks_the_same(readout.plan, found)
-        else None
-    )
+    if found is None or not _is_before(found, readout) or not asks_the_same(readout.plan, found):
+        return None
+    return found if reads_the_same(readout.sources or (), readout.deviations, found) else None
 
 
 def is_final(readout: Readout) -> bool:
@@ -154,6 +152,27 @@ def asks_the_same(plan: Plan, concluded: Concluded) -> bool:
     """
     then = concluded.readout
     return concluded.final or then is None or _rule(plan) == _rule(then.plan)
+
+
+def reads_the_same(
+    sources: Sequence[SourceRead], deviations: Iterable[Deviation], concluded: Concluded
+) -> bool:
+    """Whether sources are still defined as they were when something was concluded.
+
+    The last look's conclusion is that of the definitions of its time.
+
+    Args:
+        sources: The definitions that are read; empty where that is not known.
+        deviations: What was changed since the lock.
+        concluded: What was concluded.
+    """
+    then = concluded.readout
+    if concluded.final or then is None:
+        return True
+    if then.sources is None:
+        # Before readouts said it, no change was on record.
+        return not any(each.redefined for each in deviations)
+    return list(sources) == then.sources
 
 
 def _rule(plan: Plan) -> dict[str, Any]:

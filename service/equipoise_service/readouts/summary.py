@@ -26,7 +26,7 @@ from equipoise_service.readouts.numerals import (
 from equipoise_service.readouts.others import ALL, few, not_yet, of_changes, of_others
 from equipoise_service.readouts.outcomes import Advised, Outcome, advised_by, is_since, outcome, told
 from equipoise_service.readouts.repeat import Repeat
-from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
+from equipoise_service.readouts.schemas import Arm, Comparison, Deviation, MetricResult, SegmentResult
 from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, ReasonCode
 
@@ -57,7 +57,7 @@ def summarise(
     segments: Sequence[SegmentResult],
     by_age: ByAge | None,
     population: Population,
-    deviations: int = 0,
+    deviations: Sequence[Deviation] = (),
     repeat: Repeat | None = None,
 ) -> str:
     """Writes the summary.
@@ -71,7 +71,7 @@ def summarise(
         segments: The segments.
         by_age: The effects by days since exposure, where somebody looked.
         population: Who was counted.
-        deviations: How often the plan was changed after its lock.
+        deviations: What was changed after the lock of the plan.
         repeat: Of a readout that is repeated after a ship: what became of the effects.
     """
     for most in _ROOMS:
@@ -84,12 +84,19 @@ def summarise(
             sentences += not_yet(metrics, leading_metric(plan), most)
             sentences += of_changes(segments, by_age, health.interactions, most)
         sentences += _left_out(health, population)
-        if deviations:
-            sentences.append(counted("deviations", deviations))
+        sentences += _deviated(deviations, most)
         text = " ".join(sentences)
         if len(text.split()) <= _MOST_WORDS:
             break
     return text
+
+
+def _deviated(deviations: Sequence[Deviation], most: int) -> list[str]:
+    """How often the plan was changed, and which sources read something else."""
+    of_plan = [each for each in deviations if not each.redefined]
+    redefined = sorted({key for each in deviations for key in each.redefined})
+    said = [counted("deviations", len(of_plan))] if of_plan else []
+    return [*said, say("redefined", sources=few(redefined, most))] if redefined else said
 
 
 def _advice(recommendation: Recommendation, most: int) -> list[str]:

@@ -258,6 +258,7 @@ def _provenance(readout: Readout) -> Provenance:
         concluded=concluded_in(readout),
         holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
+        sources=readout.sources or (),
     )
 
 

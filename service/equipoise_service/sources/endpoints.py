@@ -1,4 +1,4 @@
-"""Routes of sources."""
+"""Routes of sources, but for those that change them under plans: `experiments.source_endpoints` has these."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from sqlmodel import Session
 from equipoise_service.accounts.principals import Admin, Reader, Writer
 from equipoise_service.http.idempotency import Created, IdempotencyKey, create_once
 from equipoise_service.http.pages import Cursor, Limit, Page, build_page, page_start
-from equipoise_service.http.preconditions import IfMatch, check_if_match, etag_of
+from equipoise_service.http.preconditions import etag_of
 from equipoise_service.http.problems import problems
 from equipoise_service.http.sessions import ReadSession, WriteSession
 from equipoise_service.keys import MAX_LENGTH
@@ -18,7 +18,7 @@ from equipoise_service.settings import Settings
 from equipoise_service.sources import repository, service
 from equipoise_service.sources.models import Source
 from equipoise_service.sources.probe import probe
-from equipoise_service.sources.schemas import SourceIn, SourceOut, SourcePatch, SourceTestOut
+from equipoise_service.sources.schemas import SourceIn, SourceOut, SourceTestOut
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"], responses=problems(503))
 
@@ -56,40 +56,7 @@ def list_sources(
 @router.get("/{key}", summary="Read a source", responses=problems(401, 403, 404, 422))
 def read(key: SourceKey, principal: Reader, session: ReadSession, response: Response) -> SourceOut:
     """One source, with the ETag that an update needs."""
-    return _answer(session, service.find(session, principal, key), response)
-
-
-@router.patch(
-    "/{key}",
-    summary="Change a source",
-    responses=problems(400, 401, 403, 404, 412, 413, 415, 422, 428),
-)
-def change(
-    key: SourceKey,
-    payload: SourcePatch,
-    principal: Admin,
-    session: WriteSession,
-    response: Response,
-    if_match: IfMatch = None,
-) -> SourceOut:
-    """Change where facts lie. `events` and `exposures` replace all of what was there."""
-    source = service.find(session, principal, key)
-    check_if_match(if_match, etag_of(service.present(source)), required=True)
-    service.change(session, source, payload)
-    return _answer(session, source, response)
-
-
-@router.delete(
-    "/{key}",
-    status_code=204,
-    summary="Delete a source",
-    responses=problems(401, 403, 404, 409, 412, 422),
-)
-def delete(key: SourceKey, principal: Admin, session: WriteSession, if_match: IfMatch = None) -> None:
-    """Delete a source that no metric reads."""
-    source = service.find(session, principal, key)
-    check_if_match(if_match, etag_of(service.present(source)), required=False)
-    service.delete(session, principal, source)
+    return answer(session, service.find(session, principal, key), response)
 
 
 @router.post("/{key}/test", summary="Test a source", responses=problems(401, 403, 404, 422))
@@ -114,7 +81,8 @@ def _few_at_once(state: object) -> anyio.CapacityLimiter:
     return limiter
 
 
-def _answer(session: Session, source: Source, response: Response) -> SourceOut:
+def answer(session: Session, source: Source, response: Response) -> SourceOut:
+    """A source as it is answered, with its ETag."""
     session.flush()
     shown = service.present(source)
     response.headers["ETag"] = etag_of(shown)

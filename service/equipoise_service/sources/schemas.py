@@ -12,6 +12,9 @@ from equipoise_service.keys import Key
 MAX_QUERY = 20_000
 """Most characters of a query."""
 
+READ_BY = ("connection", "events", "exposures")
+"""The fields of a source that say what is read, and how."""
+
 
 def _known_zone(name: str) -> str:
     try:
@@ -164,6 +167,11 @@ class SourcePatch(BaseModel):
     connection: Connection | SkipJsonSchema[None] = None
     events: Events | SkipJsonSchema[None] = None
     exposures: Exposures | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=2000)] | SkipJsonSchema[None] = Field(
+        None,
+        description="Why what is read changes under locked plans that name the source; every readout of "
+        "theirs will show it.",
+    )
 
     @model_validator(mode="after")
     def _no_nulls(self) -> Self:
@@ -184,6 +192,15 @@ class SourceOut(BaseModel):
     exposures: Exposures | None
     created_at: datetime
     updated_at: datetime
+
+
+class SourceUse(BaseModel):
+    """A revision of a started experiment whose locked plan names a source."""
+
+    experiment: str = Field(description="The experiment's key.")
+    environment: str = Field(description="Where it was started.")
+    revision: int = Field(description="Number of the revision.")
+    status: str = Field(description="The experiment's status there; `archived`: changes are not recorded.")
 
 
 class Finding(BaseModel):

@@ -1,17 +1,20 @@
 """What happens to sources: they are made, changed, deleted, and looked up for what is read from them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
+from equipoise_service.canonical import digest
 from equipoise_service.errors import Conflict, InvalidPayload, NotFound
 from equipoise_service.metrics import repository as metrics
 from equipoise_service.sources import repository
 from equipoise_service.sources.connections import SourceFault, address, dialect_of
 from equipoise_service.sources.models import Source
 from equipoise_service.sources.queries import check_query
-from equipoise_service.sources.schemas import Events, Exposures, SourceIn, SourceOut, SourcePatch
+from equipoise_service.sources.schemas import READ_BY, Events, Exposures, SourceIn, SourceOut, SourcePatch
 
 
 def make_source(session: Session, principal: Principal, payload: SourceIn) -> Source:
@@ -71,13 +74,19 @@ def change(session: Session, source: Source, payload: SourcePatch) -> None:
     session.add(source)
 
 
-def delete(session: Session, principal: Principal, source: Source) -> None:
-    """Delete a source that no metric reads.
+def delete(session: Session, principal: Principal, source: Source, locked: Sequence[str]) -> None:
+    """Delete a source that nothing reads.
+
+    Args:
+        session: A session that writes.
+        principal: Who deletes it.
+        source: It.
+        locked: The locked plans that name it, in words.
 
     Raises:
         Conflict: A metric reads it, or an experiment has one that did; the error says which.
     """
-    users = metrics.users_of_source(session, principal.project_id, source.key)
+    users = [*metrics.users_of_source(session, principal.project_id, source.key), *locked]
     if users:
         raise Conflict(
             f"The source {source.key} is used by {', '.join(users[:20])}. Change these first.",
@@ -97,6 +106,16 @@ def definition(source: Source) -> SourceIn:
         events=Events.model_validate(source.events),
         exposures=None if source.exposures is None else Exposures.model_validate(source.exposures),
     )
+
+
+def what_is_read(source: SourceIn) -> dict[str, Any]:
+    """What of a definition says what is read, with every default."""
+    return source.model_dump(mode="json", include=set(READ_BY))
+
+
+def digest_of(source: SourceIn) -> str:
+    """The digest of what of a definition says what is read, as it is exported: without defaults."""
+    return digest(source.model_dump(mode="json", include=set(READ_BY), exclude_defaults=True))
 
 
 def present(source: Source) -> SourceOut:

@@ -51,7 +51,11 @@ TERMS: tuple[Term, ...] = (
         "the data exclude that there is no difference, at the plan's level and corrected as planned",
         ("detectably", "shown"),
     ),
-    Term("deviation", "a change of the plan after it was locked", ("deviations", "the plan was changed")),
+    Term(
+        "deviation",
+        "a change of the plan, or of what its sources read, after it was locked",
+        ("deviations", "the plan was changed", "was changed after the start"),
+    ),
     Term("dropped item", "an exposure or event that a sender gave up", ("gave up", "dropped items")),
     Term(
         "exploratory",

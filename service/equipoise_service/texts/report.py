@@ -55,6 +55,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "report.traffic": "Traffic",
         "report.locked": "Plan locked",
         "report.deviations": "Changes of the plan since",
+        "report.sources": "Sources, as they were defined",
         "report.deviation": "{at}, by {by}: {reason} ({changed})",
         "report.looks": "Looks",
         "report.left_out": "Left out",

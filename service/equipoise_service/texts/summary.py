@@ -142,5 +142,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "left_out.rows.many": "{count} rows lacked a unit, a variant or a time and were left out.",
         "deviations.one": "The plan was changed once after the start.",
         "deviations.many": "The plan was changed {count} times after the start.",
+        "redefined": "What is read from {sources} was changed after the start.",
     }
 )

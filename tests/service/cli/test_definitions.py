@@ -289,3 +289,43 @@ def test_a_source_is_tested_from_the_command_line(service: RunningService, tmp_p
     assert "error: /events/columns/unit: there is no column uu." in out
     assert equipoise(service, tmp_path, "source", "test", "nothing")[0] == 2
     assert json.loads(equipoise(service, tmp_path, "source", "test", "shop", "--json")[1])["ok"] is True
+
+
+def test_a_source_that_a_started_experiment_reads_changes_with_a_reason(
+    service: RunningService, tmp_path: Path
+) -> None:
+    file = tmp_path / "sources.yaml"
+    definition = FILE.split("---")[1].replace("shop\n", "read\n", 1)
+    file.write_text(definition)
+    assert equipoise(service, tmp_path, "apply", "-f", str(file), "--yes")[0] == 0
+    experiment = {
+        "key": "reads-it",
+        "name": "Page",
+        "variants": [{"key": "a", "control": True}, {"key": "b"}],
+        "metrics": [{"key": "m", "type": "mean", "event": "order", "source": "read"}],
+    }
+    assert service.request("POST", "/v1/experiments", json=experiment).status_code == 201
+    # Before the start there is nothing that could deviate.
+    file.write_text(definition.replace("name: order", "name: purchase"))
+    status, out, err = equipoise(service, tmp_path, "apply", "-f", str(file), "--yes")
+    assert (status, "recorded" in out) == (0, False), err
+    assert service.request("POST", "/v1/experiments/reads-it/start").status_code == 200
+    file.write_text(definition)
+    planned = equipoise(service, tmp_path, "apply", "-f", str(file), "--plan")
+    assert planned[0] == 3, planned
+    assert "    recorded in the readouts of reads-it in production; needs --reason\n" in planned[1]
+    status, _, err = equipoise(service, tmp_path, "apply", "-f", str(file), "--yes")
+    assert (status, "Nothing was changed" in err, "--reason" in err) == (2, True, True), err
+    assert service.request("GET", "/v1/sources/read").json()["events"]["name"] == "purchase"
+    arguments = ("apply", "-f", str(file), "--yes", "--reason", "Renamed there.")
+    status, out, err = equipoise(service, tmp_path, *arguments)
+    assert status == 0, err
+    assert "    recorded in the readouts of reads-it in production; because: Renamed there.\n" in out
+    assert service.request("GET", "/v1/sources/read").json()["events"]["name"] == "order"
+    history = service.request("GET", "/v1/experiments/reads-it/history").json()
+    told = [each["text"] for each in history if each["kind"] == "deviated"]
+    assert told == ["/sources/read/events/name: Renamed there."]
+    # Who it is called by others is nobody's reason.
+    file.write_text(definition.replace("name: Shop", "name: The shop"))
+    status, out, err = equipoise(service, tmp_path, "apply", "-f", str(file), "--yes")
+    assert (status, "recorded" in out) == (0, False), err

@@ -280,6 +280,37 @@ def test_what_ended_or_was_planned_otherwise_is_computed_at_once(
         assert scheduler.tick() == 0, "once is enough"
 
 
+@pytest.mark.parametrize("is_scheduled", [True, False], ids=["settled", "only asked for"])
+def test_what_reads_something_else_long_after_its_end_is_computed_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, is_scheduled: bool
+) -> None:
+    with scene(settings, monkeypatch, 4, experiment("over")) as (database, store):
+        scheduler = Scheduler(database, store, HOUR)
+        long_ago = datetime.now(UTC) - timedelta(days=60)
+        change(database, Revision, ended_at=long_ago, started_at=long_ago - HOUR)
+        change(database, Run, status="stopped")
+        if is_scheduled:
+            (revision,) = rows(database, Revision)
+            with Session(database.engine) as session:
+                session.add(ReadoutSchedule(revision_id=revision.id, next_at=None))
+                session.commit()
+        queue.add(database, wanted(database, Kind.REFRESH))
+        work_off(database, works(database, store))
+        assert scheduler.tick() == 0
+        (locked,) = rows(database, LockedPlan)
+        changed = ["/sources/shop/events/query"]
+        deviation: dict[str, Any] = {"number": 1, "changed": changed, "reason": "So", "made_by": "test"}
+        kept = locked.model_dump(include={"revision_id", "plan", "digest"})
+        with Session(database.engine) as session:
+            session.add(PlanDeviation(**deviation, **kept, made_at=datetime.now(UTC)))
+            session.commit()
+        assert (scheduler.tick(), scheduler.tick()) == (1, 0)
+        work_off(database, works(database, store))
+        (stored,) = rows(database, StoredReadout)
+        assert len(json.loads(stored.body)["deviations"]) == 1
+        assert (scheduler.tick(), rows(database, ReadoutSchedule)[0].next_at) == (0, None)
+
+
 def test_two_workers_take_a_look_once_and_alpha_is_spent_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from tests.service.readouts.test_novelty import aged_readout, unfollowed_readout
 from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
+from equipoise_service.canonical import digest
 from equipoise_service.metrics.conditions import Condition, Operator
 from equipoise_service.metrics.schemas import (
     Aggregation,
@@ -56,7 +57,7 @@ from equipoise_service.plans.schemas import (
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.overlaps import Overlaps
-from equipoise_service.readouts.schemas import SCHEMA, TrafficStep
+from equipoise_service.readouts.schemas import SCHEMA, SourceRead, TrafficStep
 from equipoise_stats import CheckStatus, DecisionOutcome, Moments
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
@@ -124,6 +125,7 @@ def readouts() -> list[dict[str, Any]]:
     file = Statistics({}, 0, None, incomplete_rows=3)
     far = LOAD_TIME.model_copy(update={"source": "warehouse"})
     large = statistics(control={"load-time": moments(9, 5.0, 1.0)}, treatment={"load-time": NotFinite(9)})
+    read = SourceRead(key="warehouse", digest=digest({}))
     ramped = TrafficStep(since="2026-03-01T12:30:00Z", traffic=0.1, seconds=86_400)
     views = Moments(9, ("y", "d"), (1.0, 0.0), ((2.0, 0.0), (0.0, 0.0)))
     pairs = [
@@ -152,7 +154,7 @@ def readouts() -> list[dict[str, Any]]:
         converted((100, 1_000), (110, 1_000), method=Method.GROUP_SEQUENTIAL, horizon=Horizon(units=20_000)),
         build_readout(plan(LOAD_TIME), file, PROVENANCE),
         build_readout(plan(*adjusted_for_views()), file, PROVENANCE),
-        build_readout(plan(far), file, replace(PROVENANCE, overlaps=Overlaps(1, None))),
+        build_readout(plan(far), file, replace(PROVENANCE, overlaps=Overlaps(1, None), sources=[read])),
         build_readout(plan(LOAD_TIME), large, PROVENANCE),
         build_readout(plan(LOAD_TIME), file, replace(PROVENANCE, steps=[ramped])),
         build_readout(plan(PER_VIEW), Statistics({}, 0, None), PROVENANCE),
@@ -166,7 +168,7 @@ def readouts() -> list[dict[str, Any]]:
 def test_every_member_is_documented_and_nothing_else() -> None:
     statuses = {status.value for status in CheckStatus} | found_statuses()
     objects = {"plan", "health.incomplete_rows", "metrics[].comparisons[].warnings"}
-    objects |= {"health.interactions.overlaps", "digests"}
+    objects |= {"health.interactions.overlaps", "digests", "sources"}
     found = {named(member) for readout in readouts() for member in members(readout)}
     assert found - DOCUMENTED == set()
     assert DOCUMENTED - found - statuses - objects == set()

@@ -18,7 +18,7 @@ from equipoise.configuration import load
 from equipoise_service.database import Database
 from equipoise_service.experiments.models import Revision
 from equipoise_service.jobs.models import Job
-from equipoise_service.plans.models import RepeatedReadout
+from equipoise_service.plans.models import LockedPlan, PlanDeviation, RepeatedReadout
 from equipoise_service.readouts.repeating import claim
 from equipoise_service.readouts.scheduling import Scheduler
 from equipoise_service.readouts.verification import verify_readout
@@ -240,6 +240,20 @@ def test_only_what_happened_until_it_was_due_counts(client: TestClient) -> None:
     pass_days(client, 89)
     made(client, 30)
     assert {arm["variant"]: arm["units"] for arm in repeat(client, 30)["arms"]} == early
+
+
+def test_a_repeat_tells_what_was_changed_while_units_were_held_back(client: TestClient) -> None:
+    hold_back(client)
+    with database(client).write() as session:
+        held = session.exec(select(Revision).where(Revision.number == 2)).one()
+        locked = session.get_one(LockedPlan, held.id)
+        kept = locked.model_dump(include={"revision_id", "plan", "digest"})
+        changed: dict[str, Any] = {"number": 1, "changed": ["/sources/shop/events/query"]}
+        session.add(PlanDeviation(**changed, **kept, reason="Why", made_by="me", made_at=datetime.now(UTC)))
+    send(client, UNITS[:600], WON, NOW - 29 * DAY)
+    pass_days(client, 31)
+    made(client, 30)
+    assert [each["reason"] for each in repeat(client, 30)["deviations"]] == ["Why"]
 
 
 def test_without_a_holdback_nothing_is_repeated(client: TestClient) -> None:

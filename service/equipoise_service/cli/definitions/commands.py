@@ -28,6 +28,10 @@ def apply(
     plan_only: Annotated[
         bool, typer.Option("--plan", help="Show the plan alone; exit status 3 where it would do anything.")
     ] = False,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why sources change that started experiments read; their readouts will show it."),
+    ] = None,
 ) -> None:
     """Make the service's metrics, sources and segments what the files say.
 
@@ -41,18 +45,20 @@ def apply(
     api = Api(checked_url(url), checked_key(key, "write"))
     steps = make_steps(api, wanted, prune=prune)
     doing = [step for step in steps if step.action is not Action.UNCHANGED]
-    typer.echo(_plan(doing, len(steps) - len(doing)))
+    typer.echo(_plan(doing, len(steps) - len(doing), reason))
     if plan_only:
         raise typer.Exit(3 if doing else 0)
     if not doing:
         return
+    if reason is None and any(step.recorded_for for step in doing):
+        raise Failure("Nothing was changed: say why with --reason, as the plan asks for.")
     if not yes:
         if not sys.stdin.isatty():
             raise Failure("Nothing was changed: say --yes to apply without being asked.")
         typer.confirm("Apply?", abort=True)
     for number, step in enumerate(doing):
         try:
-            carry_out(api, step)
+            carry_out(api, step, reason)
         except Failure as failure:
             raise Failure(
                 f"{failure}\n{number} of {len(doing)} steps were done; {step.kind.name} {step.key} and what "
@@ -105,13 +111,16 @@ def export(
     typer.echo(written(found, as_json=as_json), nl=False)
 
 
-def _plan(doing: "list[Step]", unchanged: int) -> str:
+def _plan(doing: "list[Step]", unchanged: int, reason: str | None) -> str:
     lines: list[str] = []
     for step in doing:
         used = f", which {', '.join(step.used_by)} uses" if step.used_by else ""
         lines.append(f"{_SIGNS[step.action]} {step.action} {step.kind.name} {step.key}{used}")
         if step.action in ("change", "restore"):
             lines += [f"    {name}: {before} -> {after}" for name, before, after in step.differences()]
+        if step.recorded_for:
+            why = "needs --reason" if reason is None else f"because: {reason}"
+            lines.append(f"    recorded in the readouts of {', '.join(step.recorded_for)}; {why}")
     counts: dict[str, int] = {}
     for step in doing:
         counts[step.action] = counts.get(step.action, 0) + 1

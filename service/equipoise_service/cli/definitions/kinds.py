@@ -11,7 +11,7 @@ from equipoise_service.cli.failures import Failure
 from equipoise_service.metrics.stored import MetricIn
 from equipoise_service.segments.references import referred
 from equipoise_service.segments.schemas import SegmentIn
-from equipoise_service.sources.schemas import SourceIn
+from equipoise_service.sources.schemas import READ_BY, SourceIn
 
 Document = Mapping[str, Any]
 
@@ -25,12 +25,14 @@ class Kind:
         path: Where the API has its list.
         model: What the API takes to make one.
         archived: Whether it is archived and not deleted when it has to go.
+        read_by: Its fields that say what started experiments read, whose changes their readouts record.
     """
 
     name: str
     path: str
     model: type[BaseModel]
     archived: bool = False
+    read_by: tuple[str, ...] = ()
 
     def complete(self, document: Document, where: str) -> dict[str, Any]:
         """A document with all its defaults, as JSON.
@@ -78,7 +80,7 @@ KINDS: Mapping[str, Kind] = {
     each.name: each
     for each in (
         Kind("segment", "/v1/segments", SegmentIn),
-        Kind("source", "/v1/sources", SourceIn),
+        Kind("source", "/v1/sources", SourceIn, read_by=READ_BY),
         Kind("metric", "/v1/metrics", MetricIn, archived=True),
     )
 }

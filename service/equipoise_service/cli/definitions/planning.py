@@ -1,7 +1,7 @@
 """What an apply would do: what the files say, held against what the service has."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +35,7 @@ class Step:
         after: What the file says; absent where it goes.
         etag: Of what the service has.
         used_by: The experiments that use what goes.
+        recorded_for: The experiments in whose readouts a change is recorded, with a reason.
     """
 
     action: Action
@@ -44,6 +45,7 @@ class Step:
     after: dict[str, Any] | None = None
     etag: str | None = None
     used_by: tuple[str, ...] = ()
+    recorded_for: tuple[str, ...] = ()
 
     def differences(self) -> Iterator[tuple[str, str, str]]:
         """Field, before and after, as JSON, of what differs."""
@@ -79,8 +81,13 @@ def make_steps(api: Api, wanted: Definitions, *, prune: bool) -> list[Step]:
     return steps + list(reversed(goes))
 
 
-def carry_out(api: Api, step: Step) -> None:
+def carry_out(api: Api, step: Step, reason: str | None = None) -> None:
     """Do one step.
+
+    Args:
+        api: The service.
+        step: It.
+        reason: Why, for a change that is recorded in readouts.
 
     Raises:
         Failure: The service refuses, also because somebody changed it meanwhile.
@@ -92,7 +99,7 @@ def carry_out(api: Api, step: Step) -> None:
         api.send("POST", f"{path}/restore", etag=step.etag)
         _change(api, step, api.get(path).etag)
     elif step.action is Action.CHANGE:
-        _change(api, step, step.etag)
+        _change(api, step, step.etag, reason)
     elif step.action is Action.ARCHIVE:
         # The plan said who uses it, and was agreed to.
         api.send("POST", f"{path}/archive?in_use=true", etag=step.etag)
@@ -112,7 +119,16 @@ def _step(api: Api, kind: Kind, after: dict[str, Any], listed: dict[str, Any] | 
     entity = api.get(f"{kind.path}/{key}")
     before = kind.of_service(api, entity.body)
     action = Action.RESTORE if archived else Action.UNCHANGED if _same(before, after) else Action.CHANGE
-    return Step(action, kind, key, before, after, entity.etag)
+    step = Step(action, kind, key, before, after, entity.etag)
+    changed = {name for name, *_ in step.differences()}
+    return replace(step, recorded_for=_readers(api, kind, key)) if changed & set(kind.read_by) else step
+
+
+def _readers(api: Api, kind: Kind, key: str) -> tuple[str, ...]:
+    """The started experiments that read it and are not archived, with their environments."""
+    uses = api.all(f"{kind.path}/{key}/experiments")
+    live = (each for each in uses if each["status"] != "archived")
+    return tuple(dict.fromkeys(f"{each['experiment']} in {each['environment']}" for each in live))
 
 
 def _going(api: Api, kind: Kind, listed: dict[str, Any]) -> Step:
@@ -128,13 +144,15 @@ def _going(api: Api, kind: Kind, listed: dict[str, Any]) -> Step:
     )
 
 
-def _change(api: Api, step: Step, etag: str | None) -> None:
+def _change(api: Api, step: Step, etag: str | None, reason: str | None = None) -> None:
     changed = {name for name, *_ in step.differences()} - {"key"}
     if changed:
         after = step.after or {}
-        api.send(
-            "PATCH", f"{step.kind.path}/{step.key}", {name: after[name] for name in sorted(changed)}, etag
-        )
+        body = {name: after[name] for name in sorted(changed)}
+        # Also where the plan saw no experiment: one may have started meanwhile.
+        if reason is not None and changed & set(step.kind.read_by):
+            body["reason"] = reason
+        api.send("PATCH", f"{step.kind.path}/{step.key}", body, etag)
 
 
 def _given(kind: Kind, name: str, value: Any) -> bool:

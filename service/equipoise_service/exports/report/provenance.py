@@ -48,6 +48,7 @@ def _facts(readout: Readout) -> Iterator[tuple[str, str]]:
             for each in readout.deviations
         ),
     )
+    yield "sources", ", ".join(f"{each.key}: {each.digest}" for each in readout.sources or ())
     yield "looks", "; ".join(f"{look.number}: {_time(look.taken_at)}" for look in readout.looks)
     yield "left_out", ", ".join(_left_out(readout))
     yield "schema", readout.schema_
