@@ -67,6 +67,8 @@ class Provenance:
         concluded: What an earlier readout concluded for good; None without one.
         holdback: Basis points of the units that are held back, of a holdback's revision.
         repeat: What it repeats after a ship, if it does.
+        segments_as_before: Whether it is recomputed as readouts were from before parts of segments were
+            corrected, and any test asked of them but Cochran's Q.
         sources: The definitions of the sources that were read; empty where that is not known.
     """
 
@@ -87,6 +89,7 @@ class Provenance:
     concluded: Concluded | None = None
     holdback: int | None = None
     repeat: RepeatOf | None = None
+    segments_as_before: bool = False
     sources: Sequence[SourceRead] = ()
 
 
@@ -137,7 +140,14 @@ def build_readout(
         overlaps=provenance.overlaps,
         recomputed=provenance.recomputed,
     )
-    segments = segment_results(plan, moment, statistics, provenance.deviations, provenance.locked)
+    segments = segment_results(
+        plan,
+        moment,
+        statistics,
+        provenance.deviations,
+        provenance.locked,
+        as_before=provenance.segments_as_before,
+    )
     until = provenance.ended_at or provenance.generated_at
     ages = by_age(
         plan,
@@ -175,7 +185,9 @@ def build_readout(
         "paused_seconds": provenance.paused,
         "plan": plan_document,
         "plan_digest": digest(plan_document),
-        "locked": None if provenance.locked is None else provenance.locked.model_dump(mode="json"),
+        "locked": None
+        if provenance.locked is None
+        else provenance.locked.model_dump(mode="json", exclude_unset=True),
         "deviations": [each.model_dump(mode="json") for each in provenance.deviations],
         **_sources(plan, provenance),
         "statistics_digest": found,

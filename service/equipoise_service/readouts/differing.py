@@ -41,9 +41,10 @@ class MetricHeterogeneity(BaseModel):
     variant: str = Field(description="The treatment.")
     status: Status = Field(description="`ok`, or `too_few_studies` with fewer than two values to compare.")
     reason: str | None = Field(description="Why there is no p-value; null where there is one.")
-    p_value: Number | None = Field(description="Of one effect for all values (Cochran's Q).")
+    p_value: Number | None = Field(description="Of one effect for all values, by the segment's `test`.")
     corrected_p_value: Number | None = Field(
-        description="The same within all segments, metrics and treatments (Holm)."
+        description="The same within all declared segments, metrics and treatments (Holm); of an "
+        "exploratory segment, within those of all segments."
     )
     detected: bool | None = Field(description="Whether the effects differ: it is at most alpha.")
     parts: list[PartEffect] = Field(description="The values, as in `parts` of the segment.")

@@ -1,13 +1,15 @@
 """Whether effects differ between the values of segments: tested first, corrected, and once.
 
-"Significant here and not there" is no finding. So Cochran's Q asks of each metric and treatment whether there
-is anything to find, corrected for how often it is asked; only where there is may a value be called different.
-It is asked at the planned end: asked at every look it would find something sooner or later.
+"Significant here and not there" is no finding. So a test asks of each metric and treatment whether there is
+anything to find, corrected for how often it is asked; only where there is may a value be called different.
+Beside confidence sequences it is valid at any moment, as they are. Otherwise it is Cochran's Q, at the
+planned end: asked at every look it would find something sooner or later.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.metrics.schemas import Role
@@ -18,7 +20,19 @@ from equipoise_service.readouts.numerals import p_value
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.texts.saying import listing, say
-from equipoise_stats import Heterogeneity, SegmentEffect, Status, heterogeneity, holm
+from equipoise_stats import (
+    Estimate,
+    Heterogeneity,
+    NoEstimate,
+    SegmentEffect,
+    Status,
+    anytime_heterogeneity,
+    heterogeneity,
+    holm,
+)
+
+Test = Literal["cochran_q", "always_valid"]
+"""What asks whether effects differ."""
 
 Pairs = Mapping[str, Mapping[str, Sequence[Pair]]]
 """For each value's label and each metric, each treatment and the control."""
@@ -33,30 +47,37 @@ class Asked:
     variant: str
 
 
+def test_of(plan: Plan) -> Test:
+    """What asks whether effects differ: a plan by confidence sequences may end whenever somebody likes."""
+    return "always_valid" if plan.method is Method.CONFIDENCE_SEQUENCE else "cochran_q"
+
+
 def heterogeneity_of(
-    plan: Plan, moment: Moment, segments: Mapping[str, Pairs]
+    plan: Plan, moment: Moment, segments: Mapping[str, Pairs], *, declared: Collection[str], test: Test | None
 ) -> dict[str, list[MetricHeterogeneity]]:
     """Asks of every segment, metric and treatment whether the effects differ.
 
     Args:
         plan: The plan.
-        moment: Where it stands; before the end nothing is concluded.
+        moment: Where it stands; before the end Cochran's Q concludes nothing.
         segments: The pairs of arms of each segment.
+        declared: The segments that were declared, whose questions are corrected without those of others.
+        test: What asks; None as in readouts from before there was a choice.
 
     Returns:
         For each segment the answers, in the order of the plan's metrics and treatments.
     """
     found = {
-        Asked(segment, metric.key, variant): heterogeneity(
-            {label: pairs[metric.key][i].found for label, pairs in values.items()}, alpha=plan.alpha
+        Asked(segment, metric.key, variant): _found(
+            plan, {label: pairs[metric.key][i].found for label, pairs in values.items()}, test
         )
         for segment, values in segments.items()
         for metric in plan.metrics
         if metric.role is not Role.QUALITY
         for i, variant in enumerate(plan.treatments)
     }
-    why_not = _why_not(plan, moment)
-    corrected = {} if why_not else _corrected(found)
+    why_not = _why_not(plan, moment, test)
+    corrected = {} if why_not else _corrected(found, declared)
     return {
         segment: [
             _answer(plan, asked, each, corrected.get(asked), why_not)
@@ -67,15 +88,16 @@ def heterogeneity_of(
     }
 
 
-def said(segment: str, answers: Sequence[MetricHeterogeneity], *, declared: bool) -> str:
+def said(plan: Plan, segment: str, answers: Sequence[MetricHeterogeneity], *, declared: bool) -> str:
     """Whether any effect differs between the values of a segment, in words."""
     differing = [each for each in answers if each.detected]
     exploratory = "" if declared else f" {say('segments.exploratory', segment=segment)}"
+    by = f" {say('segments.without_prior')}" if plan.method is Method.BAYESIAN else ""
     if differing:
-        return " ".join(_differs(segment, each) for each in differing) + exploratory
+        return " ".join(_differs(segment, each) for each in differing) + by + exploratory
     tested = any(each.detected is not None for each in answers)
     if tested:
-        return say("segments.alike", segment=segment) + exploratory
+        return say("segments.alike", segment=segment) + by + exploratory
     reasons = list(dict.fromkeys(each.reason for each in answers if each.reason is not None))
     return say("segments.unknown", segment=segment, reason=reasons[0] if reasons else "") + exploratory
 
@@ -107,14 +129,28 @@ def part_name(value: str | None, *, others: bool) -> str:
     return say("segments.none") if value is None else value or '""'
 
 
-def _why_not(plan: Plan, moment: Moment) -> str | None:
+def _found(plan: Plan, effects: Mapping[str, Estimate | NoEstimate], test: Test | None) -> Heterogeneity:
+    if test == "always_valid":
+        return anytime_heterogeneity(
+            effects, tuning_units=plan.tuning_units, tuning_alpha=plan.alpha, alpha=plan.alpha
+        )
+    return heterogeneity(effects, alpha=plan.alpha)
+
+
+def _why_not(plan: Plan, moment: Moment, test: Test | None) -> str | None:
     """Why nothing is tested at this moment; None where it is."""
-    if plan.method is Method.BAYESIAN:
+    if test is None and plan.method is Method.BAYESIAN:
         return say("no_p_value.bayesian")
-    return None if moment.complete else say("segments.at_the_end")
+    return None if moment.complete or test == "always_valid" else say("segments.at_the_end")
 
 
-def _corrected(found: Mapping[Asked, Heterogeneity]) -> dict[Asked, float]:
+def _corrected(found: Mapping[Asked, Heterogeneity], declared: Collection[str]) -> dict[Asked, float]:
+    """P-values by Holm: of what was declared within that alone, of the rest within all that is asked."""
+    planned = {asked: each for asked, each in found.items() if asked.segment in declared}
+    return _by_holm(found) | _by_holm(planned)
+
+
+def _by_holm(found: Mapping[Asked, Heterogeneity]) -> dict[Asked, float]:
     logs = {asked: each.log_p_value for asked, each in found.items() if each.log_p_value is not None}
     adjusted = holm(list(logs.values()), log=True).tolist() if logs else []
     return {asked: math.exp(log_p) for asked, log_p in zip(logs, adjusted, strict=True)}

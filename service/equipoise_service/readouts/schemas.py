@@ -94,7 +94,7 @@ class Detail(BaseModel):
 
 
 class Corrected(BaseModel):
-    """A comparison of the family of all success metrics and treatments, corrected as the plan says."""
+    """A comparison corrected for others: as the plan says, and in a part for all that its segment shows."""
 
     model_config = _CONFIG
 
@@ -178,7 +178,9 @@ class Comparison(BaseModel):
         description="Whether a difference is detected at alpha, corrected where the plan corrects; null "
         "where nothing can be concluded at this moment."
     )
-    corrected: Corrected | None = Field(description="Of a success metric against the control.")
+    corrected: Corrected | None = Field(
+        description="Of a success metric against the control, and in a part of a segment."
+    )
     without_covariates: WithoutCovariates | None = Field(
         description="Of a comparison that is adjusted for what was before."
     )
@@ -266,6 +268,11 @@ class Locked(BaseModel):
 
     at: str = Field(description="When, RFC 3339 in UTC.")
     digest: str = Field(description="Digest of the plan as it was locked.")
+    plan: dict[str, Any] | None = Field(
+        None,
+        description="The plan as it was locked, which `digest` is of; absent where its segments were not "
+        "changed since, and in readouts from before it was kept.",
+    )
 
 
 class Deviation(BaseModel):
@@ -318,7 +325,9 @@ class SegmentMetric(BaseModel):
     model_config = _CONFIG
 
     metric: str = Field(description="The metric's key.")
-    comparisons: list[Comparison] = Field(description="Each treatment against the control, not corrected.")
+    comparisons: list[Comparison] = Field(
+        description="Each treatment against the control; `detected` is corrected over all of the segment."
+    )
 
 
 class SegmentPart(BaseModel):
@@ -340,6 +349,11 @@ class SegmentResult(BaseModel):
 
     segment: str = Field(description="The segment's key.")
     declared: bool = Field(description="Whether the plan had it when it was locked; else it is exploratory.")
+    test: Literal["cochran_q", "always_valid"] | None = Field(
+        None,
+        description="What asks whether effects differ: Cochran's Q, once, or a test that is valid at any "
+        "moment; null in readouts from before the latter, when no part was corrected either.",
+    )
     text: str = Field(description="Whether any effect differs between its values, in words.")
     look: Annotated[int, Field(ge=1)] | None = Field(
         None, description="The last look, where it answered for these newer data; null where they did."

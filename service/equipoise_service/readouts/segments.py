@@ -1,7 +1,7 @@
 """The results of segments: whether effects differ between their values, and each part of the units by itself.
 
-The comparisons within a part are by the plan's inference and not corrected; what may be concluded from them
-together is in `heterogeneity`.
+The comparisons within a part are by the plan's inference; what they detect is corrected for all that the
+segment shows. Whether they differ is asked in `heterogeneity`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +10,11 @@ from dataclasses import replace
 from equipoise_service.analysis.segments import OTHER, segment_label, segment_value
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics
 from equipoise_service.plans.documents import Plan
-from equipoise_service.readouts import inference
 from equipoise_service.readouts.arms import arms_of, pairs_of
 from equipoise_service.readouts.comparisons import describe
-from equipoise_service.readouts.heterogeneity import heterogeneity_of, said
+from equipoise_service.readouts.heterogeneity import heterogeneity_of, said, test_of
+from equipoise_service.readouts.inference import Corrected
+from equipoise_service.readouts.many import Asking, corrected_for_all, inferences_of
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
 from equipoise_service.readouts.results import no_p_value
@@ -33,8 +34,10 @@ def segment_results(
     plan: Plan,
     moment: Moment,
     statistics: Statistics,
-    deviations: Iterable[Deviation],
+    deviations: Sequence[Deviation],
     locked: Locked | None = None,
+    *,
+    as_before: bool = False,
 ) -> list[SegmentResult]:
     """Compares the arms within each part of each segment.
 
@@ -44,11 +47,10 @@ def segment_results(
         statistics: The statistics, those of the segments with them.
         deviations: What was changed of the plan since it was locked, or with its lock.
         locked: The lock: segments that came with it were there before any unit.
+        as_before: Whether they are of a readout from before parts were corrected, and any test but
+            Cochran's Q.
     """
-    lock = None if locked is None else locked.digest
-    later = [each for i, each in enumerate(deviations) if i > 0 or each.digest != lock]
-    changed = [place for each in later for place in each.changed]
-    declared = not any(place.startswith("/segments") for place in changed)
+    declared = _declared(plan, deviations, locked)
     pairs = {
         segment.key: {
             part.label: pairs_of(plan, replace(statistics, arms=part.arms, crossovers=part.crossovers))
@@ -56,19 +58,36 @@ def segment_results(
         }
         for segment in plan.segments
     }
-    answers = heterogeneity_of(plan, moment, pairs)
+    test = None if as_before else test_of(plan)
+    answers = heterogeneity_of(plan, moment, pairs, declared=declared, test=test)
     return [
         SegmentResult(
             segment=key,
-            declared=declared,
-            text=said(key, answers[key], declared=declared),
+            declared=key in declared,
+            test=test,
+            text=said(plan, key, answers[key], declared=key in declared),
             heterogeneity=answers[key],
-            parts=[
-                _part(plan, moment, part, values[part.label]) for part in statistics.segments.get(key, ())
-            ],
+            parts=_parts(plan, moment, statistics.segments.get(key, ()), values, as_before=as_before),
         )
         for key, values in pairs.items()
     ]
+
+
+def changes_of_segments(deviations: Sequence[Deviation], locked: Locked | None) -> bool:
+    """Whether a deviation changed the segments that were locked; what came with the lock did not."""
+    lock = None if locked is None else locked.digest
+    later = [each for i, each in enumerate(deviations) if i > 0 or each.digest != lock]
+    return any(place.startswith("/segments") for each in later for place in each.changed)
+
+
+def _declared(plan: Plan, deviations: Sequence[Deviation], locked: Locked | None) -> set[str]:
+    """The segments that are as they were locked; none where nobody knows what was."""
+    if not changes_of_segments(deviations, locked):
+        return {each.key for each in plan.segments}
+    if locked is None or locked.plan is None:
+        return set()
+    then = Plan.model_validate(locked.plan).segments
+    return {each.key for each in plan.segments if each in then}
 
 
 def segments_in(results: Iterable[SegmentResult]) -> dict[str, Sequence[SegmentStatistics]]:
@@ -118,8 +137,26 @@ def _comparisons(metric: MetricResult | SegmentMetric) -> list[Comparison]:
     return [*metric.comparisons, *metric.between_treatments]
 
 
+def _parts(
+    plan: Plan,
+    moment: Moment,
+    parts: Iterable[SegmentStatistics],
+    values: Mapping[str, Mapping[str, Sequence[Pair]]],
+    *,
+    as_before: bool,
+) -> list[SegmentPart]:
+    asking = inferences_of(plan, moment, values)
+    corrected = {} if as_before else corrected_for_all(plan, moment, asking)
+    return [_part(plan, moment, part, values[part.label], asking, corrected) for part in parts]
+
+
 def _part(
-    plan: Plan, moment: Moment, part: SegmentStatistics, pairs: Mapping[str, Sequence[Pair]]
+    plan: Plan,
+    moment: Moment,
+    part: SegmentStatistics,
+    pairs: Mapping[str, Sequence[Pair]],
+    asking: Asking,
+    corrected: Mapping[tuple[str, str, int], Corrected],
 ) -> SegmentPart:
     others = part.label == OTHER
     return SegmentPart(
@@ -130,13 +167,18 @@ def _part(
         metrics=[
             SegmentMetric(
                 metric=metric,
-                comparisons=[_compared(plan, moment, metric, pair) for pair in found[: len(plan.treatments)]],
+                comparisons=[
+                    describe(
+                        pair,
+                        asking[part.label, metric, i],
+                        alpha=plan.alpha,
+                        valid=moment.valid,
+                        no_p_value=no_p_value(plan, moment),
+                        corrected=corrected.get((part.label, metric, i)),
+                    )
+                    for i, pair in enumerate(found[: len(plan.treatments)])
+                ],
             )
             for metric, found in pairs.items()
         ],
     )
-
-
-def _compared(plan: Plan, moment: Moment, metric: str, pair: Pair) -> Comparison:
-    compare = inference.remembered(inference.planned(plan, metric, pair.found, moment))
-    return describe(pair, compare, alpha=plan.alpha, valid=moment.valid, no_p_value=no_p_value(plan, moment))

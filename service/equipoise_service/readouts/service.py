@@ -51,6 +51,7 @@ from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
 from equipoise_service.readouts.repeating import Due
 from equipoise_service.readouts.schemas import Deviation, Locked, SourceRead
+from equipoise_service.readouts.segments import changes_of_segments
 from equipoise_service.readouts.standing import (
     asks_the_same,
     concluded_before,
@@ -213,7 +214,8 @@ def analyse(
         taken = plans.looks(session, revision_id)
         looks = tuple(Look.model_validate(each.look) for each in taken)
         before = _before(session, plan, revision_id, taken) if again is None else None
-        locked, deviations = _locked(session, revision_id), _deviations(session, revision_id)
+        deviations = _deviations(session, revision_id)
+        locked = _locked(session, revision_id, deviations)
         ended_at = until = found.ended_at
         if again is not None:
             # What happens to the holdback after that changes nothing.
@@ -302,9 +304,15 @@ def _before(
     return None if stored is None else json.loads(stored.body)
 
 
-def _locked(session: Session, revision_id: int) -> Locked | None:
+def _locked(session: Session, revision_id: int, deviations: Sequence[Deviation]) -> Locked | None:
     found = plans.locked_plan(session, revision_id)
-    return None if found is None else Locked(at=timestamp(found.locked_at), digest=found.digest)
+    if found is None:
+        return None
+    locked = Locked(at=timestamp(found.locked_at), digest=found.digest)
+    # Which segments were in it, its digest alone does not say.
+    return (
+        locked.model_copy(update={"plan": found.plan}) if changes_of_segments(deviations, locked) else locked
+    )
 
 
 def _deviations(session: Session, revision_id: int) -> list[Deviation]:

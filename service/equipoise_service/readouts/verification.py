@@ -23,6 +23,7 @@ from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.recomputed import recomputation_in
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.sealing import by_part, digests_of
+from equipoise_service.readouts.segments import changes_of_segments
 from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
 from equipoise_service.readouts.wording import is_of_words, is_written_here
@@ -86,7 +87,7 @@ def verify_readout(document: Any) -> list[Disagreement]:
         expected = build_readout(plan, statistics, provenance, readout.looks)
         _expect_units(expected)
         _expect_looks(expected, readout, statistics)
-        _expect_lock(expected)
+        _expect_lock(expected, readout)
         earlier = _disagreements_of_earlier(document)
         # The digests are of what the document says, to the last bit, not of what was recomputed.
         expected["plan_digest"] = digest(document["plan"])
@@ -186,8 +187,12 @@ def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statis
                 last["units"][key] = units
 
 
-def _expect_lock(expected: dict[str, Any]) -> None:
+def _expect_lock(expected: dict[str, Any], readout: Readout) -> None:
     """The plan is the one that was locked, or that the last deviation made of it."""
+    if readout.locked is not None and readout.locked.plan is not None:
+        expected["locked"]["digest"] = digest(readout.locked.plan)
+        if not changes_of_segments(readout.deviations, readout.locked):
+            del expected["locked"]["plan"]
     if expected["deviations"]:
         expected["deviations"][-1]["digest"] = expected["plan_digest"]
     elif expected["locked"] is not None:
@@ -258,6 +263,7 @@ def _provenance(readout: Readout) -> Provenance:
         concluded=concluded_in(readout),
         holdback=readout.holdback,
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
+        segments_as_before=any(each.test is None for each in readout.segments),
         sources=readout.sources or (),
     )
 

@@ -27,6 +27,7 @@ from tests.service.readouts.documents import (
 )
 from tests.service.readouts.repeated import numbers, repeated_readout
 from tests.service.readouts.test_novelty import aged_readout, unfollowed_readout
+from tests.service.readouts.test_segments import late_readout
 from tests.service.readouts.test_standing import newer_readout
 
 from equipoise_service.analysis.statistics import NotFinite, Statistics
@@ -78,6 +79,7 @@ SHARED = (
     (r"^health\.[^.]+\.(status|reason|number|meaning|causes|action)$", r"health.*.\1"),
     (r"^by_day\.days\[\]\.units\..*", "by_day.days[].units.*"),
     (r"^stands_on\..*", "stands_on"),
+    (r"^locked\.plan\..*", "locked.plan"),
     (r"^(.*\.parts)\.(numerator|denominator)\.", r"\1.*."),
     (r"^repeat\.decided\.effects\[\]\.(difference|lift)\..*", r"repeat.decided.effects[].\1"),
     (r"^repeat\.effects\[\]\.(then|now|change)\..*", r"repeat.effects[].\1"),
@@ -141,6 +143,7 @@ def readouts() -> list[dict[str, Any]]:
         looked_readout(),
         daily_readout(),
         segmented_readout(),
+        late_readout(),
         spread_readout(),
         gap_readout(),
         overlapping_readout(),

@@ -134,13 +134,24 @@ def test_links_to_hashed_ids_are_refused_rather_than_join_nobody(hashed: TestCli
     assert "user_id" in answer.json()["detail"]
 
 
-def test_segments_that_came_later_are_not_declared(running: TestClient) -> None:
+def test_a_segment_that_came_later_is_not_declared(running: TestClient) -> None:
     changed = {**DECLARED, "segments": [*DECLARED["segments"], {"key": "new", "event": "e", "property": "p"}]}
     etag = running.get(URL).headers["ETag"]
     answer = running.patch(URL, json={"plan": changed, "deviation": "one more"}, headers={"If-Match": etag})
     assert answer.status_code == 200, answer.text
     readout = running.get(f"{URL}/readout?wait=60").json()
-    assert [each["declared"] for each in readout["segments"]] == [False, False]
+    assert [each["declared"] for each in readout["segments"]] == [True, False]
+    assert readout["locked"]["plan"]["segments"] == DECLARED["segments"]
+    assert verify_readout(readout) == []
+
+
+def test_a_segment_of_the_same_name_and_another_meaning_is_not_declared(running: TestClient) -> None:
+    changed = {**DECLARED, "segments": [{"key": "country", "event": "viewed", "property": "country"}]}
+    etag = running.get(URL).headers["ETag"]
+    answer = running.patch(URL, json={"plan": changed, "deviation": "was wrong"}, headers={"If-Match": etag})
+    assert answer.status_code == 200, answer.text
+    readout = running.get(f"{URL}/readout?wait=60").json()
+    assert [each["declared"] for each in readout["segments"]] == [False]
     assert verify_readout(readout) == []
 
 
@@ -159,9 +170,13 @@ def test_segments_that_came_with_a_new_revision_are_declared(running: TestClient
     found = running.get(f"{URL}/readout?wait=60").json()
     assert [each["declared"] for each in found["segments"]] == [True, True]
     assert found["deviations"][0]["changed"] == ["/segments"]
+    assert "plan" not in found["locked"]
     assert verify_readout(found) == []
     patch(plan=DECLARED, deviation="one less")
-    assert [each["declared"] for each in running.get(f"{URL}/readout?wait=60").json()["segments"]] == [False]
+    # What is left is what was locked.
+    found = running.get(f"{URL}/readout?wait=60").json()
+    assert [each["declared"] for each in found["segments"]] == [True]
+    assert verify_readout(found) == []
 
 
 @pytest.mark.parametrize(
