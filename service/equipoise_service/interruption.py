@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-import duckdb
+from equipoise_service.statements import RunningStatements
 
 _COUNT_ROWS = (
     "SET enable_progress_bar_print = false; SET enable_progress_bar = true; SET progress_bar_time = 0"
@@ -41,15 +41,15 @@ class Interruption:
     def done(self) -> float | None:
         """How much of the statement is done that runs now, from 0 to 1; None where none runs or none knows.
 
-        DuckDB knows: of the rows that a statement has to read, how many it has read. PostgreSQL and
-        ClickHouse say nothing through their drivers.
+        DuckDB and ClickHouse know: of the rows that a statement has to read, how many it has read. PostgreSQL
+        says nothing.
         """
         for backend in tuple(self._backends):
             # A connection that was closed meanwhile runs nothing.
-            with suppress(duckdb.Error):
-                percent: float = backend.con.query_progress() if backend.name == "duckdb" else -1.0
-                if percent >= 0:
-                    return min(1.0, percent / 100)
+            with suppress(Exception):
+                share = _share_done(backend)
+                if share is not None:
+                    return share
         return None
 
     @contextmanager
@@ -87,15 +87,25 @@ def interruptible(backend: Any) -> Iterator[None]:
         yield
 
 
+def _share_done(backend: Any) -> float | None:
+    if backend.name == "duckdb":
+        percent: float = backend.con.query_progress()
+        return min(1.0, percent / 100) if percent >= 0 else None
+    running: RunningStatements | None = getattr(backend, "running", None)
+    return None if running is None else running.done()
+
+
 def interrupt(backend: Any) -> None:
     """Interrupt the statement of an Ibis backend.
 
-    DuckDB and PostgreSQL can be interrupted from here; on other engines a statement goes on to its end, or to
-    the time limit that its session was opened with. Who waits for one that runs apart does so no longer.
+    DuckDB, PostgreSQL and ClickHouse can be interrupted from here; on other engines a statement goes on to
+    its end. Who waits for one that runs apart does so no longer.
     """
     if backend.name == "duckdb":
         backend.con.interrupt()
     elif backend.name == "postgres":
         backend.con.cancel_safe(timeout=5)
+    elif hasattr(backend, "running"):
+        backend.running.stop()
     elif hasattr(backend, "give_up"):
         backend.give_up()

@@ -4,12 +4,14 @@ import ibis
 from clickhouse_connect.driver.client import Client
 
 from equipoise_service.events.stores.clickhouse.workspace import ClickhouseWorkspace
+from equipoise_service.statements import RunningStatements
 
 MANY = 200_000
 
 
 def test_many_distinct_values_are_counted_exactly_on_clickhouse(clickhouse: Client) -> None:
-    backend = ClickhouseWorkspace(clickhouse).backend
+    running = RunningStatements(clickhouse, lambda: clickhouse)
+    backend = ClickhouseWorkspace(clickhouse, running).backend
     numbers = ibis.range(MANY).unnest().name("number").as_table()
     texts = numbers.number.cast("string")
     counted = numbers.agg(all=texts.nunique(), some=texts.nunique(where=numbers.number >= 10))

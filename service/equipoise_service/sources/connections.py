@@ -27,6 +27,7 @@ from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.engines import ENGINES, KEPT_OUT
 from equipoise_service.sources.memory import NoMemory, share
 from equipoise_service.sources.spark import NotUtc, connect_in_turn
+from equipoise_service.statements import RunningStatements
 
 # DuckDB runs in this process, and by itself would take most of the machine's memory: `connected` sets what it
 # has, as all who open a file must do so alike.
@@ -338,7 +339,9 @@ def _open_postgres(url: str, seconds: float) -> _Opened:
 
 def _open_clickhouse(url: str, seconds: float) -> _Opened:
     settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
-    return counting_exactly(ibis.connect(url, settings=settings)), True
+    backend = counting_exactly(ibis.connect(url, settings=settings))
+    backend.running = RunningStatements(backend.con, lambda: ibis.connect(url).con)
+    return backend, True
 
 
 def _open_sqlite(url: str, _: float) -> _Opened:

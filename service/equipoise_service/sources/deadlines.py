@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from equipoise_service.interruption import interrupt
@@ -22,8 +22,8 @@ def deadline(backend: Any, seconds: float) -> Iterator[None]:
     """Interrupt what runs on a backend after so many seconds.
 
     Args:
-        backend: An Ibis backend. DuckDB and PostgreSQL are interrupted from here; ClickHouse keeps the time
-            limit that its session was opened with, and the others are given up.
+        backend: An Ibis backend. DuckDB, PostgreSQL and ClickHouse are interrupted from here; the others are
+            given up.
         seconds: How long all statements in the block may take together.
 
     Raises:
@@ -38,7 +38,9 @@ def deadline(backend: Any, seconds: float) -> Iterator[None]:
         expired.set()
         # Again and again: an interrupt between two statements meets none.
         while True:
-            interrupt(backend)
+            # Who cannot be reached to be interrupted keeps the limit that its session was opened with.
+            with suppress(Exception):
+                interrupt(backend)
             if done.wait(_AGAIN_SECONDS):
                 return
 

@@ -103,14 +103,12 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse aliases, ten lines of which can stand for a billion values, and what nests too deeply."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "aliases are not taken; write it out", event.start_mark
-            )
+        at: Any = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not taken; write it out", at)
         if self._depth == MOST_LEVELS:
             raise yaml.composer.ComposerError(
-                None, None, f"it nests too deeply, more than {MOST_LEVELS} levels", event.start_mark
+                None, None, f"it nests too deeply, more than {MOST_LEVELS} levels", at
             )
         self._depth += 1
         node = super().compose_node(parent, index)

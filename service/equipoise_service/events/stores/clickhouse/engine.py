@@ -18,6 +18,7 @@ from equipoise_service.events.stores.clickhouse.schema import upgrade
 from equipoise_service.events.stores.clickhouse.workspace import ClickhouseWorkspace
 from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStoreError
+from equipoise_service.statements import RunningStatements
 
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
@@ -62,18 +63,23 @@ class ClickhouseEngine:
         import ibis
 
         with closing(self._connect(_READ_SECONDS)) as client:
-            yield counting_exactly(ibis.clickhouse.from_connection(client))
+            backend = counting_exactly(ibis.clickhouse.from_connection(client))
+            backend.running = self._running(client)
+            yield backend
 
     @contextmanager
     def workspace(self) -> Iterator[ClickhouseWorkspace]:
         """Work with the tables on a client of its own."""
         with closing(self._connect(_READ_SECONDS)) as client:
-            workspace = ClickhouseWorkspace(client)
+            workspace = ClickhouseWorkspace(client, self._running(client))
             try:
                 yield workspace
                 workspace.finish()
             finally:
                 workspace.clean()
+
+    def _running(self, client: Client) -> RunningStatements:
+        return RunningStatements(client, partial(self._connect, _WRITE_SECONDS))
 
     def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
         """Delete a unit's rows."""

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from equipoise_service.connections import counting_exactly
 from equipoise_service.events.stores.clickhouse.schema import DURABLE
+from equipoise_service.statements import RunningStatements
 
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
@@ -35,6 +36,7 @@ class ClickhouseWorkspace:
 
     Args:
         client: Used by nobody else meanwhile.
+        running: What runs on it.
 
     Attributes:
         backend: Reads through the client; each query sees what is stored when it begins.
@@ -44,7 +46,7 @@ class ClickhouseWorkspace:
     # It works a query out as often as a statement reads it.
     shares = False
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, running: RunningStatements) -> None:
         import ibis
 
         self._client = client
@@ -52,6 +54,7 @@ class ClickhouseWorkspace:
         self._passing: list[str] = []
         self._lasting: list[tuple[str, str]] = []
         self.backend: Backend = counting_exactly(ibis.clickhouse.from_connection(client))
+        self.backend.running = running
         now: datetime = client.query("SELECT now64(6)").result_rows[0][0]
         self.settled: datetime | None = now.replace(tzinfo=None) - SETTLES_AFTER
 
