@@ -4,7 +4,7 @@ from equipoise_service.accounts.models import ApiKey, Environment, Project
 from equipoise_service.database import Change
 from equipoise_service.decisions.models import Decision, Prediction
 from equipoise_service.evaluation.models import PublishedConfiguration
-from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Revision, Run
+from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Ramp, Revision, Run
 from equipoise_service.flags.models import Flag, FlagState
 from equipoise_service.holdouts.models import HeldOutExperiment, Holdout
 from equipoise_service.http.idempotency import IdempotentAnswer
@@ -42,6 +42,7 @@ __all__ = [
     "Prediction",
     "Project",
     "PublishedConfiguration",
+    "Ramp",
     "ReadoutSchedule",
     "RepeatedReadout",
     "Revision",

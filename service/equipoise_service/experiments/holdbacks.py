@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from equipoise import BUCKETS
 from equipoise_service.errors import Conflict
-from equipoise_service.experiments import repository
+from equipoise_service.experiments import ramps, repository
 from equipoise_service.experiments.models import Experiment, Revision, Run
 from equipoise_service.experiments.planning import plan_of
 from equipoise_service.experiments.variants import invalid
@@ -95,6 +95,7 @@ def begin(
     )
     session.add(revision)
     session.flush()
+    ramps.begin(session, revision)
     plan = locking.plan_in_force(session, before.id or 0) or plan_of(experiment, before)
     weights = {before.control: share, variant: BUCKETS - share}
     locking.lock(session, revision.id or 0, monitored(plan, weights), at=now)

@@ -103,6 +103,20 @@ class Pause(SQLModel, table=True):
     ended_by: str | None = Field(default=None)
 
 
+class Ramp(SQLModel, table=True):
+    """A moment from which on a revision had so many slots: its start is the first one.
+
+    A revision from before ramps were on record has none where nobody could tell what its traffic had been.
+    """
+
+    __tablename__ = "ramp"
+
+    revision_id: int = Field(foreign_key="revision.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    since: datetime = Field(sa_type=UtcDateTime)
+    slots: int
+
+
 class OverriddenUnit(SQLModel, table=True):
     """A unit that had an override at any time in a revision, so that its analysis leaves it out."""
 

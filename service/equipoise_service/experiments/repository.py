@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from equipoise_service.accounts.models import Environment
-from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Revision, Run
+from equipoise_service.experiments.models import Experiment, OverriddenUnit, Pause, Ramp, Revision, Run
 from equipoise_service.flags.models import Flag
 
 
@@ -309,6 +309,11 @@ def last_pauses(session: Session, run_ids: Collection[int], most: int) -> dict[i
     for run_id, pause in session.exec(statement):
         found.setdefault(run_id, []).append(pause)
     return found
+
+
+def ramps_of(session: Session, revision_id: int) -> Sequence[Ramp]:
+    """A revision's ramps, oldest first; none where they are not on record."""
+    return session.exec(select(Ramp).where(Ramp.revision_id == revision_id).order_by(col(Ramp.number))).all()
 
 
 def overridden_units(session: Session, revision_id: int) -> list[str]:

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from equipoise_service.accounts.principals import Principal
 from equipoise_service.errors import Conflict
-from equipoise_service.experiments import holdbacks, pauses, repository
+from equipoise_service.experiments import holdbacks, pauses, ramps, repository
 from equipoise_service.experiments.allocation import ranges_for
 from equipoise_service.experiments.lifecycle import NOT_ON_ARCHIVED, Move, Status, status_after
 from equipoise_service.experiments.models import Experiment, Revision, Run
@@ -126,6 +126,7 @@ def begin_revision(
     run.version += 1
     session.add(run)
     session.flush()
+    ramps.begin(session, revision)
     lock_plan(session, experiment, revision, deviation)
     if run.status == Status.PAUSED:
         pauses.begin(session, revision, now, by)
@@ -141,6 +142,7 @@ def follow_traffic(session: Session, experiment: Experiment, run: Run) -> None:
     latest = _latest(session, run)
     latest.slots = _hold_slots(session, experiment, run)
     session.add(latest)
+    ramps.follow(session, latest, datetime.now(UTC))
 
 
 def note_overrides(session: Session, experiment: Experiment, run: Run) -> None:

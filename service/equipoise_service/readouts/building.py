@@ -25,7 +25,7 @@ from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
 from equipoise_service.readouts.recomputed import Recomputation
-from equipoise_service.readouts.results import Results, results_of
+from equipoise_service.readouts.results import Results, results_of, why_no_impact
 from equipoise_service.readouts.schemas import (
     SCHEMA,
     Deviation,
@@ -124,7 +124,16 @@ def build_readout(
         for each in results.metrics
     ]
     metrics = [
-        each.model_copy(update={"notes": [*each.notes, *why_no_values(plan, each)]}) for each in metrics
+        each.model_copy(
+            update={
+                "notes": [
+                    *each.notes,
+                    *why_no_impact(plan, each, provenance.steps),
+                    *why_no_values(plan, each),
+                ]
+            }
+        )
+        for each in metrics
     ]
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())

@@ -14,7 +14,7 @@ from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.notes import with_notes
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
+from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, TrafficStep, Winsorized
 from equipoise_service.readouts.sides import Cuts, moments_of
 from equipoise_service.texts.saying import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior
@@ -192,6 +192,20 @@ def _adds_up(metric: PlannedMetric) -> bool:
     if metric.role is Role.QUALITY:
         return False
     return metric.type in _COUNTS or (metric.type is MetricType.MEAN and metric.aggregation in _ADDITIVE)
+
+
+def why_no_impact(plan: Plan, result: MetricResult, steps: Sequence[TrafficStep] | None) -> list[str]:
+    """That nothing is projected, as nobody knows at which traffic units came; nothing else to say.
+
+    Args:
+        plan: The plan.
+        result: What was found of a metric.
+        steps: The traffic over time; empty where it is not on record.
+    """
+    metric = next(each for each in plan.metrics if each.key == result.metric)
+    found = any(each.difference.interval is not None for each in result.comparisons)
+    unknown = steps is not None and not steps
+    return [say("impact.unknown")] if unknown and found and _adds_up(metric) else []
 
 
 def _impact(metric: PlannedMetric, found: Conclusion, daily_units: float | None) -> Impact | None:

@@ -401,8 +401,8 @@ class Readout(BaseModel):
     )
     traffic_steps: list[TrafficStep] | None = Field(
         None,
-        description="The traffic of the revision over time, oldest first; empty where it is on record no "
-        "longer, so that no impact is projected; null for a file, and in readouts from before it was.",
+        description="The traffic of the revision over time, oldest first; empty where it is not on "
+        "record, so that no impact is projected; null for a file, and in readouts from before it was.",
     )
     paused_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None,

@@ -224,7 +224,7 @@ def analyse(
             locked = Locked(at=timestamp(found.started_at), digest=asked)
             deviations = [each.model_copy(update={"digest": asked}) for each in deviations]
         traffic = traffic_of(found)
-        steps = steps_of(session, principal.environment_id, key, found, datetime.now(UTC))
+        steps = steps_of(session, found)
         overridden = left_out_as_stored(repository.overridden_units(session, revision_id), store.unit_key)
         deleted = settled_deletions(session)
         read = {each: sources.definition(sources.find(session, principal, each)) for each in plan.sources}

@@ -71,6 +71,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "it is."
         ),
         "impact.units": "{number} units",
+        "impact.unknown": (
+            "What that would be a day at full traffic is not known: the experiment began before its traffic "
+            "was on record. A new revision has it."
+        ),
         # Segments.
         "segments.alike": "No effect is shown to differ between the values of {segment}.",
         "segments.differ": (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 from tests.service.conftest import experiment
 from tests.service.flags.flags import flag
 from tests.service.readouts.test_endpoint import URL, send
@@ -14,13 +14,16 @@ from tests.service.readouts.test_pauses import changed, item
 from tests.service.shipping import ship
 
 from equipoise_service.database import Database
-from equipoise_service.evaluation.models import PublishedConfiguration
 from equipoise_service.evaluation.publication import KEPT_VERSIONS
-from equipoise_service.experiments.models import Pause, Revision
+from equipoise_service.experiments.models import Pause, Ramp, Revision
 from equipoise_service.readouts.pauses import Stretch
 from equipoise_service.readouts.ramps import Step, steps_shown
 from equipoise_service.readouts.verification import verify_readout
 
+UNKNOWN = (
+    "What that would be a day at full traffic is not known: the experiment began before its traffic was on "
+    "record. A new revision has it."
+)
 DAYS = 10
 A_DAY = 20
 BEGIN = datetime.now(UTC) - timedelta(days=DAYS, minutes=1)
@@ -58,11 +61,8 @@ def ramp(client: TestClient, traffic: int, at: datetime | None = None) -> None:
     assert answer.status_code == 200, answer.text
     if at is not None:
         with Session(database_of(client).engine) as session:
-            last = session.exec(
-                select(PublishedConfiguration.id).order_by(col(PublishedConfiguration.id).desc())
-            ).first()
-            statement = update(PublishedConfiguration).where(col(PublishedConfiguration.id) == last)
-            session.connection().execute(statement.values(published_at=at))
+            last = session.exec(select(func.max(Ramp.number))).one()
+            session.connection().execute(update(Ramp).where(col(Ramp.number) == last).values(since=at))
             session.commit()
 
 
@@ -71,15 +71,10 @@ def database_of(client: TestClient) -> Database:
     return found
 
 
-def forget_versions(client: TestClient, *, but: int) -> None:
-    """As after many more changes of the environment: only the latest versions are kept."""
+def forget_ramps(client: TestClient) -> None:
+    """As of a revision from before ramps were on record, of which nobody could tell them."""
     with Session(database_of(client).engine) as session:
-        newest = session.exec(
-            select(PublishedConfiguration.id).order_by(col(PublishedConfiguration.id).desc()).limit(but)
-        ).all()
-        session.connection().execute(
-            delete(PublishedConfiguration).where(col(PublishedConfiguration.id).not_in(newest))
-        )
+        session.connection().execute(delete(Ramp))
         session.commit()
 
 
@@ -140,45 +135,48 @@ def test_nothing_that_happens_after_the_end_changes_it(running: TestClient) -> N
     ramp(running, 100)
     moved(running, "start")
     ramp(running, 2000)
-    forget_versions(running, but=1)
     after = readout(running)
     assert after["generated_at"] > before["generated_at"]
     assert (after["traffic"], after["traffic_steps"]) == (0.5, before["traffic_steps"])
     assert daily_units(after) == daily_units(before) == pytest.approx(A_DAY * DAYS / (4 + 6 * 0.5), rel=0.01)
 
 
-def test_what_versions_no_longer_tell_the_readout_before_does(running: TestClient) -> None:
+def test_it_stays_on_record_whatever_else_happens_in_the_environment(running: TestClient) -> None:
     ramp(running, 5000, BEGIN + timedelta(days=4))
-    readout(running)
-    ramp(running, 1000)
-    forget_versions(running, but=1)
-    ramp(running, 2000)
-    found = readout(running)
-    assert [each["traffic"] for each in found["traffic_steps"]] == []
-    assert daily_units(found) is None, "when it became a tenth is not known: that version is the first kept"
-
-
-def test_many_other_changes_of_the_environment_leave_it_known(running: TestClient) -> None:
-    ramp(running, 5000, BEGIN + timedelta(days=4))
-    before = readout(running)
     for number in range(KEPT_VERSIONS + 1):
         assert running.post("/v1/flags", json=flag(f"other-{number}")).status_code == 201
-    after = readout(running)
-    assert after["traffic_steps"][0] == before["traffic_steps"][0]
     ramp(running, 1000)
-    last = readout(running)
-    assert [each["traffic"] for each in last["traffic_steps"]] == [1.0, 0.5, 0.1]
-    for found in (after, last):
-        assert daily_units(found) == pytest.approx(A_DAY * DAYS / (4 + 6 * 0.5), rel=0.01)
+    # A change of something else is no step.
+    changed_hypothesis = running.patch(
+        URL, json={"hypothesis": "Another."}, headers={"If-Match": running.get(URL).headers["ETag"]}
+    )
+    assert changed_hypothesis.status_code == 200
+    found = readout(running)
+    assert [each["traffic"] for each in found["traffic_steps"]] == [1.0, 0.5, 0.1]
+    assert daily_units(found) == pytest.approx(A_DAY * DAYS / (4 + 6 * 0.5), rel=0.01)
 
 
-def test_without_any_record_of_its_beginning_the_impact_is_not_known(running: TestClient) -> None:
+def test_without_any_record_of_its_beginning_the_impact_is_not_known_and_it_says_so(
+    running: TestClient,
+) -> None:
+    known = readout(running)
+    assert UNKNOWN not in notes(known)
+    forget_ramps(running)
     ramp(running, 1000)
-    forget_versions(running, but=1)
     found = readout(running)
     assert (found["traffic"], found["traffic_steps"], daily_units(found)) == (0.1, [], None)
     assert found["metrics"][0]["comparisons"][0]["difference"]["estimate"] is not None
-    assert not any("full traffic" in note for note in found["metrics"][0]["notes"])
+    assert UNKNOWN in notes(found)
+    assert not any("At full traffic" in note for note in notes(found))
+    # The next revision has it again.
+    moved(running, "stop")
+    moved(running, "start")
+    assert [each["traffic"] for each in readout(running, 2)["traffic_steps"]] == [0.1]
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    said: list[str] = found["metrics"][0]["notes"]
+    return said
 
 
 def test_the_projection_follows_from_the_readout_alone(running: TestClient) -> None:
@@ -204,7 +202,6 @@ def test_a_holdback_has_the_slots_of_what_it_holds_back(running: TestClient) -> 
     answer = ship(running, "new-landing-page", "treatment", holdback=500)
     assert answer.status_code == 200, answer.text
     ramp(running, 1000)
-    forget_versions(running, but=1)
     come(running, datetime.now(UTC) - timedelta(days=3), "held", revision=2)
     changed_of(running, 2, BEGIN)
     found = readout(running, 2)
