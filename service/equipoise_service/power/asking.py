@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from math import prod
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,7 +22,7 @@ from equipoise_service.metrics import service as metrics
 from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
 from equipoise_service.plans.schemas import NoSuchEnd, PlanIn
-from equipoise_service.power.history import Past
+from equipoise_service.power.history import Enrolment, Past
 from equipoise_service.power.schemas import MAX_METRICS, PowerIn
 from equipoise_service.readouts.pauses import Stretch
 from equipoise_service.sources import service as sources
@@ -82,6 +83,7 @@ def read_request(session: Session, principal: Principal, payload: PowerIn) -> As
         experiments=exposed,
         pauses=tuple(Stretch(each.started_at, each.ended_at) for each in paused),
         event=None if of is None else of.event,
+        enrolments=_enrolments(session, principal, exposed or ()),
     )
     if past.experiments is not None and any(key is not None for key in named):
         raise invalid(
@@ -103,6 +105,21 @@ def read_request(session: Session, principal: Principal, payload: PowerIn) -> As
         },
         of_everybody=counts_everybody and experiment is not None and experiment.audience is not None,
         held_out=tuple(each.key for each in holdouts),
+    )
+
+
+def _enrolments(session: Session, principal: Principal, keys: Sequence[str]) -> tuple[Enrolment, ...]:
+    """What shares of the units some experiments took, from when until when."""
+    ramps = experiments.ramps_in(session, keys, principal.environment_id, principal.project_id)
+    # Each one lasts until the next one of the same revision, the last one until that ends.
+    return tuple(
+        Enrolment(
+            each.experiment,
+            each.since,
+            later.since if later is not None and later.revision_id == each.revision_id else each.ended_at,
+            each.slots / BUCKETS,
+        )
+        for each, later in zip_longest(ramps, ramps[1:])
     )
 
 

@@ -1,5 +1,6 @@
 """The past as planning takes it: its units as if they had been exposed when they first came."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,23 @@ _DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A time in which an experiment took a share of the units.
+
+    Attributes:
+        experiment: Its key.
+        begin: Its beginning.
+        end: Its end; None while it goes on.
+        share: The share.
+    """
+
+    experiment: str
+    begin: datetime
+    end: datetime | None
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What is looked at.
 
@@ -43,6 +61,7 @@ class Past:
         experiments: Experiments whose exposed units are meant; None for those with events.
         pauses: When any of these experiments was paused: such days tell nothing of the days to come.
         event: Name of the events whose units are meant; None for any.
+        enrolments: What shares of the units these experiments took: who was exposed is only one of so many.
     """
 
     place: str
@@ -51,6 +70,7 @@ class Past:
     experiments: tuple[str, ...] | None = None
     pauses: tuple[Stretch, ...] = ()
     event: str | None = None
+    enrolments: tuple[Enrolment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +79,13 @@ class History:
 
     Attributes:
         new: New units of each day that had any before it, the first day first; without days of a pause.
+        eligible: The same at full traffic: what was exposed, over the share of the units that was enrolled.
         arm: The units and their values; None without units.
         cuts: For each winsorized metric, where its values were cut.
     """
 
     new: tuple[int, ...]
+    eligible: tuple[float, ...]
     arm: ArmStatistics | None
     cuts: dict[str, Cuts]
 
@@ -102,10 +124,15 @@ def history_of(
     with _tables(store, source, past, seconds) as (backend, exposures, events):
         events = events.filter(events.time < _naive(past.end))
         shown = _as_if_exposed(events if exposures is None else exposures, plan, past, exposures is None)
-        new = _new_units(backend, shown, events, request, past)
+        by_day = _new_units(backend, shown, events, request, past)
         found = analyse_tables(backend, shown, events, request)
     cuts = {key: Cuts(each) for key, each in found.cuts.items()}
-    return History(new, found.arms.get(_ARM), cuts)
+    return History(
+        tuple(by_day.values()),
+        tuple(units / _enrolled(past, day) for day, units in by_day.items()),
+        found.arms.get(_ARM),
+        cuts,
+    )
 
 
 def outcome_of(history: History, metric: PlannedMetric) -> Outcome | str:
@@ -175,7 +202,8 @@ def _as_if_exposed(facts: ir.Table, plan: Plan, past: Past, of_events: bool) -> 
 
 def _new_units(
     backend: Any, exposures: ir.Table, events: ir.Table, request: StoreRequest, past: Past
-) -> tuple[int, ...]:
+) -> dict[int, int]:
+    """New units by the day of the history, from the first day that has any; without days of a pause."""
     if request.identity is not None:
         exposures, events = joined_facts(exposures, events, request)
     units = analysed_units(exposures, events, replace(request, measures=()))
@@ -183,9 +211,25 @@ def _new_units(
     days = units.select(day=(since // _DAY).cast("int64")).group_by("day").agg(units=ibis._.count())
     found = {row["day"]: row["units"] for row in backend.to_pyarrow(days).to_pylist()}
     whole = max(1, round((past.end - past.begin) / timedelta(days=1)))
-    return tuple(
-        found.get(day, 0) for day in range(min(found, default=whole), whole) if not _is_paused(past, day)
-    )
+    return {
+        day: found.get(day, 0) for day in range(min(found, default=whole), whole) if not _is_paused(past, day)
+    }
+
+
+def _enrolled(past: Past, day: int) -> float:
+    """The share of the units that was enrolled on a day, while any was; 1 where nobody knows of any.
+
+    Of several experiments of a flag the shares add up: they have slots of their own.
+    """
+    begin = past.begin + timedelta(days=day)
+    end = begin + timedelta(days=1)
+    lasted, weighed = defaultdict[str, float](float), defaultdict[str, float](float)
+    for each in past.enrolments:
+        seconds = (min(end, each.end or end) - max(begin, each.begin)).total_seconds()
+        if seconds > 0:
+            lasted[each.experiment] += seconds
+            weighed[each.experiment] += seconds * each.share
+    return min(1.0, sum(weighed[key] / lasted[key] for key in lasted)) or 1.0
 
 
 def _is_paused(past: Past, day: int) -> bool:

@@ -58,8 +58,9 @@ def plan_power(
         raise invalid("/plan", str(error)) from None
     histories = _histories(store, asked, payload, seconds)
     outcomes = _outcomes(asked.plan, payload.baselines, histories)
-    seen = _seen(asked, histories)
-    traffic = _expected(asked, seen)
+    first = None if asked.daily_units is not None else next(iter(histories.values()))
+    seen = () if first is None else first.new
+    traffic = _expected(asked, first)
     looks = planned_looks(rule, outcomes, traffic)
     found = [
         metric_power(rule, metric, outcomes, looks, _units(metric, histories, payload.baselines))
@@ -91,15 +92,11 @@ def plan_power(
     )
 
 
-def _seen(asked: Asked, histories: Mapping[str | None, History]) -> tuple[int, ...]:
-    """New units of each day of the history, of the first source; none where they are given."""
-    return () if asked.daily_units is not None else next(iter(histories.values())).new
-
-
-def _expected(asked: Asked, seen: tuple[int, ...]) -> Traffic | None:
+def _expected(asked: Asked, history: History | None) -> Traffic | None:
+    """The traffic by the first source's history, or as it is given."""
     if asked.daily_units is not None:
         return Traffic((), asked.daily_units * asked.share)
-    return traffic_of(seen, share=asked.share) if seen else None
+    return traffic_of(history.eligible, share=asked.share) if history and history.eligible else None
 
 
 def _unanswered(found: Sequence[MetricPower]) -> str | None:

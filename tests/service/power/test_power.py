@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import norm
-from sqlmodel import Session, update
+from sqlmodel import Session, col, select, update
 
 from equipoise_service.database import Database
-from equipoise_service.experiments.models import Pause
+from equipoise_service.experiments.models import Pause, Ramp
 from equipoise_service.texts.saying import say
 
 NOW = datetime.now(UTC)
@@ -201,9 +201,48 @@ def test_an_experiment_is_planned_with_what_it_is_registered_with(client: TestCl
     for of in (None, {"flag": "new-landing-page"}, {"experiment": "new-landing-page"}):
         found = power(client, experiment="new-landing-page", traffic_of=of)
         assert found["metrics"][0]["value"] == 0.25
-        assert (found["traffic"]["units"], found["traffic"]["daily_units"]) == (units, units)
-        assert found["horizons"][0]["units"] == units / 4 * 7
+        # They are a quarter of all, as it was planned with: so many come again.
+        assert (found["traffic"]["units"], found["traffic"]["daily_units"]) == (units, 4 * units)
+        assert found["horizons"][0]["units"] == units * 7
         assert found["looks"] == 4
+
+
+def test_exposed_units_stand_for_those_that_the_traffic_of_their_day_left_out(
+    client: TestClient, payload: Any
+) -> None:
+    assert client.post("/v1/layers", json={"key": "page", "name": "Page"}).status_code == 201
+    for key, of in (("one", {}), ("other", {"flag": "one"})):
+        body = payload(key, traffic=2000, layer="page", **of)
+        assert client.post("/v1/experiments", json=body).status_code == 201
+        assert client.post(f"/v1/experiments/{key}/start").status_code == 200
+    # One began four days ago with a tenth and was ramped up after two; the other began half a day ago.
+    ramped = client.patch("/v1/experiments/one", json={"traffic": 4000}, headers={"If-Match": "*"})
+    assert ramped.status_code == 200
+    database: Database = client.app.state.database  # type: ignore[attr-defined]
+    with Session(database.engine) as session:
+        ramps = session.exec(select(Ramp).order_by(col(Ramp.revision_id), col(Ramp.number))).all()
+        for ramp, days, slots in zip(ramps, (4, 2, 0.5), (1000, 4000, 2000), strict=True):
+            ramp.since, ramp.slots = NOW - timedelta(days=days), slots
+            session.add(ramp)
+        session.commit()
+    exposures = [
+        {
+            "id": str(uuid.uuid4()),
+            "time": (NOW - timedelta(days=day + 0.4)).isoformat(),
+            "unit": f"{day}-{i}",
+            "variant": "control",
+            "experiment": "one",
+        }
+        for day, units in ((3, 10), (2, 10), (1, 40), (0, 60))
+        for i in range(units)
+    ]
+    assert client.post("/v1/events", json={"exposures": exposures}).json()["refused"] == 0
+    asked = {"baselines": {"converted": {"value": 0.1}}, "plan": {"targets": {"converted": {"mde": 0.1}}}}
+    found = power(client, experiment="one", traffic=10_000, **asked)
+    assert (found["traffic"]["units"], found["traffic"]["days"]) == (120, 4)
+    # Each day had 100 people, of whom a tenth, then 0.4, then 0.6 were enrolled.
+    assert found["traffic"]["daily_units"] == pytest.approx(100, rel=1e-3)
+    assert found["horizons"][0]["units"] == pytest.approx(700, abs=1)
 
 
 def pause(client: TestClient, begin: datetime, end: datetime) -> None:
