@@ -18,9 +18,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "be valid then."
         ),
         "not_valid.at_the_end": (
-            "The planned end is reached. The plan's one analysis is made by itself once all units have "
-            "passed their windows, or by whoever takes the look now: a p-value beside it would be a second "
-            "one."
+            "The planned end is reached. The plan's one analysis is made by itself with the next scheduled "
+            "readout, after a stop once all units have passed their windows, or by whoever takes the look "
+            "now. A p-value beside it would be a second one."
         ),
         "not_valid.after_the_end": (
             "The data are newer than the plan's one analysis, which was made at {at}: a second test of them "
