@@ -37,7 +37,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "outcome_of.better": "shown to be better",
         "outcome_of.worse": "shown to be worse",
         "outcome_of.flat": "no difference shown",
-        "outcome_of.waiting": "too early to conclude",
+        "outcome_of.waiting": "no conclusion at this moment",
         "outcome_of.unknown": "no result",
         # Below a metric.
         "belief": (
