@@ -52,7 +52,7 @@ def numbers(service: RunningService) -> dict[str, Any]:
     readout: dict[str, Any] = service.request(
         "GET", "/v1/experiments/new-landing-page/readout?wait=60"
     ).json()
-    for name in ("generated_at", "watermark", "digest"):
+    for name in ("generated_at", "watermark", "digests", "digest"):
         assert readout.pop(name)
     for each in readout["traffic_steps"]:
         assert each.pop("seconds") > 0  # until the watermark
