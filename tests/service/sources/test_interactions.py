@@ -40,7 +40,7 @@ def test_a_source_that_exposures_are_brought_to_is_asked(
     assert client.post("/v1/sources", json=source("shop")).status_code == 201
     run(client, payload, PLANTED, metrics=kept)
     mirrored(client, warehouse)
-    check = readout(client)["health"]["interactions"]
+    check = readout(client, look=True)["health"]["interactions"]
     (overlap,) = check["overlaps"]
     tests = {each.pop("metric"): each for each in overlap["tests"]}
     assert tests.keys() == {each["key"] for each in kept}
@@ -63,7 +63,7 @@ def test_a_source_with_exposures_of_its_own_is_named_as_not_asked(
     assert client.post("/v1/sources", json=source("shop", exposures=MET)).status_code == 201
     run(client, payload, PLANTED, metrics=METRICS)
     mirrored(client, warehouse)
-    check = readout(client)["health"]["interactions"]
+    check = readout(client, look=True)["health"]["interactions"]
     assert {each["metric"] for overlap in check["overlaps"] for each in overlap["tests"]} == {"here"}
     assert [each["metric"] for each in check["not_asked"]] == ["there"]
     assert "exposures of its own" in check["not_asked"][0]["reason"]

@@ -161,9 +161,12 @@ def test_a_clickhouse_is_opened_to_read_in_time_and_in_utc(monkeypatch: pytest.M
     """What the engine makes of it is shown in tests/engines/test_clickhouse_sources.py."""
     opened: list[tuple[str, dict[str, Any]]] = []
 
+    named: list[str] = []
+
     def connect(url: str, **given: Any) -> Any:
         opened.append((url, given))
-        return SimpleNamespace(name="clickhouse", disconnect=list)
+        con = SimpleNamespace(set_client_setting=lambda name, _: named.append(name))
+        return SimpleNamespace(name="clickhouse", con=con, disconnect=list)
 
     url = "clickhouse://reader:secret@warehouse.internal:8443/shop?secure=true"
     monkeypatch.setattr(ibis, "connect", connect)
@@ -173,5 +176,6 @@ def test_a_clickhouse_is_opened_to_read_in_time_and_in_utc(monkeypatch: pytest.M
     ((asked, given),) = opened
     assert asked == url
     assert given.keys() == {"settings"}
+    assert named == ["log_comment"], "its statements are found again by it"
     wanted = {"readonly": 2, "max_execution_time": 7.5, "session_timezone": "UTC"}
     assert {name: given["settings"][name] for name in wanted} == wanted
