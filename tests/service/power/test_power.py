@@ -215,6 +215,7 @@ def test_exposed_units_stand_for_those_that_the_traffic_of_their_day_left_out(
         body = payload(key, traffic=2000, layer="page", **of)
         assert client.post("/v1/experiments", json=body).status_code == 201
         assert client.post(f"/v1/experiments/{key}/start").status_code == 200
+    now = datetime.now(UTC)
     # One began four days ago with a tenth and was ramped up after two; the other began half a day ago.
     ramped = client.patch("/v1/experiments/one", json={"traffic": 4000}, headers={"If-Match": "*"})
     assert ramped.status_code == 200
@@ -222,13 +223,13 @@ def test_exposed_units_stand_for_those_that_the_traffic_of_their_day_left_out(
     with Session(database.engine) as session:
         ramps = session.exec(select(Ramp).order_by(col(Ramp.revision_id), col(Ramp.number))).all()
         for ramp, days, slots in zip(ramps, (4, 2, 0.5), (1000, 4000, 2000), strict=True):
-            ramp.since, ramp.slots = NOW - timedelta(days=days), slots
+            ramp.since, ramp.slots = now - timedelta(days=days), slots
             session.add(ramp)
         session.commit()
     exposures = [
         {
             "id": str(uuid.uuid4()),
-            "time": (NOW - timedelta(days=day + 0.4)).isoformat(),
+            "time": (now - timedelta(days=day + 0.4)).isoformat(),
             "unit": f"{day}-{i}",
             "variant": "control",
             "experiment": "one",
