@@ -2,7 +2,8 @@
 
 The rules were written before the first run, and are listed in the documentation; since then they changed
 where what is said changed (how wide intervals are written, that what a look concluded stands), and where they
-were too strict: an effect that is gone may seem to turn, and ends beyond 1,000 % are told in hundreds.
+were too strict: an effect that is gone may seem to turn, ends beyond 1,000 % are told in hundreds, and what
+has no unit yet has no recommendation to begin with.
 """
 
 import math
@@ -16,7 +17,8 @@ from rehearsal.registering import FIRST_DAY, GUARDRAIL, SUCCESS, Rehearsed
 
 RULES = (
     "It begins with what is recommended (“Ship treatment.”, “Do not ship.”, “Investigate before deciding.”, "
-    "“Keep running …”), or with “Do not rely on these results”: that if, and only if, a check failed.",
+    "“Keep running …”), or with “Do not rely on these results”: that if, and only if, a check failed. "
+    "Without any unit it says so.",
     "Where a check failed it tells no effect: nothing “raises”, “lowers” or is “better” or “worse”.",
     "Otherwise it says of conversion what the readout's numbers say: which way, that this is better or "
     "worse, or that the arms do not differ detectably; and names both shares and both ends of the interval.",
@@ -44,6 +46,8 @@ def summary_faults(readout: dict[str, Any], *, first_day: bool, dropped: int, en
         ended: Whether the experiment is over.
     """
     text, health = readout["summary"], readout["health"]
+    if not any(arm["units"] for arm in readout["arms"]):
+        return [] if text.startswith("No unit is in any arm yet") else ["that there is no unit is not told"]
     faults = []
     failed = [name for name, check in health.items() if check and check["status"] == "failed"]
     blocked = text.startswith("Do not rely on these results")

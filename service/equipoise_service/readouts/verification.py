@@ -152,6 +152,8 @@ def _is_by_other_rules(document: Any, pointer: str) -> bool:
     """Whether earlier releases had other rules for a member than this one."""
     if pointer == "/progress/complete":
         return document["revision"] is None and document["plan"]["method"] == Method.BAYESIAN
+    if pointer == "/recommendation/outcome":  # they shipped what shares that differ early hold back
+        return bool(document["health"]["sample_ratio"]["status"] == CheckStatus.WARNING)
     if pointer == "/progress/valid":  # they asked a fixed-horizon plan anew at each readout after its end
         return document["plan"]["method"] == Method.FIXED_HORIZON and not document["looks"]
     if pointer.startswith(_DENOMINATORS):

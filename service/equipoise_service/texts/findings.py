@@ -16,7 +16,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "found.sample_ratio.arm": "{units} in {arm}",
         "found.sample_ratio.early": (
             "The shares differ more than a single test at the end allows. Before the end the check "
-            "over time decides."
+            "over time decides, and nothing new is shipped meanwhile."
         ),
         "found.segment_sample_ratio.value": (
             "The arms did not get their planned shares of the units with the {segment} {value}."

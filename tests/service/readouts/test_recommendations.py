@@ -1,6 +1,7 @@
 """What is recommended in every state, and that it never contradicts the numbers beside it."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from tests.service.readouts.documents import (
     looked_readout,
     moments,
     plan,
+    seal,
     statistics,
 )
 
@@ -26,6 +28,7 @@ from equipoise_service.metrics.schemas import Direction, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Horizon, MarginScale, Method, Multiplicity, Prior
 from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, Moments, holm
 
@@ -60,6 +63,26 @@ def test_a_loser_is_not_shipped_and_harm_is_found_before_the_end_too() -> None:
         readout = converted((1_300, 10_000), (1_000, 10_000), method=method, horizon=horizon, **more)
         assert advice(readout) == ("do_not_ship", ["deteriorated"])
         assert readout["metrics"][0]["comparisons"][0]["difference"]["p_value"] is None
+
+
+def test_nothing_is_shipped_while_shares_differ_by_more_than_one_test_allows() -> None:
+    """856 and 673 units: p 2.9e-6 by one test, which is not valid yet, and 0.0021 by the one that is."""
+    running = {"method": Method.CONFIDENCE_SEQUENCE}
+    readout = converted((86, 856), (290, 673), **running)
+    assert readout["health"]["sequential_sample_ratio"]["status"] == "ok"
+    assert readout["health"]["sample_ratio"]["status"] == "warning"
+    assert advice(readout) == ("keep_running", ["quality_unavailable"])
+    assert "The check Sample ratio has no result yet." in readout["summary"]
+    assert readout["metrics"][0]["comparisons"][0]["detected"]
+    # That of an earlier release, which shipped it, is for that release.
+    older = deepcopy(readout) | {"wording": "0" * 64}
+    older["recommendation"] = older["recommendation"] | {"outcome": "ship", "variant": "treatment"}
+    seal(older)
+    with pytest.raises(NotAReadout, match="of an earlier release, which had other rules for /recommendation"):
+        verify_readout(older)
+    # Harm is told all the same, and what has its planned shares is shipped.
+    assert advice(converted((290, 673), (86, 856), **running)) == ("do_not_ship", ["deteriorated"])
+    assert advice(converted((86, 765), (290, 764), **running))[0] == "ship"
 
 
 def test_before_the_end_a_winner_waits_and_the_readout_says_until_when() -> None:
