@@ -68,6 +68,8 @@ class Interruption:
             yield
         finally:
             self._backends.remove(backend)
+            if hasattr(backend, "running"):
+                backend.running.close()
 
 
 _present: ContextVar[Interruption | None] = ContextVar("interruption", default=None)

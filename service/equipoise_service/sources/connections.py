@@ -27,7 +27,7 @@ from equipoise_service.sources.deadlines import TooSlow, deadline
 from equipoise_service.sources.engines import ENGINES, KEPT_OUT
 from equipoise_service.sources.memory import NoMemory, share
 from equipoise_service.sources.spark import NotUtc, connect_in_turn
-from equipoise_service.statements import RunningStatements
+from equipoise_service.statements import WATCH_SECONDS, RunningStatements
 
 # DuckDB runs in this process, and by itself would take most of the machine's memory: `connected` sets what it
 # has, as all who open a file must do so alike.
@@ -340,7 +340,8 @@ def _open_postgres(url: str, seconds: float) -> _Opened:
 def _open_clickhouse(url: str, seconds: float) -> _Opened:
     settings = CLICKHOUSE_SETTINGS | {"readonly": 2, "max_execution_time": seconds}
     backend = counting_exactly(ibis.connect(url, settings=settings))
-    backend.running = RunningStatements(backend.con, lambda: ibis.connect(url).con)
+    patience = {"connect_timeout": WATCH_SECONDS, "send_receive_timeout": WATCH_SECONDS}
+    backend.running = RunningStatements(backend.con, lambda: ibis.connect(url, **patience).con)
     return backend, True
 
 

@@ -18,7 +18,7 @@ from equipoise_service.events.stores.clickhouse.schema import upgrade
 from equipoise_service.events.stores.clickhouse.workspace import ClickhouseWorkspace
 from equipoise_service.events.stores.deletions import Old, StoredUnit
 from equipoise_service.events.stores.store import EventStoreError
-from equipoise_service.statements import RunningStatements
+from equipoise_service.statements import WATCH_SECONDS, RunningStatements
 
 if TYPE_CHECKING:
     from ibis.backends.clickhouse import Backend
@@ -79,7 +79,7 @@ class ClickhouseEngine:
                 workspace.clean()
 
     def _running(self, client: Client) -> RunningStatements:
-        return RunningStatements(client, partial(self._connect, _WRITE_SECONDS))
+        return RunningStatements(client, partial(self._connect, WATCH_SECONDS))
 
     def delete_unit(self, unit: StoredUnit) -> Mapping[str, int]:
         """Delete a unit's rows."""
