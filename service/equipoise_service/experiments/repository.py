@@ -258,50 +258,43 @@ def pauses_of(session: Session, revision_id: int) -> Sequence[Pause]:
 
 def pauses_in(session: Session, keys: Collection[str], environment_id: int, project_id: int) -> list[Pause]:
     """The pauses of all revisions of some experiments in an environment."""
-    statement = (
-        select(Pause)
-        .join(Revision, col(Revision.id) == col(Pause.revision_id))
-        .join(Run, col(Run.id) == col(Revision.run_id))
-        .join(Experiment, col(Experiment.id) == col(Run.experiment_id))
-        .where(
-            Run.environment_id == environment_id,
-            Experiment.project_id == project_id,
-            col(Experiment.key).in_(keys),
-        )
-    )
-    return list(session.exec(statement))
+    statement = select(Pause).join(Revision, col(Revision.id) == col(Pause.revision_id))
+    return list(session.exec(_of_experiments(statement, keys, environment_id, project_id)))
 
 
 class Enrolled(NamedTuple):
-    """From when on a revision of an experiment had so many slots, and when the revision ended."""
+    """A ramp of a revision, with its experiment, and when the revision ended."""
 
     experiment: str
-    revision_id: int
-    since: datetime
-    slots: int
+    ramp: Ramp
     ended_at: datetime | None
 
 
 def ramps_in(session: Session, keys: Collection[str], environment_id: int, project_id: int) -> list[Enrolled]:
     """The ramps of all revisions of some experiments in an environment, by revision, oldest first."""
     statement = (
-        select(  # type: ignore[call-overload] # SQLModel types at most four columns
-            Experiment.key, Ramp.revision_id, Ramp.since, Ramp.slots, Revision.ended_at
-        )
+        select(Experiment.key, Ramp, Revision.ended_at)
         .select_from(Ramp)
         .join(Revision, col(Revision.id) == col(Ramp.revision_id))
-        .join(Run, col(Run.id) == col(Revision.run_id))
+        # What is held back after a ship enrols for nothing.
+        .where(col(Revision.holdback).is_(None))
+        .order_by(col(Ramp.revision_id), col(Ramp.number))
+    )
+    found = session.exec(_of_experiments(statement, keys, environment_id, project_id))
+    return [Enrolled(*row) for row in found]
+
+
+def _of_experiments(statement: Any, keys: Collection[str], environment_id: int, project_id: int) -> Any:
+    """A query on revisions, those of some experiments in an environment."""
+    return (
+        statement.join(Run, col(Run.id) == col(Revision.run_id))
         .join(Experiment, col(Experiment.id) == col(Run.experiment_id))
         .where(
             Run.environment_id == environment_id,
             Experiment.project_id == project_id,
             col(Experiment.key).in_(keys),
-            # What is held back after a ship enrols for nothing.
-            col(Revision.holdback).is_(None),
         )
-        .order_by(col(Ramp.revision_id), col(Ramp.number))
     )
-    return [Enrolled(*row) for row in session.connection().execute(statement)]
 
 
 def open_pause(session: Session, revision_id: int) -> Pause | None:

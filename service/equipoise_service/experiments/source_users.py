@@ -1,8 +1,9 @@
 """Who reads a source: revisions whose locked plans name it, which have to say when it becomes another one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlmodel import Session
 
@@ -11,9 +12,13 @@ from equipoise_service.errors import Conflict
 from equipoise_service.experiments import repository
 from equipoise_service.experiments.lifecycle import Status
 from equipoise_service.plans import locking
+from equipoise_service.plans import repository as plans
 from equipoise_service.sources import service as sources
 from equipoise_service.sources.models import Source
 from equipoise_service.sources.schemas import SourcePatch, SourceUse
+
+# Of a revision from before plans were locked.
+_NONE: Mapping[str, Any] = {"metrics": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Reader:
 
 def readers_of(session: Session, project_id: int, source: str) -> list[Reader]:
     """The revisions whose plans, as they stand, name a source, oldest first."""
+    revisions = repository.revisions_in(session, project_id)
+    documents = plans.documents_in_force(session, [each.revision_id for each in revisions])
     return [
         Reader(
             each.revision_id,
@@ -46,8 +53,8 @@ def readers_of(session: Session, project_id: int, source: str) -> list[Reader]:
                 status=each.status,
             ),
         )
-        for each in repository.revisions_in(session, project_id)
-        if source in _named(session, each.revision_id)
+        for each in revisions
+        if any(metric.get("source") == source for metric in documents.get(each.revision_id, _NONE)["metrics"])
     ]
 
 
@@ -94,8 +101,3 @@ def in_words(readers: Iterable[Reader]) -> list[str]:
     """The experiments of revisions, each once, with their environments."""
     uses = (each.use for each in readers)
     return list(dict.fromkeys(f"the experiment {use.experiment} in {use.environment}" for use in uses))
-
-
-def _named(session: Session, revision_id: int) -> tuple[str, ...]:
-    plan = locking.plan_in_force(session, revision_id)
-    return () if plan is None else plan.sources

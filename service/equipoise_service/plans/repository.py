@@ -1,6 +1,6 @@
 """All queries on plans, looks and what is left of the repeats when a holdback ends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -19,6 +19,14 @@ def deviations(session: Session, revision_id: int) -> Sequence[PlanDeviation]:
     """What was changed of a revision's plan, oldest first."""
     statement = select(PlanDeviation).where(PlanDeviation.revision_id == revision_id)
     return session.exec(statement.order_by(col(PlanDeviation.number))).all()
+
+
+def documents_in_force(session: Session, revision_ids: Collection[int]) -> dict[int, Mapping[str, Any]]:
+    """The plans of revisions as they stand, their deviations included, by the revision's id."""
+    locked = select(LockedPlan.revision_id, LockedPlan.plan)
+    changed = select(PlanDeviation.revision_id, PlanDeviation.plan).order_by(col(PlanDeviation.number))
+    found = dict(session.exec(locked.where(col(LockedPlan.revision_id).in_(revision_ids))).all())
+    return found | dict(session.exec(changed.where(col(PlanDeviation.revision_id).in_(revision_ids))).all())
 
 
 def looks(session: Session, revision_id: int) -> Sequence[TakenLook]:

@@ -115,9 +115,11 @@ def _enrolments(session: Session, principal: Principal, keys: Sequence[str]) -> 
     return tuple(
         Enrolment(
             each.experiment,
-            each.since,
-            later.since if later is not None and later.revision_id == each.revision_id else each.ended_at,
-            each.slots / BUCKETS,
+            each.ramp.since,
+            later.ramp.since
+            if later is not None and later.ramp.revision_id == each.ramp.revision_id
+            else each.ended_at,
+            each.ramp.slots / BUCKETS,
         )
         for each, later in zip_longest(ramps, ramps[1:])
     )

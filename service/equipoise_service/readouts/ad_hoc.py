@@ -35,7 +35,7 @@ from equipoise_service.readouts.following import followed_ages
 from equipoise_service.readouts.losses import NO_REPORTS, Arrivals
 from equipoise_service.readouts.missing import arrivals_in_file, arrivals_of_facts
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
-from equipoise_service.readouts.schemas import SourceRead
+from equipoise_service.readouts.recorded import SourceRead
 from equipoise_service.sources.schemas import SourceIn
 from equipoise_service.sources.service import digest_of
 

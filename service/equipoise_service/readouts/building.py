@@ -25,15 +25,9 @@ from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
 from equipoise_service.readouts.recomputed import Recomputation
+from equipoise_service.readouts.recorded import Deviation, Locked, SourceRead, TrafficStep
 from equipoise_service.readouts.results import Results, results_of, why_no_impact
-from equipoise_service.readouts.schemas import (
-    SCHEMA,
-    Deviation,
-    Locked,
-    Progress,
-    SourceRead,
-    TrafficStep,
-)
+from equipoise_service.readouts.schemas import SCHEMA, Progress
 from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.segments import segment_results
 from equipoise_service.readouts.series import by_day

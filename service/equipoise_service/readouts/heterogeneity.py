@@ -6,7 +6,6 @@ Beside confidence sequences it is valid at any moment, as they are. Otherwise it
 planned end: asked at every look it would find something sooner or later.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,7 @@ from equipoise_service.analysis.segments import OTHER, segment_value
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.numerals import p_value
 from equipoise_service.readouts.pairs import Pair
@@ -28,7 +28,6 @@ from equipoise_stats import (
     Status,
     anytime_heterogeneity,
     heterogeneity,
-    holm,
 )
 
 Test = Literal["cochran_q", "always_valid"]
@@ -146,14 +145,9 @@ def _why_not(plan: Plan, moment: Moment, test: Test | None) -> str | None:
 
 def _corrected(found: Mapping[Asked, Heterogeneity], declared: Collection[str]) -> dict[Asked, float]:
     """P-values by Holm: of what was declared within that alone, of the rest within all that is asked."""
-    planned = {asked: each for asked, each in found.items() if asked.segment in declared}
-    return _by_holm(found) | _by_holm(planned)
-
-
-def _by_holm(found: Mapping[Asked, Heterogeneity]) -> dict[Asked, float]:
-    logs = {asked: each.log_p_value for asked, each in found.items() if each.log_p_value is not None}
-    adjusted = holm(list(logs.values()), log=True).tolist() if logs else []
-    return {asked: math.exp(log_p) for asked, log_p in zip(logs, adjusted, strict=True)}
+    logs = {asked: each.log_p_value for asked, each in found.items()}
+    planned = {asked: log_p for asked, log_p in logs.items() if asked.segment in declared}
+    return by_holm(logs) | by_holm(planned)
 
 
 def _answer(

@@ -8,7 +8,6 @@ overlaps, metrics and treatments.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import checks
 from equipoise_service.readouts.arms import side_of
 from equipoise_service.readouts.checks import Interactions, NotAsked, OverlapEffect, OverlapTest
+from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.found import CHECK_ALPHA, about
 from equipoise_service.readouts.numerals import decimals_for, number, p_value, percent
 from equipoise_service.readouts.overlaps import (
@@ -29,7 +29,7 @@ from equipoise_service.readouts.overlaps import (
 from equipoise_service.readouts.pairs import pair_of
 from equipoise_service.readouts.sides import Cuts
 from equipoise_service.texts.saying import counted, listing, say
-from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, holm, independence
+from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, independence
 
 FEWEST_SHARED = 100
 """Overlaps of fewer units are not looked at."""
@@ -39,8 +39,6 @@ FEWEST_IN_ARM = 50
 
 # The chi-square distribution holds where so many units are expected in a cell.
 _FEWEST_EXPECTED = 5
-
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def interactions(
         return None
     found = overlaps.found or ()
     tested = complete and overlaps.found is not None
-    assigned = _corrected({each.experiment: _dependence(plan, each) for each in found} if tested else {})
+    assigned = by_holm({each.experiment: _dependence(plan, each) for each in found} if tested else {})
     dependent = [key for key, p in assigned.items() if p <= CHECK_ALPHA]
     answers = {asked: answer for each in found for asked, answer in _answers(plan, each, cuts).items()}
     compared = {
@@ -89,7 +87,7 @@ def interactions(
         for asked, answer in answers.items()
         if tested and asked.experiment not in dependent
     }
-    corrected = _corrected(compared)
+    corrected = by_holm(compared)
     tests = [
         _test(asked, answer, corrected.get(asked), _why_not(asked, tested, dependent))
         for asked, answer in answers.items()
@@ -165,13 +163,6 @@ def _answers(
             log_p = heterogeneity(large, alpha=CHECK_ALPHA).log_p_value
             found[_Asked(overlap.experiment, metric.key, variant)] = _Answer(effects, log_p)
     return found
-
-
-def _corrected(logs: Mapping[_Key, float | None]) -> dict[_Key, float]:
-    """P-values by Holm, from the logarithms of those that there are."""
-    known = {key: log_p for key, log_p in logs.items() if log_p is not None}
-    adjusted = holm(list(known.values()), log=True).tolist() if known else []
-    return {key: math.exp(log_p) for key, log_p in zip(known, adjusted, strict=True)}
 
 
 def _why_not(asked: _Asked, tested: bool, dependent: Sequence[str]) -> str:

@@ -5,16 +5,16 @@ part is detected among all parts, metrics and treatments of its segment, whateve
 own family: none of these comparisons was planned to decide anything.
 """
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts import inference
+from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.inference import Corrected
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
-from equipoise_stats import Compare, holm
+from equipoise_stats import Compare
 
 Shown = tuple[str, str, int]
 """A part, a metric, and the place of a treatment."""
@@ -53,13 +53,9 @@ def corrected_for_all(plan: Plan, moment: Moment, asking: Asking) -> dict[Shown,
     answered = [shown for shown, each in answers.items() if each.test.rejected is not None]
     if not inference.concluding(plan, moment):
         return {shown: _by_bonferroni(plan, asking[shown], len(answered)) for shown in answered}
-    logs = {shown: answers[shown].test.log_p_value or 0.0 for shown in answered}
-    adjusted = holm(list(logs.values()), log=True).tolist() if logs else []
-    return {
-        # As the statistics print a p-value: never 0.
-        shown: _by_p_value(plan, max(math.exp(log_p), sys.float_info.min))
-        for shown, log_p in zip(logs, adjusted, strict=True)
-    }
+    adjusted = by_holm({shown: answers[shown].test.log_p_value or 0.0 for shown in answered})
+    # As the statistics print a p-value: never 0.
+    return {shown: _by_p_value(plan, max(p, sys.float_info.min)) for shown, p in adjusted.items()}
 
 
 def _by_p_value(plan: Plan, p_value: float) -> Corrected:

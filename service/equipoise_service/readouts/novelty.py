@@ -20,6 +20,7 @@ from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.plans.documents import Plan, PlannedMetric
 from equipoise_service.readouts.ages import arm_out, not_asked, success_metrics
 from equipoise_service.readouts.by_age import Age, AgeEffect, AgeMetric, ByAge, EffectAtAge
+from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.metric_units import units_of_metrics
 from equipoise_service.readouts.numerals import decimals_for, number, p_value
 from equipoise_service.readouts.standing import Concluded
@@ -30,7 +31,6 @@ from equipoise_stats import (
     Moments,
     NoveltyFinding,
     fixed_horizon,
-    holm,
     mean_difference,
     novelty,
     ratio_difference,
@@ -210,9 +210,7 @@ def _at(treatment: Moments, control: Moments, column: str, alpha: float) -> Effe
 
 
 def _corrected(changes: Mapping[_Asked, _Change]) -> dict[_Asked, float]:
-    logs = {asked: each.log_p for asked, each in changes.items() if each.log_p is not None}
-    adjusted = holm(list(logs.values()), log=True).tolist() if logs else []
-    return {asked: math.exp(log_p) for asked, log_p in zip(logs, adjusted, strict=True)}
+    return by_holm({asked: each.log_p for asked, each in changes.items()})
 
 
 def _effect(variant: str, change: _Change, corrected: float | None, complete: bool) -> AgeEffect:

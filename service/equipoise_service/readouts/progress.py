@@ -74,6 +74,9 @@ def moment_of(
     """
     units = mature.get(leading_metric(plan) or "", 0)
     fraction = _fraction(plan, mature)
+    reached = fraction
+    if reached is None:
+        reached = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
     over = end_is_reached(
         plan, mature, generated_at=generated_at, started_at=started_at, ended_at=ended_at, of_file=of_file
     )
@@ -81,21 +84,15 @@ def moment_of(
         at_look = bool(looks) and looks[-1].statistics_digest == statistics_digest
         last = at_look and is_spent(plan, looks)
         reason = None if at_look else _between(plan, looks, over=over)
-        if fraction is None:
-            fraction = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
-        stopped = fraction if last and looks[-1].stopped else None
+        stopped = reached if last and looks[-1].stopped else None
         due = over and not is_spent(plan, looks)
-        return Moment(tuple(looks), at_look, at_look, reason, last, units, fraction, stopped, due)
+        return Moment(tuple(looks), at_look, at_look, reason, last, units, reached, stopped, due)
     valid = over or plan.method is Method.CONFIDENCE_SEQUENCE
     reason = None if valid else say("not_valid.before_the_end")
-    stopped = None
-    if plan.method is not Method.CONFIDENCE_SEQUENCE and was_stopped(
+    ended_early = plan.method is not Method.CONFIDENCE_SEQUENCE and was_stopped(
         plan, started_at=started_at, ended_at=ended_at
-    ):
-        reached = fraction
-        if reached is None:
-            reached = days_passed(plan, generated_at, started_at=started_at, ended_at=ended_at)
-        stopped = reached if reached is not None and reached < 1 else None
+    )
+    stopped = reached if ended_early and reached is not None and reached < 1 else None
     return Moment((), False, valid, reason, over, units, fraction, stopped)
 
 

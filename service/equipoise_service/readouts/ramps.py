@@ -12,7 +12,7 @@ from equipoise_service.experiments.models import Revision
 from equipoise_service.layers.slots import size
 from equipoise_service.readouts.building import timestamp
 from equipoise_service.readouts.pauses import Stretch, paused_for
-from equipoise_service.readouts.schemas import TrafficStep
+from equipoise_service.readouts.recorded import TrafficStep
 
 
 class Step(NamedTuple):

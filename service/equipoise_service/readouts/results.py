@@ -14,7 +14,8 @@ from equipoise_service.readouts.inference import Corrected, Member
 from equipoise_service.readouts.notes import with_notes
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
-from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, TrafficStep, Winsorized
+from equipoise_service.readouts.recorded import TrafficStep
+from equipoise_service.readouts.schemas import Impact, MetricResult, Posterior, Winsorized
 from equipoise_service.readouts.sides import Cuts, moments_of
 from equipoise_service.texts.saying import say
 from equipoise_stats import Alternative, Compare, Estimate, NormalBelief, normal_posterior

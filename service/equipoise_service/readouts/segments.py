@@ -17,11 +17,10 @@ from equipoise_service.readouts.inference import Corrected
 from equipoise_service.readouts.many import Asking, corrected_for_all, inferences_of
 from equipoise_service.readouts.pairs import Pair
 from equipoise_service.readouts.progress import Moment
+from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.results import no_p_value
 from equipoise_service.readouts.schemas import (
     Comparison,
-    Deviation,
-    Locked,
     MetricResult,
     SegmentMetric,
     SegmentPart,

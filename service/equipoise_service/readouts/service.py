@@ -49,8 +49,8 @@ from equipoise_service.readouts.progress import end_is_reached
 from equipoise_service.readouts.ramps import steps_of, steps_shown, traffic_of
 from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
+from equipoise_service.readouts.recorded import Deviation, Locked, SourceRead
 from equipoise_service.readouts.repeating import Due
-from equipoise_service.readouts.schemas import Deviation, Locked, SourceRead
 from equipoise_service.readouts.segments import changes_of_segments
 from equipoise_service.readouts.standing import (
     asks_the_same,

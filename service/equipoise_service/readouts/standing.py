@@ -17,7 +17,8 @@ from equipoise_service.readouts.advice import Recommendation, Standing, Treatmen
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.differing import MetricHeterogeneity, PartEffect
 from equipoise_service.readouts.reading import readable
-from equipoise_service.readouts.schemas import Deviation, Readout, SegmentResult, SourceRead
+from equipoise_service.readouts.recorded import Deviation, SourceRead
+from equipoise_service.readouts.schemas import Readout, SegmentResult
 from equipoise_service.readouts.wording import wording
 from equipoise_service.texts.saying import say
 from equipoise_stats import DecisionOutcome, ReasonCode

@@ -25,8 +25,9 @@ from equipoise_service.readouts.numerals import (
 )
 from equipoise_service.readouts.others import ALL, few, not_yet, of_changes, of_others
 from equipoise_service.readouts.outcomes import Advised, Outcome, advised_by, is_since, outcome, told
+from equipoise_service.readouts.recorded import Deviation
 from equipoise_service.readouts.repeat import Repeat
-from equipoise_service.readouts.schemas import Arm, Comparison, Deviation, MetricResult, SegmentResult
+from equipoise_service.readouts.schemas import Arm, Comparison, MetricResult, SegmentResult
 from equipoise_service.texts.saying import counted, listing, say
 from equipoise_stats import CheckStatus, ReasonCode
 

@@ -44,7 +44,8 @@ from equipoise_service.plans.schemas import Horizon, Looks, Method
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.reading import readout_of
-from equipoise_service.readouts.schemas import Locked, Readout
+from equipoise_service.readouts.recorded import Locked
+from equipoise_service.readouts.schemas import Readout
 from equipoise_stats import Counts, Moments
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"

@@ -32,7 +32,7 @@ from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.recomputed import Recomputation
-from equipoise_service.readouts.schemas import Deviation, Locked
+from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.sealing import sealed
 from equipoise_service.recomputation.drawn import Recomputed
 from equipoise_stats import Counts, Moments

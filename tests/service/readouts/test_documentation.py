@@ -58,7 +58,8 @@ from equipoise_service.plans.schemas import (
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.overlaps import Overlaps
-from equipoise_service.readouts.schemas import SCHEMA, SourceRead, TrafficStep
+from equipoise_service.readouts.recorded import SourceRead, TrafficStep
+from equipoise_service.readouts.schemas import SCHEMA
 from equipoise_stats import CheckStatus, DecisionOutcome, Moments
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"

@@ -17,7 +17,7 @@ from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Method, Prior
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.reading import readout_of
-from equipoise_service.readouts.schemas import Deviation, Locked
+from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts, mixture_units
 

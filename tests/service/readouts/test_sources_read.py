@@ -9,7 +9,7 @@ from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan,
 from equipoise_service.canonical import digest
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import build_readout
-from equipoise_service.readouts.schemas import Deviation, SourceRead
+from equipoise_service.readouts.recorded import Deviation, SourceRead
 from equipoise_service.readouts.standing import concluded_by, reads_the_same
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts

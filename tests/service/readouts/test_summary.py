@@ -31,7 +31,8 @@ from equipoise_service.readouts.building import build_readout, mature_units, sta
 from equipoise_service.readouts.losses import Dropped
 from equipoise_service.readouts.others import ALL
 from equipoise_service.readouts.outcomes import Outcome, advised_by, is_since, outcome, told
-from equipoise_service.readouts.schemas import Deviation, Readout
+from equipoise_service.readouts.recorded import Deviation
+from equipoise_service.readouts.schemas import Readout
 from equipoise_stats import Counts, Moments
 
 TO_JUDGE = (

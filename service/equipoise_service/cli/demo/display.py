@@ -77,8 +77,9 @@ def show_readout(console: Console, readout: Readout) -> None:
     console.print(table)
     if missed:
         console.print(
-            f"[dim]That is chance, not a fault: a {level} interval misses the truth in one experiment of "
-            f"{round(1 / readout.plan.alpha)}. Run it again: assignment is random each time.[/dim]"
+            f"[dim]That is chance, not a fault: a {level} interval misses the truth in at most one "
+            f"experiment of {round(1 / readout.plan.alpha)}. Run it again: "
+            "assignment is random each time.[/dim]"
         )
     console.print()
 
