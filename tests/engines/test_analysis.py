@@ -58,6 +58,7 @@ FEW: list[dict[str, Any]] = [
     {"type": "mean", "pre_period_days": 2},
     {"type": "proportion", "window_hours": 24},
     {"type": "quantile", "quantile": 0.5, "level": "event"},
+    {"type": "quantile", "quantile": 0.25, "level": "unit"},
     {"type": "funnel", "steps": [{"event": "see"}]},
 ]
 
@@ -230,7 +231,8 @@ def test_days_of_the_first_exposure(engine: str, request: pytest.FixtureRequest)
         segments=segments,
         since=since.replace(tzinfo=UTC),
     )
-    statistics = analyse_store(backend, asked)
+    # Kept in no table: each statement works out what it reads.
+    statistics = analyse_store(backend, asked, keep=lambda _, query: query)
     units = {day.day: sum(arm.units for arm in day.arms.values()) for day in statistics.days}
     stayed = [unit for unit, met in variants.items() if len(met) == 1]
     expected = Counter(max(first[unit], since).date() for unit in stayed)
@@ -241,10 +243,17 @@ def test_days_of_the_first_exposure(engine: str, request: pytest.FixtureRequest)
     for variant, arm in statistics.arms.items():
         for metric, value in arm.values.items():
             same = summed[variant].values[metric]
-            # Of a quantile the days know the number of units only.
-            assert_equal(*((same.n, value.n) if isinstance(value, QuantileValues) else (same, value)))
-    reference_days = analyse_store(request.getfixturevalue("on_duckdb"), asked).days
-    assert_equal(tuple(statistics.days), tuple(reference_days))
+            if isinstance(value, QuantileValues):
+                # Of a quantile the days know the number of units only, and what it is among all units so far.
+                assert_equal(same.n, value.n)
+                of_days = statistics.quantiles_by_day[metric][variant]
+                assert_equal(of_days[max(of_days)], value.found)
+            else:
+                assert_equal(same, value)
+    reference = analyse_store(request.getfixturevalue("on_duckdb"), asked, keep=lambda _, query: query)
+    assert_equal(tuple(statistics.days), tuple(reference.days))
+    assert any(len(of_days) > 1 for arms in reference.quantiles_by_day.values() for of_days in arms.values())
+    assert_equal(statistics.quantiles_by_day, reference.quantiles_by_day)
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres", "clickhouse", "spark"])

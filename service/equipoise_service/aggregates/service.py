@@ -212,4 +212,6 @@ def _of_sums(sums: Sequence[Row], look: _Look) -> Statistics:
 def _of_rows(look: _Look, rows: ir.Table) -> Statistics:
     request, rows = look.request, most_frequent(rows, look.request)
     units, values = expression.units_of(rows, request), expression.values_of(rows, request)
-    return statistics_of(look.workspace.backend, units, values, look.facts.events, request)
+    return statistics_of(
+        look.workspace.backend, units, values, look.facts.events, request, look.workspace.keep
+    )

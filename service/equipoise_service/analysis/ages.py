@@ -120,7 +120,7 @@ def analyse_ages(
         exposures = exposures.anti_join(without, "unit")
     units = analysed_units(exposures, events, asked)
     values = unit_values(units, events, asked)
-    arms = statistics_of(backend, units, values, events, asked, distributed=False).arms
+    arms = statistics_of(backend, units, values, events, asked).arms
     return {
         each.metric: {variant: arm.values[each.metric] for variant, arm in arms.items()} for each in measures
     }

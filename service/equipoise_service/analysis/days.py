@@ -13,7 +13,32 @@ from equipoise_service.metrics.measures import Measure
 
 Row = Mapping[str, Any]
 
+MOST_DAYS = 60
+"""So many days are looked at one by one at most."""
+
 _NAMES = ("variant", "segment", "segment_value", "day", "as_of")
+
+
+def days_together(first: date, last: date, most: int = MOST_DAYS) -> int:
+    """How many calendar days are taken together, a power of two, so that there are not too many.
+
+    Days with the same `toordinal() // number` are together, so what is taken together for one number stays
+    together for each larger one.
+
+    Args:
+        first: The first day.
+        last: The last one.
+        most: So many are shown at most.
+
+    Example:
+        >>> first = date(2026, 1, 1)
+        >>> days_together(first, date(2026, 3, 1)), days_together(first, date(2026, 3, 2))
+        (1, 2)
+    """
+    number = 1
+    while last.toordinal() // number - first.toordinal() // number >= most:
+        number *= 2
+    return number
 
 
 def over_days(rows: Iterable[Row]) -> list[dict[str, Any]]:

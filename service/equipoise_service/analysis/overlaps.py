@@ -109,7 +109,7 @@ def analyse_overlaps(
         expression.analysed_units(exposures, events, replace(asked, segments=())), exposures, asked, shown
     )
     values = unit_values(met, events, asked) if asked.measures else None
-    found = statistics_of(backend, met, values, events, asked, distributed=False).segments
+    found = statistics_of(backend, met, values, events, asked).segments
     overlaps = [Overlap(key, _of_variants(parts)) for key, parts in found.items()]
     return sorted(overlaps, key=lambda each: -each.units)
 

@@ -16,13 +16,14 @@ import ibis.expr.types as ir
 from equipoise_service.analysis.facts import facts_of, segment_columns
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import fanned
-from equipoise_service.analysis.units import any_of, is_mature, one_variant
+from equipoise_service.analysis.units import any_of, exposure_day, is_mature, one_variant
 from equipoise_service.analysis.value_columns import Ingredient, value_column
 from equipoise_service.metrics.measures import Measure
 from equipoise_service.metrics.schemas import Level
 from equipoise_stats import ArmQuantile, Moments, order_ranks
 
 _MILLION = 1_000_000
+_SUMS = ("units", "below", "events", "below_below", "below_events", "events_events")
 
 Cell = tuple[int, str, int, str]
 """An arm of a metric: number of the metric, variant, number of the segment, label of its value."""
@@ -57,7 +58,8 @@ def unit_rows(units: ir.Table, values: ir.Table, request: StoreRequest) -> ir.Ta
         request: What is measured.
 
     Returns:
-        Columns measure (its number), variant, unit, value, and the segments'; None without such metrics.
+        Columns measure (its number), variant, unit, day (see `units.exposure_day`), value, and the segments';
+        None without such metrics.
     """
     asked = _asked(request.measures, Level.UNIT)
     if not asked:
@@ -81,7 +83,8 @@ def event_rows(units: ir.Table, events: ir.Table, request: StoreRequest) -> ir.T
         request: What is measured.
 
     Returns:
-        Columns measure (its number), variant, unit, value, and the segments'; None without such metrics.
+        Columns measure (its number), variant, unit, day (see `units.exposure_day`), value, and the segments';
+        None without such metrics.
     """
     asked = _asked(request.measures, Level.EVENT)
     if not asked:
@@ -109,7 +112,10 @@ def quantile_counts(rows: ir.Table, request: StoreRequest) -> ir.Table:
     """
     table, keys = _cells(rows, request)
     wanted = ibis.cases(
-        *((table.measure == i, _share(measure)) for i, measure in enumerate(request.measures)),
+        *(
+            (table.measure == i, _millionths(measure.quantile or 0.0))
+            for i, measure in enumerate(request.measures)
+        ),
         else_=ibis.literal(0),
     )
     arm = ibis.window(group_by=keys)
@@ -170,6 +176,35 @@ def read_values(rows: Iterable[Mapping[str, Any]], found: Mapping[Cell, Found]) 
     }
 
 
+def counted(units: int, below: int, events: int, squares: int, products: int, events_squares: int) -> Moments:
+    """Moments over units of `below` and `events`, see `equipoise_stats.ArmQuantile`, exactly from plain sums.
+
+    Args:
+        units: Number of units.
+        below: Sum of their numbers of values at or below a quantile.
+        events: Sum of their numbers of values.
+        squares: Sum of the squares of the former.
+        products: Sum of the products of both.
+        events_squares: Sum of the squares of the latter.
+    """
+    crossed = _about(products, below, events, units)
+    comoments = (
+        (_about(squares, below, below, units), crossed),
+        (crossed, _about(events_squares, events, events, units)),
+    )
+    return Moments(units, ("below", "events"), (below / units, events / units), comoments)
+
+
+def rank_of(q: float, values: int) -> int:
+    """The rank from 1, ⌈qn⌉, of a quantile in millionths among n values.
+
+    Example:
+        >>> rank_of(0.07, 100), rank_of(0.5, 3)
+        (7, 2)
+    """
+    return -(-values * _millionths(q) // _MILLION)
+
+
 def cell_of(row: Mapping[str, Any]) -> Cell:
     """Which arm of which metric a row is of."""
     return int(row["measure"]), row["variant"], int(row.get("segment", 0)), row.get("segment_value", "")
@@ -188,18 +223,18 @@ def _union(
         if measure.matures_after:
             counts &= is_mature(table, measure, request)
         columns = {name: table[name] for name in ("variant", "unit", *segment_columns(request))}
+        columns["day"] = exposure_day(table, request)
         number = ibis.literal(i, type="int64")
         rows.append(table.filter(counts).select(measure=number, value=value, **columns))
     return ibis.union(*rows) if len(rows) > 1 else rows[0]
 
 
-def _share(measure: Measure) -> int:
-    """The quantile in millionths."""
-    return round((measure.quantile or 0.0) * _MILLION)
+def _millionths(q: float) -> int:
+    return round(q * _MILLION)
 
 
 def _cells(rows: ir.Table, request: StoreRequest) -> tuple[ir.Table, list[str]]:
-    table, keys = fanned(rows, len(request.segments))
+    table, keys = fanned(rows.drop("day"), len(request.segments))
     return table, ["measure", *keys]
 
 
@@ -212,18 +247,7 @@ def _is_cell(rows: ir.Table, cell: Cell, ranks: Iterable[int]) -> ir.BooleanValu
 
 
 def _found(row: Mapping[str, Any], q: float) -> Found:
-    n, below, events = (int(row[name]) for name in ("units", "below", "events"))
-    comoments = [
-        [
-            _about(int(row["below_below"]), below, below, n),
-            _about(int(row["below_events"]), below, events, n),
-        ],
-        [
-            _about(int(row["below_events"]), below, events, n),
-            _about(int(row["events_events"]), events, events, n),
-        ],
-    ]
-    counts = Moments(n, ("below", "events"), (below / n, events / n), tuple(map(tuple, comoments)))
+    counts = counted(*(int(row[name]) for name in _SUMS))
     return Found(q, float(row["found"]), counts)
 
 

@@ -1,8 +1,8 @@
 """Analyses of the event store, or of tables like it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -16,10 +16,12 @@ from equipoise_service.analysis.asking import Asked, Query, rows_of
 from equipoise_service.analysis.days import over_days, read_days, read_early
 from equipoise_service.analysis.expression import analysed_units, newest_receipt
 from equipoise_service.analysis.identity import joined_counts, joined_facts
+from equipoise_service.analysis.quantile_days import quantiles_by_day
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.spreading import Distribution
 from equipoise_service.analysis.statistics import (
     ArmStatistics,
+    DayStatistics,
     Joined,
     Statistics,
     read_arms,
@@ -29,6 +31,7 @@ from equipoise_service.analysis.statistics import (
 )
 from equipoise_service.analysis.unit_values import unit_values
 from equipoise_service.analysis.units import bots, exposures_of, first_exposures
+from equipoise_service.metrics.schemas import Level
 from equipoise_stats import ArmQuantile
 
 Keep = Callable[[str, ir.Table], ir.Table]
@@ -95,7 +98,7 @@ def analyse_tables(
         request: Which experiment, and what is measured.
         left_out: As for `analyse_store`.
         keep: Makes a table of the values, which several statements read. None: each works them out, and there
-            are no distributions, for which all facts would have to be read once more.
+            are no distributions and no quantiles by day, for which all facts would have to be read again.
     """
     return _analyse(Asked(backend), _Facts(lambda: exposures, lambda: events), request, left_out, keep)
 
@@ -106,8 +109,7 @@ def statistics_of(
     values: ir.Table | None,
     events: ir.Table,
     request: StoreRequest,
-    *,
-    distributed: bool = True,
+    keep: Keep | None = None,
 ) -> Statistics:
     """Computes the statistics that units and their values give.
 
@@ -117,13 +119,13 @@ def statistics_of(
         values: What `unit_values.unit_values` gives; None where no metric has any.
         events: Columns place, unit_type, unit, name, value, properties, time.
         request: What is measured.
-        distributed: Whether distributions are among the statistics.
+        keep: As for `analyse_tables`.
 
     Returns:
         The statistics, without what only exposures tell: the watermark and who was left out.
     """
     of = _Values(lambda: units, None if values is None else lambda: values, lambda: events)
-    return _statistics(Asked(backend), of, request, distributed=distributed)
+    return _statistics(Asked(backend), of, request, keep)
 
 
 def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, left_out: ir.Table) -> int:
@@ -162,7 +164,7 @@ def _analyse(
         facts = replace(facts, exposures=cache(lambda: shown().anti_join(without, "unit")))
     left_out_bots = _bots(asked, facts, request)
     return replace(
-        _statistics(asked, _values(facts, request, keep), request, distributed=keep is not None),
+        _statistics(asked, _values(facts, request, keep), request, keep),
         watermark=newest[0]["watermark"],
         overridden=overridden,
         bots=None if left_out_bots is None else sum(left_out_bots.values()),
@@ -182,23 +184,30 @@ def _values(facts: _Facts, request: StoreRequest, keep: Keep | None) -> _Values:
     return _Values(lambda: known, lambda: valued, facts.events)
 
 
-def _statistics(asked: Asked, of: _Values, request: StoreRequest, *, distributed: bool) -> Statistics:
+def _statistics(asked: Asked, of: _Values, request: StoreRequest, keep: Keep | None) -> Statistics:
     def arms_by_day() -> ir.Table:
         return reduce_to_arms(of.units(), of.values and of.values(), request)
 
     by_day = asked.rows("arms", arms_by_day)
     rows = over_days(by_day)
-    found = _quantiles(asked.backend, of, request)
+    days = read_days(by_day, request.measures)
+    quantile_rows = {}
+    if any(measure.quantile is not None for measure in request.measures):
+        quantile_rows = _quantile_rows(of, request, keep)
+    found = _quantiles(asked.backend, quantile_rows, request)
     arms, crossovers = read_arms(rows, request.measures, found)
     return Statistics(
         arms,
         crossovers,
         None,
-        days=read_days(by_day, request.measures),
+        days=days,
+        quantiles_by_day={}
+        if keep is None
+        else _quantiles_by_day(asked.backend, quantile_rows, request, days),
         early=read_early(rows, request),
         cuts=read_cuts(rows, request.measures),
         segments=read_segments(rows, request, found),
-        distributions=_distributions(asked, of, request, arms) if distributed else {},
+        distributions={} if keep is None else _distributions(asked, of, request, arms),
     )
 
 
@@ -222,23 +231,54 @@ def _distributions(
     return read_distributions(counts, request, halvings, arms)
 
 
-def _quantiles(backend: Any, of: _Values, request: StoreRequest) -> Mapping[quantiles.Cell, ArmQuantile]:
+def _quantile_rows(of: _Values, request: StoreRequest, keep: Keep | None) -> dict[Level, ir.Table]:
+    """The rows that quantiles are found in, by whether they are those of units or of events."""
+    units, rows = of.units(), {}
+    of_units = None if of.values is None else quantiles.unit_rows(units, of.values(), request)
+    if of_units is not None:
+        rows[Level.UNIT] = of_units
+    of_events = quantiles.event_rows(units, of.events(), request)
+    if of_events is not None:
+        # They are read six times.
+        rows[Level.EVENT] = of_events if keep is None else keep("quantile_events", of_events)
+    return rows
+
+
+def _quantiles(
+    backend: Any, rows_of_levels: Mapping[Level, ir.Table], request: StoreRequest
+) -> Mapping[quantiles.Cell, ArmQuantile]:
     """The quantiles that are asked for, found in two passes over the values."""
     found: dict[quantiles.Cell, ArmQuantile] = {}
-    if all(measure.quantile is None for measure in request.measures):
-        return found
-    units = of.units()
-    for rows in (
-        None if of.values is None else quantiles.unit_rows(units, of.values(), request),
-        quantiles.event_rows(units, of.events(), request),
-    ):
-        if rows is None:
-            continue
+    for rows in rows_of_levels.values():
         counted = quantiles.read_counts(rows_of(backend, quantiles.quantile_counts(rows, request)), request)
         if counted:
             ranks = {cell: each.ranks for cell, each in counted.items()}
             at = rows_of(backend, quantiles.values_at(rows, request, ranks))
             found |= quantiles.read_values(at, counted)
+    return found
+
+
+def _quantiles_by_day(
+    backend: Any,
+    rows_of_levels: Mapping[Level, ir.Table],
+    request: StoreRequest,
+    days: Sequence[DayStatistics],
+) -> dict[str, dict[str, dict[date, ArmQuantile]]]:
+    """The quantiles by the end of each day, by metric and variant."""
+    found: dict[str, dict[str, dict[date, ArmQuantile]]] = {}
+    if not days:
+        return found
+    for level, rows in rows_of_levels.items():
+        asked = {
+            i: each.quantile
+            for i, each in enumerate(request.measures)
+            if each.level is level and each.quantile is not None
+        }
+        of_arms = quantiles_by_day(
+            backend.to_pyarrow, rows, asked, [day.day for day in days], one_each=level is Level.UNIT
+        )
+        for (i, variant), of_days in of_arms.items():
+            found.setdefault(request.measures[i].metric, {})[variant] = of_days
     return found
 
 

@@ -30,7 +30,7 @@ from equipoise_service.readouts.results import Results, results_of, why_no_impac
 from equipoise_service.readouts.schemas import SCHEMA, Progress
 from equipoise_service.readouts.sealing import sealed
 from equipoise_service.readouts.segments import segment_results
-from equipoise_service.readouts.series import by_day
+from equipoise_service.readouts.series import by_day, why_no_days
 from equipoise_service.readouts.sides import Cuts, statistics_out
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
@@ -124,6 +124,7 @@ def build_readout(
                     *each.notes,
                     *why_no_impact(plan, each, provenance.steps),
                     *why_no_values(plan, each),
+                    *why_no_days(plan, statistics, each.metric),
                 ]
             }
         )

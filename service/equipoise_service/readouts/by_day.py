@@ -31,7 +31,8 @@ class DayArm(BaseModel):
 
     variant: str = Field(description="The variant.")
     statistics: list[ArmStatistics] = Field(
-        description="Day by day, of the units that were first exposed then, with their values of now."
+        description="Day by day, of the units that were first exposed then, with their values of now; of a "
+        "quantile, which does not follow from those of days, of all units that were exposed by then."
     )
 
 
@@ -59,7 +60,7 @@ class DayEffect(BaseModel):
 
 
 class DayMetric(BaseModel):
-    """One metric day by day. There is none of quantiles: they do not follow from those of the days."""
+    """One metric day by day."""
 
     model_config = _CONFIG
 
@@ -74,4 +75,6 @@ class ByDay(BaseModel):
     model_config = _CONFIG
 
     days: list[DayUnits] = Field(description="The days, oldest first; 60 at most: then 2, 4, … are one.")
-    metrics: list[DayMetric] = Field(description="The metrics of the plan.")
+    metrics: list[DayMetric] = Field(
+        description="The metrics of the plan; quantiles of a source that keeps no tables are missing."
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 
+from equipoise_service.analysis.days import MOST_DAYS, days_together
 from equipoise_service.analysis.statistics import (
     ArmStatistics,
     ArmValues,
@@ -16,7 +17,6 @@ from equipoise_service.analysis.statistics import (
 from equipoise_service.plans.documents import Plan
 from equipoise_stats import Counts, Moments
 
-MOST_DAYS = 60
 MOST_RESULTS = 1200
 """Of all metrics and treatments together; each costs a fraction of a millisecond and some hundred bytes."""
 
@@ -48,13 +48,11 @@ def blocks_of(plan: Plan, days: Sequence[DayStatistics], started: date | None) -
     """
     if not days:
         return []
-    begin = min(days[0].day, started or days[0].day).toordinal()
-    last, step, most = days[-1].day.toordinal(), 1, _most(plan)
-    while last // step - begin // step >= most:
-        step *= 2
+    begin = min(days[0].day, started or days[0].day)
+    step = days_together(begin, days[-1].day, _most(plan))
     parts: dict[int, list[DayStatistics]] = {}
     for day in days:
-        parts.setdefault(day.day.toordinal() // step - begin // step + 1, []).append(day)
+        parts.setdefault(day.day.toordinal() // step - begin.toordinal() // step + 1, []).append(day)
     return [_block(number, part) for number, part in parts.items()]
 
 

@@ -60,6 +60,7 @@ def together(found: list[Statistics]) -> Statistics:
         cuts={metric: cut for each in found for metric, cut in each.cuts.items()},
         distributions={metric: spread for each in found for metric, spread in each.distributions.items()},
         days=[DayStatistics(day, days[day]) for day in sorted(days)],
+        quantiles_by_day={metric: of for each in found for metric, of in each.quantiles_by_day.items()},
     )
 
 

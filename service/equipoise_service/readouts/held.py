@@ -18,7 +18,7 @@ from equipoise_service.readouts.building import statistics_digest, statistics_do
 from equipoise_service.readouts.distributions import distributions_in
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.segments import arms_in, segments_in
-from equipoise_service.readouts.series import days_in
+from equipoise_service.readouts.series import days_in, quantiles_in
 from equipoise_service.readouts.sides import CUT_NAMES
 
 _TOLERANCE = 1e-9
@@ -45,6 +45,7 @@ def statistics_in(readout: Readout) -> Statistics:
         bots_by_arm=None if readout.health.bots is None else readout.health.bots.arms,
         joined=None if joined is None else Joined(**joined.model_dump()),
         days=days_in(readout.by_day),
+        quantiles_by_day=quantiles_in(readout.by_day),
         early=None if early is None else early.units,
         distributions=distributions_in(readout.metrics),
         ages=ages_held(readout.by_age),

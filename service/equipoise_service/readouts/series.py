@@ -3,13 +3,16 @@
 A day is that of a unit's first exposure, and its values are those of now: what is shown for a day is what
 all units that had been exposed by then have done since. So the last day is the readout itself, and a day
 differs from the next one by the units that came, not by what the same units did meanwhile.
+
+What adds up is held day by day. Quantiles do not: of them what is known of all units so far is held.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import accumulate
 
-from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, Statistics
+from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, QuantileValues, Statistics
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arms import side_of
@@ -18,9 +21,11 @@ from equipoise_service.readouts.calendar import Block, together
 from equipoise_service.readouts.daily_ratio import ratio_of
 from equipoise_service.readouts.inference import monitoring
 from equipoise_service.readouts.measured import ArmStatistics as StatisticsOut
+from equipoise_service.readouts.measured import QuantileStatistics
 from equipoise_service.readouts.pairs import pair_of
 from equipoise_service.readouts.sides import Cuts, Side, has_third, moments_of, statistics_out, values_in
-from equipoise_stats import Effect
+from equipoise_service.texts.saying import say
+from equipoise_stats import ArmQuantile, Effect
 
 
 def by_day(plan: Plan, statistics: Statistics, blocks: Sequence[Block]) -> ByDay | None:
@@ -34,6 +39,7 @@ def by_day(plan: Plan, statistics: Statistics, blocks: Sequence[Block]) -> ByDay
     if not blocks:
         return None
     sums = list(accumulate((block.arms for block in blocks), lambda *arms: together(arms)))
+    sums = [_with_quantiles(arms, statistics, block.last) for arms, block in zip(sums, blocks, strict=True)]
     return ByDay(
         days=[
             DayUnits(
@@ -47,9 +53,19 @@ def by_day(plan: Plan, statistics: Statistics, blocks: Sequence[Block]) -> ByDay
         metrics=[
             _metric(plan, metric.key, statistics, blocks, sums)
             for metric in plan.metrics
-            if metric.type is not MetricType.QUANTILE
+            if metric.type is not MetricType.QUANTILE or metric.key in statistics.quantiles_by_day
         ],
     )
+
+
+def why_no_days(plan: Plan, statistics: Statistics, metric: str) -> list[str]:
+    """Why a quantile is not known day by day, where its source could have said it."""
+    source = next(each.source for each in plan.metrics if each.key == metric)
+    values = [arm.values.get(metric) for arm in statistics.arms.values()]
+    known = any(isinstance(each, QuantileValues) and each.found is not None for each in values)
+    if source is None or not known or not statistics.days or metric in statistics.quantiles_by_day:
+        return []
+    return [say("days.not_kept", source=source)]
 
 
 def days_in(found: ByDay | None) -> list[DayStatistics]:
@@ -70,15 +86,59 @@ def days_in(found: ByDay | None) -> list[DayStatistics]:
                 each = arm.statistics[i]
                 if arm.variant in arms:
                     before = arms[arm.variant]
+                    value, immature = values_in(each), each.immature
+                    if isinstance(each, QuantileStatistics):
+                        n, earlier = _earlier(arm.statistics[:i])
+                        value, immature = QuantileValues(each.n - n, each.quantile, None), immature - earlier
                     arms[arm.variant] = ArmStatistics(
                         before.units,
-                        {**before.values, metric.metric: values_in(each)},
-                        {**before.immature, metric.metric: each.immature},
+                        {**before.values, metric.metric: value},
+                        {**before.immature, metric.metric: immature},
                     )
         # The days of a block: its ends say where it lies.
         days += [DayStatistics(date.fromisoformat(end), {}) for end in {day.first} - {day.last}]
         days.append(DayStatistics(date.fromisoformat(day.last), arms))
     return days
+
+
+def quantiles_in(found: ByDay | None) -> dict[str, dict[str, dict[date, ArmQuantile]]]:
+    """Reads what a readout holds of its quantiles by the end of each day, see `Statistics.quantiles_by_day`.
+
+    Raises:
+        ValueError: The numbers are impossible.
+    """
+    quantiles: dict[str, dict[str, dict[date, ArmQuantile]]] = {}
+    for metric in () if found is None else found.metrics:
+        for arm in metric.arms:
+            for day, each in zip(found.days if found else (), arm.statistics, strict=True):
+                values = values_in(each)
+                if isinstance(values, QuantileValues):
+                    of_days = quantiles.setdefault(metric.metric, {}).setdefault(arm.variant, {})
+                    if values.found is not None:
+                        of_days[date.fromisoformat(day.last)] = values.found
+    return quantiles
+
+
+def _earlier(days: Sequence[StatisticsOut]) -> tuple[int, int]:
+    """How many units of a quantile were mature, and how many not, by the last of some days."""
+    return (days[-1].n, days[-1].immature) if days else (0, 0)
+
+
+def _with_quantiles(
+    arms: Mapping[str, ArmStatistics], statistics: Statistics, last: date
+) -> dict[str, ArmStatistics]:
+    """Arms of all units so far with what is known of their quantiles by the end of a day."""
+    quantiles = dict(arms)
+    for metric, variants in statistics.quantiles_by_day.items():
+        for variant, of_days in variants.items():
+            arm = quantiles.get(variant)
+            values = arm.values.get(metric) if arm else None
+            # Between the two nobody came, for whom the metric is known.
+            by_then = max((day for day in of_days if day <= last), default=None)
+            if arm and isinstance(values, QuantileValues) and by_then is not None:
+                known = replace(values, found=of_days[by_then])
+                quantiles[variant] = replace(arm, values={**arm.values, metric: known})
+    return quantiles
 
 
 def _metric(
@@ -89,10 +149,11 @@ def _metric(
     sums: Sequence[Mapping[str, ArmStatistics]],
 ) -> DayMetric:
     cuts = Cuts(statistics.cuts.get(metric, {}))
+    held = sums if metric in statistics.quantiles_by_day else [block.arms for block in blocks]
     return DayMetric(
         metric=metric,
         arms=[
-            DayArm(variant=variant, statistics=_days(side_of(b.arms, variant, plan, metric) for b in blocks))
+            DayArm(variant=variant, statistics=_days(side_of(arms, variant, plan, metric) for arms in held))
             for variant in plan.weights
         ],
         effects=[

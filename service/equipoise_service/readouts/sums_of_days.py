@@ -1,6 +1,7 @@
 """That the days of a readout hold every unit once: their sums are the readout's."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,14 @@ def expect_days(expected: dict[str, Any]) -> None:
             if total is None:
                 continue
             numbers = [day.get(variant, 0) for day in units]
+            so_far = "quantile" in total
             if metric["metric"] in others:
                 before = [day["n"] + day["immature"] for day in days[:-1]]
-                numbers = [*before, all_units[metric["metric"]][variant] - sum(before)]
-            _expect_arm(days, numbers, total)
+                whole = all_units[metric["metric"]][variant]
+                numbers = [*before, whole if so_far else whole - sum(before)]
+            elif so_far:
+                numbers = list(accumulate(numbers))
+            (_expect_so_far if so_far else _expect_arm)(days, numbers, total)
 
 
 def _sides(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -48,6 +53,13 @@ def _sides(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for comparison in result["comparisons"]
         for side in ("baseline", "variant")
     }
+
+
+def _expect_so_far(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:
+    """Of a quantile each day holds what is known of all units so far, and so the last one the readout's."""
+    for day, number in zip(days, units, strict=True):
+        day["n"] = number - day["immature"]
+    days[-1].update(total)
 
 
 def _expect_arm(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:

@@ -60,6 +60,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "How its values are spread is not known: where {source} is read, the service can keep no table "
             "meanwhile, and would read all facts once more for it."
         ),
+        "days.not_kept": (
+            "What it was by the end of each day is not known: where {source} is read, the service can keep "
+            "no table meanwhile, and would read all facts several times more for it."
+        ),
         "winsorized": "Values above {cut} were set to it: {arms}.",
         "winsorized.ratio": "Set to their limits were {above}: {arms}.",
         "winsorized.numerators": "numerators above {cut}",

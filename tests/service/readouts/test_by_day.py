@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.service.readouts.by_day import FIRST, PLAN, arm, day, readout, three_days
 from tests.service.readouts.documents import START, WATERMARK, seal
 
+from equipoise_service.analysis.days import MOST_DAYS
 from equipoise_service.analysis.statistics import DayStatistics, Statistics
 from equipoise_service.readouts.building import Provenance, build_readout
-from equipoise_service.readouts.calendar import MOST_DAYS, together
+from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.losses import Arrivals
 from equipoise_service.readouts.verification import verify_readout
 

@@ -27,6 +27,8 @@ from tests.service.readouts.documents import (
 )
 from tests.service.readouts.repeated import numbers, repeated_readout
 from tests.service.readouts.test_novelty import aged_readout, unfollowed_readout
+from tests.service.readouts.test_quantile_days import quantile_readout
+from tests.service.readouts.test_quantiles_and_funnels import readout as quantile_and_funnel
 from tests.service.readouts.test_segments import late_readout
 from tests.service.readouts.test_standing import newer_readout
 
@@ -149,6 +151,8 @@ def readouts() -> list[dict[str, Any]]:
         gap_readout(),
         overlapping_readout(),
         three_days(),
+        quantile_readout(),
+        quantile_and_funnel(),
         aged_readout(),
         unfollowed_readout(),
         bayesian_readout(),

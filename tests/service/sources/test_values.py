@@ -33,7 +33,10 @@ METRICS: list[dict[str, Any]] = [
     {"key": "times", "type": "mean", "event": "order", "aggregation": "count"},
     {"key": "soon", "type": "mean", "event": "order", "window_hours": 50},
     {"key": "any", "type": "proportion", "event": "order"},
+    {"key": "middle", "type": "quantile", "event": "order", "quantile": 0.5, "level": "unit"},
+    {"key": "largest", "type": "quantile", "event": "order", "quantile": 0.9, "level": "event"},
 ]
+QUANTILES = {"middle", "largest"}
 
 
 def fill(client: TestClient, warehouse: Warehouse, *experiments: str) -> None:
@@ -74,6 +77,14 @@ def values(found: dict[str, Any]) -> dict[str, Any]:
     return {metric["metric"]: metric["values"] for metric in found["metrics"]}
 
 
+def quantiles_by_day(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        metric["metric"]: {arm["variant"]: arm["statistics"] for arm in metric["arms"]}
+        for metric in found["by_day"]["metrics"]
+        if metric["metric"] in QUANTILES
+    }
+
+
 def test_values_of_a_source_are_counted_in_bins(
     client: TestClient, warehouse: Warehouse, payload: Any
 ) -> None:
@@ -83,8 +94,13 @@ def test_values_of_a_source_are_counted_in_bins(
     register(client, payload, "there", source="warehouse")
     register(client, payload, "own", source="own")
     fill(client, warehouse, "here", "there")
-    here, there, own = (values(readout(client, key)) for key in ("here", "there", "own"))
+    readouts = [readout(client, key) for key in ("here", "there", "own")]
+    here, there, own = map(values, readouts)
     assert there == own == here
+    by_day = [quantiles_by_day(each) for each in readouts]
+    assert by_day[1] == by_day[2] == by_day[0]
+    assert by_day[0].keys() == QUANTILES
+    assert all(day["value"] for arms in by_day[0].values() for days in arms.values() for day in days)
     assert there["any"] is None
     assert {arm["units"] for arm in there["soon"]["arms"]} == {0}
     edges = there["sum"]["edges"]
@@ -130,6 +146,11 @@ def test_who_may_have_no_table_has_no_values_and_is_told_why(
     notes = {metric["metric"]: metric["notes"] for metric in found["metrics"]}
     assert any("where own is read, the service can keep no table" in note for note in notes["sum"]), notes
     assert not any("can keep no table" in note for note in notes["any"])
+    by_day = {metric["metric"] for metric in found["by_day"]["metrics"]}
+    for key, metric in notes.items():
+        told = any("by the end of each day is not known: where own is read" in note for note in metric)
+        assert told == (key not in by_day), key
+    assert notes.keys() - by_day == QUANTILES
     assert sum(arm["units"] for arm in found["arms"]) == UNITS
 
 
