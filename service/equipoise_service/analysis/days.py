@@ -13,7 +13,7 @@ from equipoise_service.metrics.measures import Measure
 
 Row = Mapping[str, Any]
 
-MOST_DAYS = 60
+MOST_DAYS = 120
 """So many days are looked at one by one at most."""
 
 _NAMES = ("variant", "segment", "segment_value", "day", "as_of")
@@ -32,7 +32,7 @@ def days_together(first: date, last: date, most: int = MOST_DAYS) -> int:
 
     Example:
         >>> first = date(2026, 1, 1)
-        >>> days_together(first, date(2026, 3, 1)), days_together(first, date(2026, 3, 2))
+        >>> days_together(first, date(2026, 4, 30)), days_together(first, date(2026, 5, 1))
         (1, 2)
     """
     number = 1

@@ -74,7 +74,7 @@ class ByDay(BaseModel):
 
     model_config = _CONFIG
 
-    days: list[DayUnits] = Field(description="The days, oldest first; 60 at most: then 2, 4, … are one.")
+    days: list[DayUnits] = Field(description="The days, oldest first; 120 at most: then 2, 4, … are one.")
     metrics: list[DayMetric] = Field(
         description="The metrics of the plan; quantiles of a source that keeps no tables are missing."
     )

@@ -17,7 +17,7 @@ from equipoise_service.analysis.statistics import (
 from equipoise_service.plans.documents import Plan
 from equipoise_stats import Counts, Moments
 
-MOST_RESULTS = 1200
+MOST_RESULTS = 2400
 """Of all metrics and treatments together; each costs a fraction of a millisecond and some hundred bytes."""
 
 

@@ -42,6 +42,8 @@ _MOST_EARLIER = 50
 # of what does not add up. Those of any wording but today's: denominators, asked by one test at each moment.
 _BY_OTHER_RULES = re.compile(r"^/health/(sample_ratio|pre_exposure_balance)/(p_value|status)$|/impact$")
 _DENOMINATORS = "/health/moved_denominators/"
+# They took days together where there were half as many as now.
+_OF_DAYS = ("/by_day/", "/health/daily_sample_ratio/")
 
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
@@ -156,6 +158,9 @@ def _is_by_other_rules(document: Any, pointer: str) -> bool:
         return bool(document["health"]["sample_ratio"]["status"] == CheckStatus.WARNING)
     if pointer == "/progress/valid":  # they asked a fixed-horizon plan anew at each readout after its end
         return document["plan"]["method"] == Method.FIXED_HORIZON and not document["looks"]
+    if pointer.startswith(_OF_DAYS):
+        days = document["by_day"]["days"] if document["by_day"] else ()
+        return any(day["first"] != day["last"] for day in days)
     if pointer.startswith(_DENOMINATORS):
         return not document["progress"]["complete"]
     return bool(_BY_OTHER_RULES.search(pointer)) and "recomputed_assignments" not in document["health"]

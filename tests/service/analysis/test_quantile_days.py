@@ -21,6 +21,7 @@ from tests.service.analysis.metric_reference import (
 )
 from tests.service.analysis.test_metrics import AS_OF, COUNTRIES, ENDS, EVENTS, EXPOSURES, Store, crowd, named
 
+from equipoise_service.analysis.days import MOST_DAYS
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues, Statistics
 from equipoise_service.analysis.store import analyse_store
@@ -112,7 +113,7 @@ SPREADS: dict[str, Values] = {
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-@pytest.mark.parametrize("number", [40, 100])
+@pytest.mark.parametrize("number", [40, MOST_DAYS + 40])
 def test_many_units_on_many_days(store: Store, spread: str, number: int) -> None:
     """More values than buckets, more days than one statement has, and more than are looked at one by one."""
     chance = np.random.default_rng([number, list(SPREADS).index(spread)])
@@ -134,7 +135,7 @@ def test_many_units_on_many_days(store: Store, spread: str, number: int) -> None
         by_day = found.quantiles_by_day[definition["key"]]
         looked_at = list(by_day["a"])
         assert looked_at[-1] == days[-1]
-        assert len(looked_at) == len(days) if number <= 60 else 40 < len(looked_at) <= 60
+        assert len(looked_at) == len(days) if number <= MOST_DAYS else 60 < len(looked_at) <= MOST_DAYS
         for variant, of_days in by_day.items():
             for day, of_day in of_days.items():
                 there = (variants == variant) & (day_of <= (day - START.date()).days)

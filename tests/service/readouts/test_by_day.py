@@ -13,9 +13,12 @@ from tests.service.readouts.documents import START, WATERMARK, seal
 
 from equipoise_service.analysis.days import MOST_DAYS
 from equipoise_service.analysis.statistics import DayStatistics, Statistics
+from equipoise_service.canonical import digest
+from equipoise_service.readouts import calendar
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 
 
@@ -92,6 +95,20 @@ def test_many_days_are_taken_together_and_verified() -> None:
     spans = {date.fromisoformat(each["last"]) - date.fromisoformat(each["first"]) for each in days}
     assert timedelta(days=1) in spans
     assert verify_readout(found) == []
+
+
+def test_days_that_an_earlier_release_took_together_are_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took together what is shown by itself now."""
+    days = [day(i, 100 + i % 7, 101) for i in range(90)]
+    assert len(readout(days)["by_day"]["days"]) == 90
+    with monkeypatch.context() as then:
+        then.setattr(calendar, "MOST_DAYS", 60)
+        found = readout(days)
+        assert len(found["by_day"]["days"]) < 60
+    assert {each.pointer.split("/")[1] for each in verify_readout(found)} >= {"by_day"}
+    found["wording"] = digest({})
+    with pytest.raises(NotAReadout, match="an earlier release, which had other rules for /"):
+        verify_readout(found)
 
 
 @pytest.mark.parametrize(
