@@ -1,5 +1,6 @@
 """How the effect and the shares of the arms went: by day, or where no days are known by readout."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import NormalDist, median
@@ -21,6 +22,7 @@ from equipoise_service.texts.saying import say
 _WIDEST = 2.5
 _HOURS_MATTER = timedelta(days=4)
 _MOST_SAID = 6
+_MOST_MARKED = 31
 
 Rows = list[dict[str, Any]]
 
@@ -201,10 +203,13 @@ def _chart(
     y = alt.Scale(domain=[low, high], nice=False)
     x = alt.X("at:T", scale=alt.Scale(type="utc"), title=say("figure.over_time.axis"), axis=_days(rows))
     ground = alt.Chart(alt.InlineData(values=bands)).encode(x=x)
-    path = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=x,
-        y=alt.Y("value:Q", scale=y),
-        color=alt.Color("arm:N", scale=colour_scale(every, arms)),
+    path, marks = (
+        alt.Chart(alt.InlineData(values=part)).encode(
+            x=x,
+            y=alt.Y("value:Q", scale=y),
+            color=alt.Color("arm:N", scale=colour_scale(every, arms)),
+        )
+        for part in (rows, _marked(rows))
     )
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1.5)
     chart = alt.layer(
@@ -213,11 +218,18 @@ def _chart(
         ),
         zero.encode(y=alt.Y("zero:Q", scale=y)),
         path.mark_line(strokeWidth=2, clip=True),
-        path.mark_point(filled=True, size=70, opacity=1).encode(
+        marks.mark_point(filled=True, size=70, opacity=1).encode(
             shape=alt.Shape("arm:N", scale=shape_scale(every, arms))
         ),
     )
     return specification(chart.properties(width=560, height=260, title=title))
+
+
+def _marked(rows: Rows) -> Rows:
+    """Of many times only some, the last among them: marks of all would be one thick line."""
+    times = list(dict.fromkeys(row["at"] for row in rows))
+    marked = set(times[:: -math.ceil(len(times) / _MOST_MARKED)])
+    return [row for row in rows if row["at"] in marked]
 
 
 def _domain(rows: Rows, bands: Rows) -> tuple[float, float]:

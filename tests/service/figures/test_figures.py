@@ -198,6 +198,22 @@ def test_each_metric_has_its_beliefs() -> None:
         assert f"{100 * above:.1f} %" in figures[name].text
 
 
+@pytest.mark.parametrize(("days", "marks"), [(31, 31), (32, 16), (118, 30)])
+def test_of_many_days_some_are_marked(days: int, marks: int) -> None:
+    """Marks of all days would be one thick line; the line itself has them all."""
+    figure = drawn(readout_of_days([day(i, 400, 405) for i in range(days)]))["effect-over-time"]
+    named = figure.specification.get("datasets", {})
+
+    def drawn_by(mark: str) -> list[str]:
+        layer = next(each for each in figure.specification["layer"] if each["mark"]["type"] == mark)
+        data = layer.get("data", figure.specification.get("data"))
+        return [row["at"] for row in (data["values"] if "values" in data else named[data["name"]])]
+
+    line, marked = drawn_by("line"), drawn_by("point")
+    assert (len(line), len(marked)) == (days, marks)
+    assert marked[-1] == line[-1]
+
+
 def test_days_are_drawn_from_the_readout_alone() -> None:
     document = readout_of_days([day(0, 500, 520), day(1, 900, 880), day(4, 400, 40)])
     figures = drawn(document)
