@@ -6,7 +6,7 @@ each day lie in each tells, for every day, in which bucket the value of a rank l
 Only the values of those few buckets are read, and that of the rank is picked among them: exactly.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -23,12 +23,9 @@ from equipoise_service.analysis.quantiles import counted, rank_of
 from equipoise_service.analysis.units import any_of
 from equipoise_stats import ArmQuantile, Moments, order_ranks
 
-Arm = tuple[int, str]
-"""A planned arm of a metric: number of the metric, variant."""
-
-Column = NDArray[Any]
+Columns = Mapping[str, NDArray[Any]]
 Ask = Callable[[ir.Table], pa.Table]
-"""Asks what a query gives: ten thousands of rows, which would hold the interpreter up one by one."""
+"""Asks what a query gives: tens of thousands of rows, which would hold the interpreter up one by one."""
 
 _BUCKETS = 512
 # Of an arm; where there would be more, what lies between two of them is read as well.
@@ -36,6 +33,7 @@ _MOST_RANGES = 8
 # In a statement: each is a number of every unit on the way.
 _DAYS_AT_ONCE = 16
 _UNIX_DAY = date(1970, 1, 1)
+_LARGEST = np.finfo(np.float64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,11 @@ class _Buckets:
     ends: NDArray[np.float64]
     upto: NDArray[np.int64]
 
+    @property
+    def totals(self) -> list[int]:
+        """How many values there are by the end of each day."""
+        return [int(total) for total in self.upto[-1]]
+
     def of_rank(self, rank: int, place: int) -> int | None:
         """The bucket with the value of a rank, from 1; None where there is no such rank."""
         column = self.upto[:, place]
@@ -85,125 +88,148 @@ class _Values:
 
     Attributes:
         buckets: Where all of them lie.
-        values: The distinct ones, ascending.
-        counts: How often each is there, of the units that had been exposed by each day, of shape (values,
-            places).
+        values: The values, ascending; equal ones of several days follow each other.
+        places: The place of the day of each.
+        counts: How often the units of that day have it.
     """
 
     buckets: _Buckets
     values: NDArray[np.float64]
+    places: NDArray[np.int64]
     counts: NDArray[np.int64]
 
     def at(self, rank: int, place: int) -> _Point | None:
-        """The value of a rank; None where there is none, or the facts changed since they were counted."""
+        """The value of a rank; None where there is none, or not all of its bucket are finite numbers."""
         bucket = self.buckets.of_rank(rank, place)
         if bucket is None:
             return None
         before = int(self.buckets.upto[bucket - 1, place]) if bucket else 0
-        first = np.searchsorted(self.values, self.buckets.ends[bucket, 0])
-        end = np.searchsorted(self.values, self.buckets.ends[bucket, 1], side="right")
-        upto = before + np.cumsum(self.counts[first:end, place])
-        i = int(np.searchsorted(upto, rank))
-        return _Point(float(self.values[first + i]), int(upto[i])) if i < len(upto) else None
+        least, largest = self.buckets.ends[bucket]
+        part = slice(np.searchsorted(self.values, least), np.searchsorted(self.values, largest, side="right"))
+        by_then = self.places[part] <= place
+        values, upto = self.values[part][by_then], before + np.cumsum(self.counts[part][by_then])
+        if not len(upto) or upto[-1] != self.buckets.upto[bucket, place]:
+            return None
+        value = values[np.searchsorted(upto, rank)]
+        return _Point(float(value), int(upto[np.searchsorted(values, value, side="right") - 1]))
 
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The values of all arms.
+    """The values of one metric.
 
     Attributes:
         ask: Asks the engine.
-        rows: Columns measure, variant, unit, value, and block, the number of the days that are one.
+        rows: Columns variant, unit, value, and block, the number of the days that are one.
         blocks: Those numbers, ascending: a place is one among them.
-        buckets: Where the values of each arm lie.
     """
 
     ask: Ask
     rows: ir.Table
-    blocks: Sequence[int]
-    buckets: Mapping[Arm, _Buckets]
+    blocks: NDArray[np.int64]
 
-    def near(self, ranks: Mapping[Arm, Iterable[tuple[int, int]]]) -> dict[Arm, _Values]:
+    def of_arms(self, query: ir.Table) -> dict[str, Columns]:
+        """The columns of each arm's rows, and the place of each row."""
+        table = self.ask(query)
+        columns = {name: table[name].to_numpy() for name in table.column_names if name != "variant"}
+        columns["place"] = np.searchsorted(self.blocks, columns["block"])
+        # A table that others write to may have got a day since the days were looked at.
+        known = np.isin(columns["block"], self.blocks)
+        variant = table["variant"].combine_chunks().dictionary_encode()
+        codes = variant.indices.to_numpy(zero_copy_only=False)
+        arms = enumerate(variant.dictionary.to_pylist())
+        return {
+            name: {each: column[known & (codes == code)] for each, column in columns.items()}
+            for code, name in arms
+        }
+
+    def near(
+        self, buckets: Mapping[str, _Buckets], ranks: Mapping[str, Iterable[tuple[int, int]]]
+    ) -> dict[str, _Values]:
         """The values of the buckets in which ranks lie.
 
         Args:
+            buckets: Those of each arm.
             ranks: For each arm the places and ranks that are looked for there.
         """
         conditions = []
-        for arm, wanted in ranks.items():
-            hit = {self.buckets[arm].of_rank(rank, place) for place, rank in wanted}
-            for least, largest in self.buckets[arm].ranges([each for each in hit if each is not None]):
-                conditions.append(_is_arm(self.rows, arm) & self.rows.value.between(least, largest))
-        parts: dict[Arm, dict[str, Column]] = {}
+        for variant, wanted in ranks.items():
+            hit = {buckets[variant].of_rank(rank, place) for place, rank in wanted}
+            ranges = buckets[variant].ranges([each for each in hit if each is not None])
+            if ranges:
+                value = self.rows.value
+                conditions.append(
+                    (self.rows.variant == variant) & any_of([value.between(*each) for each in ranges])
+                )
+        parts: dict[str, Columns] = {}
         if conditions:
             near = self.rows.filter(any_of(conditions))
-            counts = near.group_by(["measure", "variant", "value", "block"]).agg(values=near.count())
-            parts = _by_arm(self.ask(counts))
-        return {arm: _read_values(of, parts.get(arm), self.blocks) for arm, of in self.buckets.items()}
+            parts = self.of_arms(near.group_by(["variant", "value", "block"]).agg(values=near.count()))
+        return {variant: _values(of, parts.get(variant)) for variant, of in buckets.items()}
 
 
 def quantiles_by_day(
-    ask: Ask, rows: ir.Table, quantiles: Mapping[int, float], days: Sequence[date], *, one_each: bool
-) -> dict[Arm, dict[date, ArmQuantile]]:
+    ask: Ask, rows: ir.Table, q: float, days: Sequence[date], *, one_each: bool
+) -> dict[str, dict[date, ArmQuantile]]:
     """Finds the quantile of each arm among the units that had been exposed by the end of each day.
 
     Args:
         ask: Asks the engine, three times, or more where units have several rows.
-        rows: What `quantiles.unit_rows` or `event_rows` gives.
-        quantiles: Which quantile each metric is that has rows, by its number.
+        rows: Of one metric, what `quantiles.unit_rows` or `event_rows` gives.
+        q: Which quantile.
         days: The days on which units were first exposed, ascending; where there are too many, 2, 4, 8, …
             calendar days are one, see `days_together`.
-        one_each: Whether each unit has one row of a metric.
+        one_each: Whether each unit has one row.
 
     Returns:
-        For each arm the days by which it had values; of days that are one, the last.
+        For each arm, by variant, the days by which it had values; of days that are one, the last. Days are
+        left out whose quantile, or an end of its interval, is no finite number.
     """
     step = days_together(days[0], days[-1])
     last_days = {day.toordinal() // step: day for day in days}
-    blocks = list(last_days)
-    placed = rows.select("measure", "variant", "unit", "value", block=_block(rows, step))
-    values = _Placed(ask, placed, blocks, _read_buckets(ask(_bucket_counts(placed)), blocks))
-    points = _points(values, quantiles)
+    blocks = np.array(list(last_days), np.int64)
+    placed = _Placed(ask, rows.select("variant", "unit", "value", block=_block(rows, step)), blocks)
+    buckets = _buckets(placed)
+    points = _points(placed, buckets, q)
     if one_each:
-        counts = {arm: _one_each(values.buckets[arm], of) for arm, of in points.items()}
+        counts = {variant: _one_each(buckets[variant], of) for variant, of in points.items()}
     else:
-        counts = _of_units(values, points)
+        counts = _of_units(placed, points)
     ranks = {
-        arm: {place: order_ranks(each, quantiles[arm[0]]) for place, each in of.items()}
-        for arm, of in counts.items()
+        variant: {place: order_ranks(each, q) for place, each in of.items()} for variant, of in counts.items()
     }
-    near = values.near(
-        {arm: [(place, rank) for place, both in of.items() for rank in both] for arm, of in ranks.items()}
+    near = placed.near(
+        buckets,
+        {variant: [(at, rank) for at, both in of.items() for rank in both] for variant, of in ranks.items()},
     )
-    of_places = list(last_days.values())
-    found: dict[Arm, dict[date, ArmQuantile]] = {}
-    for arm, of in ranks.items():
+    names = list(last_days.values())
+    found: dict[str, dict[date, ArmQuantile]] = {}
+    for variant, of in ranks.items():
         for place, both in of.items():
-            lower, upper = (near[arm].at(rank, place) for rank in both)
-            found.setdefault(arm, {})[of_places[place]] = ArmQuantile(
-                quantiles[arm[0]],
-                counts[arm][place],
-                points[arm][place].value,
-                lower.value if lower else None,
-                upper.value if upper else None,
-            )
+            lower, upper = (near[variant].at(rank, place) for rank in both)
+            total = buckets[variant].totals[place]
+            there = [1 <= rank <= total for rank in both]
+            if there == [lower is not None, upper is not None]:
+                found.setdefault(variant, {})[names[place]] = ArmQuantile(
+                    q,
+                    counts[variant][place],
+                    points[variant][place].value,
+                    lower.value if lower else None,
+                    upper.value if upper else None,
+                )
     return found
 
 
-def _points(values: _Placed, quantiles: Mapping[int, float]) -> dict[Arm, dict[int, _Point]]:
+def _points(placed: _Placed, buckets: Mapping[str, _Buckets], q: float) -> dict[str, dict[int, _Point]]:
     """The quantile of each arm by the place of the day, where there are values by then."""
     ranks = {
-        arm: [
-            (place, rank_of(quantiles[arm[0]], int(total)))
-            for place, total in enumerate(of.upto[-1])
-            if total
-        ]
-        for arm, of in values.buckets.items()
+        variant: [(place, rank_of(q, total)) for place, total in enumerate(of.totals) if total]
+        for variant, of in buckets.items()
     }
-    near = values.near(ranks)
+    near = placed.near(buckets, ranks)
     return {
-        arm: {place: point for place, rank in of if (point := near[arm].at(rank, place))}
-        for arm, of in ranks.items()
+        variant: {place: point for place, rank in of if (point := near[variant].at(rank, place))}
+        for variant, of in ranks.items()
     }
 
 
@@ -212,30 +238,33 @@ def _block(rows: ir.Table, step: int) -> ir.IntegerValue:
     return day // step if step > 1 else day
 
 
-def _bucket_counts(placed: ir.Table) -> ir.Table:
+def _buckets(placed: _Placed) -> dict[str, _Buckets]:
+    """Where the values of each arm lie."""
+    found = {}
+    for variant, part in placed.of_arms(_bucket_counts(placed.rows)).items():
+        bucket = part["bucket"].astype(np.int64)
+        ends = np.tile([np.inf, -np.inf], (_BUCKETS, 1))
+        # Engines have what is no number above all that are; neither is asked for again.
+        for end, of, extreme in ((0, "least", np.minimum), (1, "largest", np.maximum)):
+            finite = np.nan_to_num(part[of].astype(np.float64), nan=_LARGEST)
+            extreme.at(ends[:, end], bucket, finite)
+        counts = np.zeros((_BUCKETS, len(placed.blocks)), np.int64)
+        counts[bucket, part["place"]] = part["values"]
+        if counts.any():
+            found[variant] = _apart(ends, counts)
+    return found
+
+
+def _bucket_counts(rows: ir.Table) -> ir.Table:
     """How many rows of each day lie in each bucket, and between which values it lies."""
-    arm = ["measure", "variant"]
-    ranked = placed.mutate(
-        rank=ibis.row_number().over(ibis.window(group_by=arm, order_by="value")),
-        total=placed.count().over(ibis.window(group_by=arm)),
+    ranked = rows.mutate(
+        rank=ibis.row_number().over(ibis.window(group_by="variant", order_by="value")),
+        total=rows.count().over(ibis.window(group_by="variant")),
     )
     in_buckets = ranked.mutate(bucket=ranked["rank"] * _BUCKETS // ranked.total)
-    return in_buckets.group_by([*arm, "bucket", "block"]).agg(
+    return in_buckets.group_by(["variant", "bucket", "block"]).agg(
         values=in_buckets.count(), least=in_buckets.value.min(), largest=in_buckets.value.max()
     )
-
-
-def _read_buckets(rows: pa.Table, blocks: Sequence[int]) -> dict[Arm, _Buckets]:
-    found: dict[Arm, _Buckets] = {}
-    for arm, part in _by_arm(rows).items():
-        bucket, at = part["bucket"].astype(np.int64), np.searchsorted(blocks, part["block"])
-        ends = np.tile([np.inf, -np.inf], (_BUCKETS, 1))
-        np.minimum.at(ends[:, 0], bucket, part["least"])
-        np.maximum.at(ends[:, 1], bucket, part["largest"])
-        counts = np.zeros((_BUCKETS, len(blocks)), np.int64)
-        np.add.at(counts, (bucket, at), part["values"].astype(np.int64))
-        found[arm] = _apart(ends, counts)
-    return found
 
 
 def _apart(ends: NDArray[np.float64], counts: NDArray[np.int64]) -> _Buckets:
@@ -249,78 +278,63 @@ def _apart(ends: NDArray[np.float64], counts: NDArray[np.int64]) -> _Buckets:
     return _Buckets(both, counts.cumsum(axis=1).cumsum(axis=0))
 
 
-def _read_values(buckets: _Buckets, part: Mapping[str, Column] | None, blocks: Sequence[int]) -> _Values:
+def _values(buckets: _Buckets, part: Columns | None) -> _Values:
     if part is None:
-        return _Values(buckets, np.empty(0), np.zeros((0, len(blocks)), np.int64))
-    values, which = np.unique(part["value"], return_inverse=True)
-    counts = np.zeros((len(values), len(blocks)), np.int64)
-    np.add.at(counts, (which, np.searchsorted(blocks, part["block"])), part["values"].astype(np.int64))
-    return _Values(buckets, values, counts.cumsum(axis=1))
+        return _Values(buckets, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+    order = np.argsort(part["value"], kind="stable")
+    counts = part["values"].astype(np.int64)
+    return _Values(buckets, part["value"][order], part["place"][order], counts[order])
 
 
 def _one_each(buckets: _Buckets, points: Mapping[int, _Point]) -> dict[int, Moments]:
     """The counts over units, see `equipoise_stats.ArmQuantile`, where each has one value."""
-    totals = {place: int(buckets.upto[-1, place]) for place in points}
+    totals = buckets.totals
     return {
         place: counted(totals[place], point.below, totals[place], point.below, point.below, totals[place])
         for place, point in points.items()
     }
 
 
-def _of_units(values: _Placed, points: Mapping[Arm, Mapping[int, _Point]]) -> dict[Arm, dict[int, Moments]]:
+def _of_units(placed: _Placed, points: Mapping[str, Mapping[int, _Point]]) -> dict[str, dict[int, Moments]]:
     """The counts over units, see `equipoise_stats.ArmQuantile`, by the place of the day."""
-    found: dict[Arm, dict[int, Moments]] = {arm: {} for arm in points}
-    blocks = values.blocks
-    for begin in range(0, len(blocks), _DAYS_AT_ONCE):
-        at_once = range(begin, min(begin + _DAYS_AT_ONCE, len(blocks)))
-        parts = _by_arm(values.ask(_unit_counts(values.rows, points, at_once)))
-        for arm, of in points.items():
-            for place in (place for place in at_once if place in of):
-                there = parts[arm]["block"] <= blocks[place]
-                sums = (sum(map(int, parts[arm][name][there])) for name in _sums_of(place))
-                found[arm][place] = counted(*sums)
+    found: dict[str, dict[int, Moments]] = {variant: {} for variant in points}
+    for begin in range(0, len(placed.blocks), _DAYS_AT_ONCE):
+        at_once = range(begin, begin + _DAYS_AT_ONCE)
+        for variant, part in placed.of_arms(_unit_counts(placed.rows, points, at_once)).items():
+            for place in (place for place in at_once if place in points.get(variant, ())):
+                there = part["place"] <= place
+                sums = [sum(map(int, part[name][there])) for name in _sums_of(place)]
+                if sums[0]:
+                    found[variant][place] = counted(*sums)
     return found
 
 
 def _unit_counts(
-    placed: ir.Table, points: Mapping[Arm, Mapping[int, _Point]], at_once: Iterable[int]
+    rows: ir.Table, points: Mapping[str, Mapping[int, _Point]], at_once: Iterable[int]
 ) -> ir.Table:
     """Sums over the units of each arm and block of what `counted` takes, for some places."""
-    keys = ["measure", "variant", "block"]
-    below = {}
-    for place in at_once:
-        values = [(_is_arm(placed, arm), of[place].value) for arm, of in points.items() if place in of]
-        if values:
-            limit = ibis.cases(*values, else_=ibis.null("float64"))
-            below[f"below_{place}"] = ibis.ifelse(placed.value <= limit, 1, 0).sum()
-    units = placed.group_by([*keys, "unit"]).agg(events=placed.count(), **below)
+    below = dict(_below(rows, points, at_once))
+    units = rows.group_by(["variant", "block", "unit"]).agg(events=rows.count(), **below)
     sums = {"events": units.events.sum(), "squares": (units.events * units.events).sum()}
     for name in below:
         sums[name] = units[name].sum()
         sums[f"{name}_squares"] = (units[name] * units[name]).sum()
         sums[f"{name}_products"] = (units[name] * units.events).sum()
-    return units.group_by(keys).agg(units=units.count(), **sums)
+    return units.group_by(["variant", "block"]).agg(units=units.count(), **sums)
+
+
+def _below(
+    rows: ir.Table, points: Mapping[str, Mapping[int, _Point]], at_once: Iterable[int]
+) -> Iterator[tuple[str, ir.IntegerScalar]]:
+    """For each place the number of values at or below the quantile."""
+    for place in at_once:
+        limits = [(rows.variant == each, of[place].value) for each, of in points.items() if place in of]
+        if limits:
+            limit = ibis.cases(*limits, else_=ibis.null("float64"))
+            yield f"below_{place}", ibis.ifelse(rows.value <= limit, 1, 0).sum()
 
 
 def _sums_of(place: int) -> tuple[str, ...]:
     """The columns of `_unit_counts` that `counted` takes, in its order."""
     below = f"below_{place}"
     return "units", below, "events", f"{below}_squares", f"{below}_products", "squares"
-
-
-def _is_arm(rows: ir.Table, arm: Arm) -> ir.BooleanValue:
-    measure, variant = arm
-    return (rows.measure == measure) & (rows.variant == variant)
-
-
-def _by_arm(rows: pa.Table) -> dict[Arm, dict[str, Column]]:
-    """The columns of each arm's rows."""
-    columns = {name: rows[name].to_numpy() for name in rows.column_names if name != "variant"}
-    variant = rows["variant"].combine_chunks().dictionary_encode()
-    measures, codes = columns["measure"].astype(np.int64), variant.indices.to_numpy(zero_copy_only=False)
-    found: dict[Arm, dict[str, Column]] = {}
-    for code, name in enumerate(variant.dictionary.to_pylist()):
-        for measure in np.unique(measures[codes == code]).tolist():
-            theirs = (codes == code) & (measures == measure)
-            found[measure, name] = {each: column[theirs] for each, column in columns.items()}
-    return found

@@ -176,7 +176,11 @@ def _analyse(
 def _values(facts: _Facts, request: StoreRequest, keep: Keep | None) -> _Values:
     units = cache(lambda: analysed_units(facts.exposures(), facts.events(), request))
     if not any(measure.is_aggregate or measure.is_funnel for measure in request.measures):
-        return _Values(units, None, facts.events)
+        if keep is None or not request.measures:
+            return _Values(units, None, facts.events)
+        # What is left are quantiles of events: whose events they are is asked several times.
+        alone = keep("analysed_units", units())
+        return _Values(lambda: alone, None, facts.events)
     values = cache(lambda: unit_values(units(), facts.events(), request))
     if keep is None:
         return _Values(units, values, facts.events)
@@ -239,7 +243,7 @@ def _quantile_rows(of: _Values, request: StoreRequest, keep: Keep | None) -> dic
         rows[Level.UNIT] = of_units
     of_events = quantiles.event_rows(units, of.events(), request)
     if of_events is not None:
-        # They are read six times.
+        # They are read six times or more.
         rows[Level.EVENT] = of_events if keep is None else keep("quantile_events", of_events)
     return rows
 
@@ -268,17 +272,17 @@ def _quantiles_by_day(
     found: dict[str, dict[str, dict[date, ArmQuantile]]] = {}
     if not days:
         return found
-    for level, rows in rows_of_levels.items():
-        asked = {
-            i: each.quantile
-            for i, each in enumerate(request.measures)
-            if each.level is level and each.quantile is not None
-        }
-        of_arms = quantiles_by_day(
-            backend.to_pyarrow, rows, asked, [day.day for day in days], one_each=level is Level.UNIT
-        )
-        for (i, variant), of_days in of_arms.items():
-            found.setdefault(request.measures[i].metric, {})[variant] = of_days
+    for i, measure in enumerate(request.measures):
+        if measure.quantile is not None and measure.level is not None:
+            # One by one: the statements of many would be long, and parsed while nobody is answered.
+            rows = rows_of_levels[measure.level]
+            found[measure.metric] = quantiles_by_day(
+                backend.to_pyarrow,
+                rows.filter(rows.measure == i),
+                measure.quantile,
+                [day.day for day in days],
+                one_each=measure.level is Level.UNIT,
+            )
     return found
 
 

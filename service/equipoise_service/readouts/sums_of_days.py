@@ -1,12 +1,13 @@
 """That the days of a readout hold every unit once: their sums are the readout's."""
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from equipoise_service.readouts.metric_units import apart, units_of_metrics
+from equipoise_stats import Moments, order_ranks
 
 _TOLERANCE = 1e-10
 """Relative: the sums of all units are those of the days, so they differ in their last digits only."""
@@ -58,8 +59,28 @@ def _sides(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _expect_so_far(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:
     """Of a quantile each day holds what is known of all units so far, and so the last one the readout's."""
     for day, number in zip(days, units, strict=True):
+        _expect_quantile(day)
         day["n"] = number - day["immature"]
     days[-1].update(total)
+    for before, day in reversed(list(pairwise(days))):
+        # Who came before is still there.
+        for name in ("n", "immature"):
+            before[name] = min(before[name], day[name])
+
+
+def _expect_quantile(day: dict[str, Any]) -> None:
+    """No more units have values than there are, and where the ends lie says whether there are any."""
+    day["acting"] = min(day["acting"], day["n"])
+    if day["means"] is None or day["comoments"] is None:
+        return
+    counts = Moments(
+        day["acting"], ("below", "events"), tuple(day["means"]), tuple(map(tuple, day["comoments"]))
+    )
+    lower, upper = order_ranks(counts, day["quantile"])
+    if (day["lower"] is None) != (lower < 1) or (day["upper"] is None) != (
+        upper > round(day["acting"] * day["means"][1])
+    ):
+        day["means"] = day["comoments"] = None
 
 
 def _expect_arm(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
+from equipoise_service.analysis.days import days_together
 from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_of_metrics, alpha_spent, days_passed
@@ -44,6 +46,7 @@ _BY_OTHER_RULES = re.compile(r"^/health/(sample_ratio|pre_exposure_balance)/(p_v
 _DENOMINATORS = "/health/moved_denominators/"
 # They took days together where there were half as many as now.
 _OF_DAYS = ("/by_day/", "/health/daily_sample_ratio/")
+_FEWER_DAYS, _FEWER_RESULTS = 60, 1200
 
 # What readouts from before `wording` do not have, though today's always do.
 _LACKED = ("notes", "stands", "not_asked")
@@ -159,11 +162,22 @@ def _is_by_other_rules(document: Any, pointer: str) -> bool:
     if pointer == "/progress/valid":  # they asked a fixed-horizon plan anew at each readout after its end
         return document["plan"]["method"] == Method.FIXED_HORIZON and not document["looks"]
     if pointer.startswith(_OF_DAYS):
-        days = document["by_day"]["days"] if document["by_day"] else ()
-        return any(day["first"] != day["last"] for day in days)
+        return _took_days_together(document)
     if pointer.startswith(_DENOMINATORS):
         return not document["progress"]["complete"]
     return bool(_BY_OTHER_RULES.search(pointer)) and "recomputed_assignments" not in document["health"]
+
+
+def _took_days_together(document: Any) -> bool:
+    """Whether the release that wrote a readout took days together that are shown by themselves now."""
+    days, plan = document["by_day"]["days"] if document["by_day"] else (), document["plan"]
+    if not days:
+        return False
+    first, last = date.fromisoformat(days[0]["first"]), date.fromisoformat(days[-1]["last"])
+    if document["started_at"] is not None:
+        first = min(first, moment_in(document["started_at"]).date())
+    results = max(1, len(plan["metrics"]) * (len(plan["variants"]) - 1))
+    return days_together(first, last, max(1, min(_FEWER_DAYS, _FEWER_RESULTS // results))) > 1
 
 
 def _expect_looks(expected: dict[str, Any], readout: Readout, statistics: Statistics) -> None:

@@ -22,6 +22,9 @@ from tests.service.analysis.metric_reference import (
 from tests.service.analysis.test_metrics import AS_OF, COUNTRIES, ENDS, EVENTS, EXPOSURES, Store, crowd, named
 
 from equipoise_service.analysis.days import MOST_DAYS
+from equipoise_service.analysis.expression import analysed_units
+from equipoise_service.analysis.quantile_days import quantiles_by_day
+from equipoise_service.analysis.quantiles import event_rows
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues, Statistics
 from equipoise_service.analysis.store import analyse_store
@@ -78,6 +81,7 @@ def check_days(
     for definition in DEFINITIONS:
         assert_same(found, definition, reference(definition, exposures, events, AS_OF, until))
         by_day = found.quantiles_by_day.get(definition["key"], {})
+        assert found.days == [] or definition["key"] in found.quantiles_by_day
         for day in {each.day for each in found.days}:
             theirs = [each for each in exposures if counts(each, until) and days[each.unit] <= day]
             arms = reference(definition, theirs, events, AS_OF, until)
@@ -160,6 +164,77 @@ def assert_near(found: Any, expected: Any) -> None:
     assert found.counts.mean == pytest.approx(expected.counts.mean, rel=1e-12)
     for row, other in zip(found.counts.comoments, expected.counts.comoments, strict=True):
         assert row == pytest.approx(other, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, np.nan])
+def test_days_with_what_is_no_finite_number_are_left_out(store: Store, extreme: float) -> None:
+    """Three of them are nothing among thousands, and too many for the ends of the first day."""
+    chance = np.random.default_rng(3)
+    units = np.arange(4_000)
+    day_of = np.sort(np.append(np.zeros(20, np.int64), chance.integers(1, 9, 3_980)))
+    values = chance.normal(0, 1, 4_000)
+    values[[0, 2, 4]] = extreme
+    variants = np.array(["control", "a"])[units % 2]
+    times = np.datetime64(START, "us") + day_of * np.timedelta64(86_400_000_000, "us")
+    fill_columns(store, np.char.add("unit-", units.astype(str)), variants, times, units, values)
+    found = analyse(store, START + timedelta(days=12)).quantiles_by_day[DEFINITIONS[0]["key"]]
+    days = [START.date() + timedelta(days=i) for i in range(9)]
+    assert list(found["a"]) == days
+    assert set(days[3:]) <= set(found["control"]) < set(days)
+    for day, of_day in found["control"].items():
+        there = (variants == "control") & (day_of <= (day - days[0]).days)
+        ordered = np.where(np.isnan(values[there]), np.inf, values[there])
+        assert of_day.value == np.sort(ordered)[-(-there.sum() // 2) - 1]
+
+
+def test_a_day_that_came_after_the_days_were_looked_at_is_passed_over(store: Store) -> None:
+    """In a table of others, which gets facts between two statements."""
+    exposures, events = crowd(4)
+    store.fill(exposures, events)
+    whole = analyse(store)
+    definition = DEFINITIONS[0]
+    measure = PlannedMetric.model_validate(definition).measure
+    request = StoreRequest(PLACE, "exp", 2, "user", (measure,), AS_OF.replace(tzinfo=UTC))
+    facts = (store.backend.table("exposures"), store.backend.table("events"))
+    rows = event_rows(analysed_units(*facts, request), facts[1], request)
+    assert rows is not None
+    rows = rows.filter(rows.measure == 0)
+    days = [each.day for each in whole.days]
+    expected = whole.quantiles_by_day[definition["key"]]
+    earlier = quantiles_by_day(store.backend.to_pyarrow, rows, 0.5, days[:-1], one_each=False)
+    assert {variant: list(of_days) for variant, of_days in earlier.items()} == {
+        variant: [day for day in of_days if day in days[:-1]] for variant, of_days in expected.items()
+    }
+    for variant, of_days in earlier.items():
+        for day, of_day in of_days.items():
+            assert of_day == expected[variant][day]
+
+
+def test_statements_of_many_metrics_are_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB parses a statement while nobody else has the interpreter."""
+    store.fill(*crowd(5))
+    compiled: list[int] = []
+    real = store.backend.compile
+
+    def noting(*given: Any, **more: Any) -> str:
+        statement: str = real(*given, **more)
+        compiled.append(len(statement))
+        return statement
+
+    monkeypatch.setattr(store.backend, "compile", noting)
+    many = [named({"type": "quantile", "quantile": 0.5, "level": "event"}, i) for i in range(20)]
+    measures = tuple(PlannedMetric.model_validate(each).measure for each in many)
+    request = StoreRequest(PLACE, "exp", 2, "user", measures, AS_OF.replace(tzinfo=UTC))
+    made: list[ir.Table] = []
+
+    def kept(name: str, query: ir.Table) -> ir.Table:
+        made.append(store.backend.create_table(f"{name}_{len(compiled)}", query, temp=True))
+        compiled.clear()
+        return made[-1]
+
+    assert len(analyse_store(store.backend, request, keep=kept).quantiles_by_day) == 20
+    assert len(compiled) > 60
+    assert max(compiled[3:]) < 8_000
 
 
 def fill_columns(store: Store, ids: Any, variants: Any, times: Any, owner: Any, values: Any) -> None:

@@ -97,10 +97,13 @@ def test_many_days_are_taken_together_and_verified() -> None:
     assert verify_readout(found) == []
 
 
-def test_days_that_an_earlier_release_took_together_are_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It took together what is shown by itself now."""
-    days = [day(i, 100 + i % 7, 101) for i in range(90)]
-    assert len(readout(days)["by_day"]["days"]) == 90
+@pytest.mark.parametrize("every", [1, 7])
+def test_days_that_an_earlier_release_took_together_are_for_it(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """It took together what is shown by itself now; also where only one day of each two had units."""
+    days = [day(i, 100 + i % 7, 101 + 90 * (i == 77)) for i in range(0, 90, every)]
+    assert len(readout(days)["by_day"]["days"]) == len(days)
     with monkeypatch.context() as then:
         then.setattr(calendar, "MOST_DAYS", 60)
         found = readout(days)

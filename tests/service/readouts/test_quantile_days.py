@@ -22,7 +22,7 @@ from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import Provenance, build_readout
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.held import statistics_in
-from equipoise_service.readouts.reading import readout_of
+from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import ArmQuantile, arm_quantile, confidence_sequence, quantile_difference
 
@@ -125,14 +125,40 @@ def test_it_is_read_back_and_verified() -> None:
     assert verify_readout(found) == []
 
 
+@pytest.mark.parametrize("day", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("day", "member"),
-    [(0, "n"), (1, "immature"), (0, "value"), (1, "upper"), (2, "value"), (2, "lower"), (2, "n")],
+    "changes",
+    [
+        {"n": 1},
+        {"immature": 1},
+        {"n": -400, "immature": 400},
+        {"value": 0.5},
+        {"upper": 1.0},
+        {"lower": None},
+        {"upper": None},
+        {"acting": 5},
+    ],
+    ids=str,
 )
-def test_a_day_that_was_edited_is_found(day: int, member: str) -> None:
+def test_a_day_that_was_edited_is_found(day: int, changes: dict[str, float | None]) -> None:
     """Also where somebody computed the digests anew."""
     forged = copy.deepcopy(quantile_readout())
-    forged["by_day"]["metrics"][0]["arms"][1]["statistics"][day][member] += 1
+    statistics = forged["by_day"]["metrics"][0]["arms"][1]["statistics"][day]
+    for member, change in changes.items():
+        statistics[member] = None if change is None else statistics[member] + change
+    seal(forged)
+    try:
+        assert "by_day" in {each.pointer.split("/")[1] for each in verify_readout(forged)}
+    except NotAReadout as problem:
+        assert statistics["n"] < 0, problem  # noqa: PT017 # what is impossible is refused before
+
+
+def test_a_day_whose_ends_are_not_where_its_counts_say_is_found() -> None:
+    """Its effect is none either way."""
+    forged = readout(values([0, 1], units=3))
+    first = forged["by_day"]["metrics"][0]["arms"][1]["statistics"][0]
+    assert first["lower"] is None
+    first["comoments"][0][0] *= 0.01
     seal(forged)
     assert "by_day" in {each.pointer.split("/")[1] for each in verify_readout(forged)}
 
@@ -170,4 +196,19 @@ def test_without_them_there_is_no_series() -> None:
     now = datetime(2026, 6, 8, tzinfo=UTC)
     found = build_readout(PLAN, bare, Provenance("page", 1, now, started_at=START))
     assert found["by_day"]["metrics"] == []
+    assert verify_readout(found) == []
+
+
+def test_without_values_there_are_days_without_a_quantile() -> None:
+    """As of other metrics, whose days have zeros."""
+    given = statistics_of(values([0, 1]))
+    arms = {
+        variant: replace(arm, values={"median": QuantileValues(arm.values["median"].n, 0.5, None)})
+        for variant, arm in given.arms.items()
+    }
+    now = datetime(2026, 6, 8, tzinfo=UTC)
+    none = replace(given, arms=arms, quantiles_by_day={"median": {}})
+    found = build_readout(PLAN, none, Provenance("page", 1, now, started_at=START))
+    statistics = found["by_day"]["metrics"][0]["arms"][0]["statistics"]
+    assert [(each["n"], each["value"]) for each in statistics] == [(300, None), (601, None)]
     assert verify_readout(found) == []
