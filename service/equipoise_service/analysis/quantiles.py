@@ -5,6 +5,7 @@ below it; from these counts `equipoise_stats.order_ranks` says which two ranks b
 second pass finds the values of these ranks.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -168,12 +169,14 @@ def read_counts(rows: Iterable[Mapping[str, Any]], request: StoreRequest) -> dic
 
 
 def read_values(rows: Iterable[Mapping[str, Any]], found: Mapping[Cell, Found]) -> dict[Cell, ArmQuantile]:
-    """Joins what `read_counts` gives with the rows of `values_at`."""
+    """Joins what `read_counts` gives with the rows of `values_at`, but for what is no finite number."""
     values = {(cell_of(row), int(row["rank"])): float(row["value"]) for row in rows}
-    return {
-        cell: ArmQuantile(each.q, each.counts, each.value, *(values.get((cell, rank)) for rank in each.ranks))
-        for cell, each in found.items()
-    }
+    quantiles = {}
+    for cell, each in found.items():
+        lower, upper = (values.get((cell, rank)) for rank in each.ranks)
+        if all(math.isfinite(end) for end in (lower, each.value, upper) if end is not None):
+            quantiles[cell] = ArmQuantile(each.q, each.counts, each.value, lower, upper)
+    return quantiles
 
 
 def counted(units: int, below: int, events: int, squares: int, products: int, events_squares: int) -> Moments:

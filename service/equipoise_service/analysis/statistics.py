@@ -56,7 +56,8 @@ class QuantileValues:
     Attributes:
         n: Number of units.
         q: Which quantile.
-        found: What is known of it; None where there are no values.
+        found: What is known of it; None where there are no values, or it or an end of its interval is no
+            finite number.
     """
 
     n: int

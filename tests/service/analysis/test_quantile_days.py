@@ -187,6 +187,23 @@ def test_days_with_what_is_no_finite_number_are_left_out(store: Store, extreme: 
         assert of_day.value == np.sort(ordered)[-(-there.sum() // 2) - 1]
 
 
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, np.nan])
+def test_a_quantile_that_is_no_finite_number_is_none(store: Store, extreme: float) -> None:
+    """A warehouse may hold such values; the other arm and the other metrics have theirs."""
+    units = np.arange(400)
+    variants = np.array(["control", "a"])[units % 2]
+    times = np.full(400, np.datetime64(START, "us"))
+    values = np.where((variants == "a") & (units % 3 > 0), extreme, units.astype(float))
+    fill_columns(store, np.char.add("unit-", units.astype(str)), variants, times, units, values)
+    found = analyse(store, START + timedelta(days=2))
+    metric = DEFINITIONS[0]["key"]
+    quantiles = {variant: arm.values[metric] for variant, arm in found.arms.items()}
+    assert {variant: each.n for variant, each in quantiles.items()} == {"control": 200, "a": 200}
+    assert isinstance(quantiles["a"], QuantileValues)
+    assert quantiles["a"].found is None
+    assert list(found.quantiles_by_day[metric]) == ["control"]
+
+
 def test_a_day_that_came_after_the_days_were_looked_at_is_passed_over(store: Store) -> None:
     """In a table of others, which gets facts between two statements."""
     exposures, events = crowd(4)
