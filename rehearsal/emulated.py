@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         checked = verify_elsewhere(readouts, there, seed=SEED, verify=machine.verify, edited=SAMPLE)
         tell(f"{checked.agreed:,} of {checked.readouts:,} readouts agree")
         files = sorted((there / "as-they-are").iterdir())
-        bits = machine.last_bits(random.Random(SEED).sample(files, min(SAMPLE, len(files))))  # noqa: S311
+        bits = machine.last_bits(random.Random(SEED).sample(files, min(SAMPLE, len(files))))  # noqa: S311 - no secret
         tell(
             f"{bits['differ']:,} of {bits['numbers']:,} numbers differ in their last digits, the most by "
             f"{bits['largest']:.1e}, relative, at {bits['place']}"

@@ -46,7 +46,9 @@ def missing() -> str | None:
     packages = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
     if packages:
         return f"programs are missing. On Debian and Ubuntu: apt-get install {' '.join(packages)}"
-    tried = subprocess.run([*_ALONE, "true"], capture_output=True, text=True, check=False)  # noqa: S603
+    tried = subprocess.run(  # noqa: S603 - our own program
+        [*_ALONE, "true"], capture_output=True, text=True, check=False
+    )
     if tried.returncode:
         return f"a process cannot have a network of its own: {tried.stderr.strip()}"
     return None

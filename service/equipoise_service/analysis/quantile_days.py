@@ -170,7 +170,7 @@ class _Placed:
 
 def quantiles_by_day(
     ask: Ask, rows: ir.Table, q: float, days: Sequence[date], *, one_each: bool
-) -> dict[str, dict[date, ArmQuantile]]:
+) -> dict[str, dict[date, ArmQuantile | None]]:
     """Finds the quantile of each arm among the units that had been exposed by the end of each day.
 
     Args:
@@ -182,8 +182,8 @@ def quantiles_by_day(
         one_each: Whether each unit has one row.
 
     Returns:
-        For each arm, by variant, the days by which it had values; of days that are one, the last. Days are
-        left out whose quantile, or an end of its interval, is no finite number.
+        For each arm, by variant, the days by which it had values; of days that are one, the last. None where
+        the quantile, or an end of its interval, is no finite number.
     """
     step = days_together(days[0], days[-1])
     last_days = {day.toordinal() // step: day for day in days}
@@ -195,29 +195,35 @@ def quantiles_by_day(
         counts = {variant: _one_each(buckets[variant], of) for variant, of in points.items()}
     else:
         counts = _of_units(placed, points)
-    ranks = {
-        variant: {place: order_ranks(each, q) for place, each in of.items()} for variant, of in counts.items()
+    ends = {
+        variant: [(place, rank) for place, each in of.items() for rank in order_ranks(each, q)]
+        for variant, of in counts.items()
     }
-    near = placed.near(
-        buckets,
-        {variant: [(at, rank) for at, both in of.items() for rank in both] for variant, of in ranks.items()},
-    )
-    names = list(last_days.values())
-    found: dict[str, dict[date, ArmQuantile]] = {}
-    for variant, of in ranks.items():
-        for place, both in of.items():
-            lower, upper = (near[variant].at(rank, place) for rank in both)
-            total = buckets[variant].totals[place]
-            there = [1 <= rank <= total for rank in both]
-            if there == [lower is not None, upper is not None]:
-                found.setdefault(variant, {})[names[place]] = ArmQuantile(
-                    q,
-                    counts[variant][place],
-                    points[variant][place].value,
-                    lower.value if lower else None,
-                    upper.value if upper else None,
-                )
-    return found
+    near = placed.near(buckets, ends)
+    return {
+        variant: {
+            day: _quantile(q, near[variant], place, points[variant].get(place), counts[variant].get(place))
+            for place, (day, total) in enumerate(zip(last_days.values(), of.totals, strict=True))
+            if total
+        }
+        for variant, of in buckets.items()
+    }
+
+
+def _quantile(
+    q: float, near: _Values, place: int, point: _Point | None, counts: Moments | None
+) -> ArmQuantile | None:
+    """What is known by a day; None where it, or an end of its interval, is no finite number."""
+    if point is None or counts is None:
+        return None
+    total = near.buckets.totals[place]
+    ends: list[float | None] = []
+    for rank in order_ranks(counts, q):
+        end = near.at(rank, place)
+        if end is None and 1 <= rank <= total:
+            return None
+        ends.append(None if end is None else end.value)
+    return ArmQuantile(q, counts, point.value, *ends)
 
 
 def _points(placed: _Placed, buckets: Mapping[str, _Buckets], q: float) -> dict[str, dict[int, _Point]]:

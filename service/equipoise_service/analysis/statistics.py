@@ -65,6 +65,9 @@ class QuantileValues:
     found: ArmQuantile | None
 
 
+QuantilesByDay = Mapping[str, Mapping[date, ArmQuantile | None]]
+"""A quantile by variant and day; None where it, or an end of its interval, is no finite number."""
+
 ArmValues = Counts | StepCounts | QuantileValues | Moments | NotFinite
 
 
@@ -157,8 +160,8 @@ class Statistics:
         days: The days on which units of the arms were first exposed, in order; the arms are their sums. None
             are known where a file has no times.
         quantiles_by_day: Of quantiles, by metric, variant and day, what is known of all units that had been
-            exposed by the end of it; of days that are taken together, of the last of them. None from a source
-            whose values are kept in no table.
+            exposed by the end of it; of days that are taken together, of the last of them. None at all from a
+            source whose values are kept in no table.
         early: Units, crossovers among them, that were exposed before the revision began, by more than clocks
             differ; None where nobody asked.
         distributions: For the metrics with one number a unit, by key, how it is spread; none from a source,
@@ -178,7 +181,7 @@ class Statistics:
     bots_by_arm: Mapping[str, int] | None = None
     joined: Joined | None = None
     days: Sequence[DayStatistics] = ()
-    quantiles_by_day: Mapping[str, Mapping[str, Mapping[date, ArmQuantile]]] = field(default_factory=dict)
+    quantiles_by_day: Mapping[str, QuantilesByDay] = field(default_factory=dict)
     early: int | None = None
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     ages: Mapping[str, Mapping[str, ArmValues]] | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from equipoise_service.analysis.statistics import (
     ArmStatistics,
     DayStatistics,
     Joined,
+    QuantilesByDay,
     Statistics,
     read_arms,
     read_cuts,
@@ -195,19 +196,23 @@ def _statistics(asked: Asked, of: _Values, request: StoreRequest, keep: Keep | N
     by_day = asked.rows("arms", arms_by_day)
     rows = over_days(by_day)
     days = read_days(by_day, request.measures)
-    quantile_rows = {}
-    if any(measure.quantile is not None for measure in request.measures):
-        quantile_rows = _quantile_rows(of, request, keep)
-    found = _quantiles(asked.backend, quantile_rows, request)
+    quantile_rows = _quantile_rows(of, request, keep)
+    quantiles_of_days: dict[str, QuantilesByDay] = {}
+    if keep is not None and days:
+        quantiles_of_days = _quantiles_by_day(asked.backend, quantile_rows, request, days)
+    # The last day has all units; of segments it knows nothing.
+    found: Mapping[quantiles.Cell, ArmQuantile]
+    if quantiles_of_days and not request.segments:
+        found = _of_last_day(quantiles_of_days, request)
+    else:
+        found = _quantiles(asked.backend, quantile_rows, request)
     arms, crossovers = read_arms(rows, request.measures, found)
     return Statistics(
         arms,
         crossovers,
         None,
         days=days,
-        quantiles_by_day={}
-        if keep is None
-        else _quantiles_by_day(asked.backend, quantile_rows, request, days),
+        quantiles_by_day=quantiles_of_days,
         early=read_early(rows, request),
         cuts=read_cuts(rows, request.measures),
         segments=read_segments(rows, request, found),
@@ -237,6 +242,8 @@ def _distributions(
 
 def _quantile_rows(of: _Values, request: StoreRequest, keep: Keep | None) -> dict[Level, ir.Table]:
     """The rows that quantiles are found in, by whether they are those of units or of events."""
+    if all(measure.quantile is None for measure in request.measures):
+        return {}
     units, rows = of.units(), {}
     of_units = None if of.values is None else quantiles.unit_rows(units, of.values(), request)
     if of_units is not None:
@@ -267,11 +274,9 @@ def _quantiles_by_day(
     rows_of_levels: Mapping[Level, ir.Table],
     request: StoreRequest,
     days: Sequence[DayStatistics],
-) -> dict[str, dict[str, dict[date, ArmQuantile]]]:
-    """The quantiles by the end of each day, by metric and variant."""
-    found: dict[str, dict[str, dict[date, ArmQuantile]]] = {}
-    if not days:
-        return found
+) -> dict[str, QuantilesByDay]:
+    """The quantiles by the end of each day, by metric."""
+    found: dict[str, QuantilesByDay] = {}
     for i, measure in enumerate(request.measures):
         if measure.quantile is not None and measure.level is not None:
             # One by one: the statements of many would be long, and parsed while nobody is answered.
@@ -283,6 +288,19 @@ def _quantiles_by_day(
                 [day.day for day in days],
                 one_each=measure.level is Level.UNIT,
             )
+    return found
+
+
+def _of_last_day(
+    by_day: Mapping[str, QuantilesByDay], request: StoreRequest
+) -> dict[quantiles.Cell, ArmQuantile]:
+    """What the last day says of all units."""
+    found = {}
+    for i, measure in enumerate(request.measures):
+        for variant, of_days in by_day.get(measure.metric, {}).items():
+            known = of_days[max(of_days)]
+            if known is not None:
+                found[i, variant, 0, ""] = known
     return found
 
 

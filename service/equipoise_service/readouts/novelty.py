@@ -110,7 +110,7 @@ def by_age(
         for metric in at_once
         for variant in plan.treatments
     }
-    corrected = _corrected(changes) if complete else {}
+    corrected = by_holm({asked: each.log_p for asked, each in changes.items()}) if complete else {}
     metrics = [
         AgeMetric(
             metric=metric,
@@ -207,10 +207,6 @@ def _at(treatment: Moments, control: Moments, column: str, alpha: float) -> Effe
         difference=estimate.difference,
         interval=None if interval is None else [interval.lower, interval.upper],
     )
-
-
-def _corrected(changes: Mapping[_Asked, _Change]) -> dict[_Asked, float]:
-    return by_holm({asked: each.log_p for asked, each in changes.items()})
 
 
 def _effect(variant: str, change: _Change, corrected: float | None, complete: bool) -> AgeEffect:

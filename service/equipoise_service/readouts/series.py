@@ -12,7 +12,14 @@ from dataclasses import replace
 from datetime import date
 from itertools import accumulate
 
-from equipoise_service.analysis.statistics import ArmStatistics, DayStatistics, QuantileValues, Statistics
+from equipoise_service.analysis.statistics import (
+    ArmStatistics,
+    ArmValues,
+    DayStatistics,
+    QuantilesByDay,
+    QuantileValues,
+    Statistics,
+)
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import Plan
 from equipoise_service.readouts.arms import side_of
@@ -83,13 +90,8 @@ def days_in(found: ByDay | None) -> list[DayStatistics]:
             for arm in metric.arms:
                 if len(arm.statistics) != len(found.days):
                     raise ValueError(f"the metric {metric.metric} has not as many days as there are")
-                each = arm.statistics[i]
                 if arm.variant in arms:
-                    before = arms[arm.variant]
-                    value, immature = values_in(each), each.immature
-                    if isinstance(each, QuantileStatistics):
-                        n, earlier = _earlier(arm.statistics[:i])
-                        value, immature = QuantileValues(each.n - n, each.quantile, None), immature - earlier
+                    before, (value, immature) = arms[arm.variant], _of_day(arm.statistics, i)
                     arms[arm.variant] = ArmStatistics(
                         before.units,
                         {**before.values, metric.metric: value},
@@ -101,27 +103,34 @@ def days_in(found: ByDay | None) -> list[DayStatistics]:
     return days
 
 
-def quantiles_in(found: ByDay | None) -> dict[str, dict[str, dict[date, ArmQuantile]]]:
+def quantiles_in(found: ByDay | None) -> dict[str, QuantilesByDay]:
     """Reads what a readout holds of its quantiles by the end of each day, see `Statistics.quantiles_by_day`.
 
     Raises:
         ValueError: The numbers are impossible.
     """
-    quantiles: dict[str, dict[str, dict[date, ArmQuantile]]] = {}
-    for metric in () if found is None else found.metrics:
-        for arm in metric.arms:
-            for day, each in zip(found.days if found else (), arm.statistics, strict=True):
-                values = values_in(each)
-                if isinstance(values, QuantileValues):
-                    of_days = quantiles.setdefault(metric.metric, {}).setdefault(arm.variant, {})
-                    if values.found is not None:
-                        of_days[date.fromisoformat(day.last)] = values.found
-    return quantiles
+    if found is None:
+        return {}
+    days = [date.fromisoformat(day.last) for day in found.days]
+    return {
+        metric.metric: {arm.variant: _quantiles(days, arm.statistics) for arm in metric.arms}
+        for metric in found.metrics
+        if any(isinstance(each, QuantileStatistics) for arm in metric.arms for each in arm.statistics)
+    }
 
 
-def _earlier(days: Sequence[StatisticsOut]) -> tuple[int, int]:
-    """How many units of a quantile were mature, and how many not, by the last of some days."""
-    return (days[-1].n, days[-1].immature) if days else (0, 0)
+def _quantiles(days: Sequence[date], held: Sequence[StatisticsOut]) -> dict[date, ArmQuantile | None]:
+    found = {day: values_in(each) for day, each in zip(days, held, strict=True)}
+    return {day: values.found for day, values in found.items() if isinstance(values, QuantileValues)}
+
+
+def _of_day(held: Sequence[StatisticsOut], i: int) -> tuple[ArmValues, int]:
+    """The values of the units that came on a day, and how many of them are immature."""
+    each = held[i]
+    if not isinstance(each, QuantileStatistics):
+        return values_in(each), each.immature
+    n, immature = (held[i - 1].n, held[i - 1].immature) if i else (0, 0)
+    return QuantileValues(each.n - n, each.quantile, None), each.immature - immature
 
 
 def _with_quantiles(
@@ -133,7 +142,7 @@ def _with_quantiles(
         for variant, of_days in variants.items():
             arm = quantiles.get(variant)
             values = arm.values.get(metric) if arm else None
-            # Between the two nobody came, for whom the metric is known.
+            # Since then nobody came for whom the metric is known.
             by_then = max((day for day in of_days if day <= last), default=None)
             if arm and isinstance(values, QuantileValues) and by_then is not None:
                 known = replace(values, found=of_days[by_then])

@@ -71,16 +71,20 @@ def _expect_so_far(days: Sequence[dict[str, Any]], units: Sequence[int], total: 
 def _expect_quantile(day: dict[str, Any]) -> None:
     """No more units have values than there are, and where the ends lie says whether there are any."""
     day["acting"] = min(day["acting"], day["n"])
-    if day["means"] is None or day["comoments"] is None:
-        return
+    if day["means"] is not None and day["comoments"] is not None and not _ends_fit(day):
+        day["means"] = day["comoments"] = None
+
+
+def _ends_fit(day: dict[str, Any]) -> bool:
+    events = day["means"][1]
+    if events < 1:
+        return False
     counts = Moments(
         day["acting"], ("below", "events"), tuple(day["means"]), tuple(map(tuple, day["comoments"]))
     )
     lower, upper = order_ranks(counts, day["quantile"])
-    if (day["lower"] is None) != (lower < 1) or (day["upper"] is None) != (
-        upper > round(day["acting"] * day["means"][1])
-    ):
-        day["means"] = day["comoments"] = None
+    beyond = [lower < 1, upper > round(day["acting"] * events)]
+    return beyond == [day["lower"] is None, day["upper"] is None]
 
 
 def _expect_arm(days: Sequence[dict[str, Any]], units: Sequence[int], total: dict[str, Any]) -> None:

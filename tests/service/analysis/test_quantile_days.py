@@ -25,7 +25,7 @@ from equipoise_service.analysis.days import MOST_DAYS
 from equipoise_service.analysis.expression import analysed_units
 from equipoise_service.analysis.quantile_days import quantiles_by_day
 from equipoise_service.analysis.quantiles import event_rows
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.requests import Segment, StoreRequest
 from equipoise_service.analysis.statistics import QuantileValues, Statistics
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.plans.documents import PlannedMetric
@@ -167,7 +167,7 @@ def assert_near(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("extreme", [np.inf, -np.inf, np.nan])
-def test_days_with_what_is_no_finite_number_are_left_out(store: Store, extreme: float) -> None:
+def test_days_whose_quantile_or_end_is_no_finite_number_have_none(store: Store, extreme: float) -> None:
     """Three of them are nothing among thousands, and too many for the ends of the first day."""
     chance = np.random.default_rng(3)
     units = np.arange(4_000)
@@ -179,9 +179,13 @@ def test_days_with_what_is_no_finite_number_are_left_out(store: Store, extreme: 
     fill_columns(store, np.char.add("unit-", units.astype(str)), variants, times, units, values)
     found = analyse(store, START + timedelta(days=12)).quantiles_by_day[DEFINITIONS[0]["key"]]
     days = [START.date() + timedelta(days=i) for i in range(9)]
-    assert list(found["a"]) == days
-    assert set(days[3:]) <= set(found["control"]) < set(days)
+    assert list(found["a"]) == list(found["control"]) == days
+    assert None not in found["a"].values()
+    assert found["control"][days[0]] is None
     for day, of_day in found["control"].items():
+        if of_day is None:
+            assert day < days[3]
+            continue
         there = (variants == "control") & (day_of <= (day - days[0]).days)
         ordered = np.where(np.isnan(values[there]), np.inf, values[there])
         assert of_day.value == np.sort(ordered)[-(-there.sum() // 2) - 1]
@@ -201,7 +205,30 @@ def test_a_quantile_that_is_no_finite_number_is_none(store: Store, extreme: floa
     assert {variant: each.n for variant, each in quantiles.items()} == {"control": 200, "a": 200}
     assert isinstance(quantiles["a"], QuantileValues)
     assert quantiles["a"].found is None
-    assert list(found.quantiles_by_day[metric]) == ["control"]
+    assert isinstance(quantiles["control"], QuantileValues)
+    assert quantiles["control"].found is not None
+    day = START.date()
+    assert found.quantiles_by_day[metric] == {"a": {day: None}, "control": {day: quantiles["control"].found}}
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), until=ENDS)
+def test_segments_change_nothing_of_the_whole(store: Store, seed: int, until: datetime | None) -> None:
+    """With them it is found in passes over all values, and without them on the last day."""
+    store.fill(*crowd(seed))
+    ended = None if until is None else until.replace(tzinfo=UTC)
+    found, cut = (
+        analyse(store, until=ended, segments=of) for of in ((), (Segment("country", "see", "country"),))
+    )
+    assert bool(cut.segments["country"]) == bool(cut.arms)
+    for variant, arm in cut.arms.items():
+        for metric, values in arm.values.items():
+            other = found.arms[variant].values[metric]
+            assert isinstance(values, QuantileValues)
+            assert isinstance(other, QuantileValues)
+            assert (values.found is None) == (other.found is None)
+            if values.found is not None:
+                assert_near(other.found, values.found)
 
 
 def test_a_day_that_came_after_the_days_were_looked_at_is_passed_over(store: Store) -> None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 from duckdb.sqltypes import BIGINT
 from tests.service.conftest import experiment
-from tests.service.jobs.test_scheduling import HOUR, scene, work_off, works
+from tests.service.jobs.scenes import HOUR, scene, work_off, works
 
 from equipoise_service.database import Database
 from equipoise_service.jobs import leases, worker

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import norm
-from tests.service.power.test_power import power
+from tests.service.power.asking import power
 
 from equipoise_service.texts.saying import say
 

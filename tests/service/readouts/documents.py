@@ -1,12 +1,10 @@
 """Plans, statistics and readouts for the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
-from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.analysis.segments import NO_VALUE, OTHER, segment_label
 from equipoise_service.analysis.spreading import ArmSpread, Distribution
 from equipoise_service.analysis.statistics import (
@@ -30,7 +28,6 @@ from equipoise_service.readouts.building import (
 )
 from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.losses import Arrivals, Dropped
-from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.sealing import sealed
@@ -354,56 +351,3 @@ def viewless_readout() -> dict[str, Any]:
     found = Statistics(whole, 0, WATERMARK, segments={"country": parts})
     segment = PlannedSegment(key="country", event="signed_up", property="country")
     return build_readout(plan(PER_VIEW, segments=[segment]), found, PROVENANCE)
-
-
-SPENT = CONVERTED.model_copy(update={"key": "spent", "type": MetricType.MEAN, "window_hours": 24})
-EFFECTS = {("banner", "off"): (40, 70), ("banner", "on"): (45, 20), ("search", "a"): (30, 44)}
-"""For each other experiment and variant of it, how many of 400 units of control and treatment converted."""
-
-
-def overlapping_readout(
-    effects: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType(EFFECTS),
-    units: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType({}),
-    role: Role = Role.SUCCESS,
-    held: Sequence[str] = ("converted", "spent"),
-    **more: Any,
-) -> dict[str, Any]:
-    """A readout of an experiment whose units are in others too.
-
-    Args:
-        effects: For each other experiment and variant of it, how many units of each arm converted.
-        units: How many units there are, where it is not 400 of each arm; 10 of each are immature for a mean.
-        role: Of the mean.
-        held: The metrics that the overlaps have values of.
-        more: Of the plan.
-    """
-    overlaps: dict[str, list[SegmentStatistics]] = {}
-    for key, converted_units in effects.items():
-        arms = {
-            variant: ArmStatistics(
-                n,
-                {
-                    key: value
-                    for key, value in (
-                        ("converted", Counts(n, successes)),
-                        ("spent", moments(n - 10, 5.0 + successes / n, 3.5)),
-                    )
-                    if key in held
-                },
-                {"spent": 10},
-            )
-            for variant, n, successes in zip(
-                ("control", "treatment"), units.get(key, (400, 400)), converted_units, strict=True
-            )
-        }
-        overlaps.setdefault(key[0], []).append(SegmentStatistics(key[1], arms, 0))
-    whole = {
-        variant: ArmStatistics(
-            n, {"converted": Counts(n, n // 10), "spent": moments(n - 30, 5.25, 3.25)}, {"spent": 30}
-        )
-        for variant, n in (("control", 1_000), ("treatment", 1_010))
-    }
-    found = tuple(Overlap(key, parts) for key, parts in overlaps.items())
-    provenance = replace(PROVENANCE, overlaps=Overlaps(4, found))
-    planned = plan(CONVERTED, SPENT.model_copy(update={"role": role}), **more)
-    return build_readout(planned, Statistics(whole, 0, WATERMARK), provenance)

@@ -18,13 +18,13 @@ from tests.service.readouts.documents import (
     looked_readout,
     measured_readout,
     moments,
-    overlapping_readout,
     plan,
     rich_readout,
     segmented_readout,
     spread_readout,
     statistics,
 )
+from tests.service.readouts.overlapping import overlapping_readout
 from tests.service.readouts.repeated import numbers, repeated_readout
 from tests.service.readouts.test_novelty import aged_readout, unfollowed_readout
 from tests.service.readouts.test_quantile_days import quantile_readout

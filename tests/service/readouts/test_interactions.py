@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import chi2, chi2_contingency
 from tests.service.assigned import assigned_units
-from tests.service.readouts.documents import CONVERTED, EFFECTS, converted, overlapping_readout, plan, seal
+from tests.service.readouts.documents import CONVERTED, converted, plan, seal
+from tests.service.readouts.overlapping import EFFECTS, overlapping_readout
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
 from equipoise_service.metrics.schemas import Role

@@ -190,6 +190,29 @@ def test_days_of_one_arm_and_many_days() -> None:
     assert verify_readout(found) == []
 
 
+def test_a_day_whose_quantile_is_no_finite_number_shows_none() -> None:
+    """And not that of the day before, which is of fewer units."""
+    given = statistics_of(values([0, 1, 4]))
+    by_day = dict(given.quantiles_by_day["median"])
+    by_day["treatment"] = {**by_day["treatment"], FIRST + timedelta(days=1): None}
+    now = datetime(2026, 6, 8, tzinfo=UTC)
+    none = replace(given, quantiles_by_day={"median": by_day})
+    found = build_readout(PLAN, none, Provenance("page", 1, now, started_at=START))
+    metric = found["by_day"]["metrics"][0]
+    arms = {arm["variant"]: [each["value"] is None for each in arm["statistics"]] for arm in metric["arms"]}
+    assert arms == {"control": [False] * 3, "treatment": [False, True, False]}
+    assert [each["difference"] is None for each in metric["effects"][0]["so_far"]] == [False, True, False]
+    assert verify_readout(found) == []
+
+
+@pytest.mark.parametrize("events", [0.0, 0.5])
+def test_a_day_with_less_than_an_event_a_unit_is_found(events: float) -> None:
+    forged = copy.deepcopy(quantile_readout())
+    forged["by_day"]["metrics"][0]["arms"][1]["statistics"][1]["means"][1] = events
+    seal(forged)
+    assert "by_day" in {each.pointer.split("/")[1] for each in verify_readout(forged)}
+
+
 def test_without_them_there_is_no_series() -> None:
     """As in readouts from before they were found by day, and of sources that keep no tables."""
     bare = replace(statistics_of(values([0, 1])), quantiles_by_day={})

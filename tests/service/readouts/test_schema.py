@@ -11,11 +11,11 @@ from tests.service.readouts.documents import (
     daily_readout,
     looked_readout,
     measured_readout,
-    overlapping_readout,
     segmented_readout,
     spread_readout,
     viewless_readout,
 )
+from tests.service.readouts.overlapping import overlapping_readout
 
 DOCUMENTS = [
     bayesian_readout(),
