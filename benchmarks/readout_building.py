@@ -107,13 +107,9 @@ def _values(metric: Any, units: int, random: Random) -> Any:
 def build(method: str, seed: int) -> float:
     """Processor seconds of one readout, at the seventh of daily looks where the plan has looks."""
     from equipoise_service.plans.looks import next_look
-    from equipoise_service.readouts.building import (
-        Provenance,
-        build_readout,
-        mature_units,
-        statistics_digest,
-    )
+    from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
     from equipoise_service.readouts.losses import Dropped
+    from equipoise_service.readouts.provenance import Provenance
 
     plan = plan_of(method)
     looks: list[Any] = []

@@ -14,7 +14,8 @@ from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, Stat
 from equipoise_service.metrics.schemas import MetricType
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look, next_look
-from equipoise_service.readouts.building import Provenance, build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.provenance import Provenance
 
 Flags = NDArray[np.bool_]
 

@@ -149,6 +149,7 @@ from equipoise_stats.power.planned import PlannedTest
 from equipoise_stats.power.rule import RuleLevels, RuleSize, rule_levels, rule_sample_size, ship_probability
 from equipoise_stats.power.size import MinimumEffect, SampleSize, minimum_effect, planned_power, sample_size
 from equipoise_stats.program.anytime_heterogeneity import anytime_heterogeneity
+from equipoise_stats.program.anytime_independence import anytime_independence
 from equipoise_stats.program.false_positive_risk import false_positive_risk, success_rate_from_wins
 from equipoise_stats.program.heterogeneity import Heterogeneity, SegmentEffect, heterogeneity
 from equipoise_stats.program.interactions import (
@@ -284,6 +285,7 @@ __all__ = [
     "adaptive_confidence_sequence",
     "adjusted_difference",
     "anytime_heterogeneity",
+    "anytime_independence",
     "anytime_t",
     "arm_belief",
     "arm_quantile",

@@ -13,6 +13,8 @@ from equipoise_stats import (
     Moments,
     NoveltyFinding,
     carry_over,
+    confidence_sequence,
+    mean_difference,
     moved_denominator,
     novelty,
 )
@@ -231,3 +233,22 @@ def test_carry_over_without_variance_or_with_few_units() -> None:
     arm = Moments.from_arrays({"y": [1.0, 2.0], "x": [0.0, 3.0]})
     named = carry_over(dict.fromkeys(crossed(EVEN, FLAT), arm), column="x")
     assert named.status == CheckStatus.OK
+
+
+def test_novelty_at_any_moment_is_a_confidence_sequence_of_units_own_slopes() -> None:
+    generator = np.random.default_rng(8)
+    days = np.log1p(np.arange(7))
+    arms = [generator.normal(5, 2, (3_000, 7)) + np.linspace(effect, 0, 7) for effect in (0.9, 0.0)]
+    t, c = (Moments.from_arrays({f"day{day}": arm[:, day] for day in range(7)}) for arm in arms)
+    check = novelty(treatment=t, control=c, ages=DAYS, tuning_units=4_000)
+    slopes = [Moments.from_arrays({"y": np.polyfit(days, arm.T, 1)[0]}) for arm in arms]
+    theirs = confidence_sequence(
+        mean_difference(treatment=slopes[0], control=slopes[1], column="y"), tuning_units=4_000, alpha=0.01
+    )
+    assert check.slope.test.log_p_value == pytest.approx(theirs.test.log_p_value, rel=1e-9)
+    assert check.finding is NoveltyFinding.FADING
+    once = novelty(treatment=t, control=c, ages=DAYS)
+    assert once.slope.test.p_value is not None
+    assert check.slope.test.p_value is not None
+    assert check.slope.test.p_value > once.slope.test.p_value
+    assert check.ages == once.ages

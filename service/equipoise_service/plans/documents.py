@@ -159,6 +159,11 @@ class Plan(Design):
         return Plan.model_validate(self.model_dump(mode="json"))
 
     @property
+    def is_always_valid(self) -> bool:
+        """Whether it may be concluded from at any moment, so that it may end whenever somebody likes."""
+        return self.method is Method.CONFIDENCE_SEQUENCE
+
+    @property
     def control(self) -> str:
         """The control's key."""
         return next(variant.key for variant in self.variants if variant.control)

@@ -24,17 +24,13 @@ from equipoise_service.metrics.stored import PinnedMetric
 from equipoise_service.plans.documents import Plan, PlannedVariant, make_plan
 from equipoise_service.plans.looks import Look, next_look
 from equipoise_service.readouts.ages import ages_by_source
-from equipoise_service.readouts.building import (
-    Provenance,
-    build_readout,
-    mature_units,
-    statistics_digest,
-)
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.facts import together
 from equipoise_service.readouts.following import followed_ages
 from equipoise_service.readouts.losses import NO_REPORTS, Arrivals
 from equipoise_service.readouts.missing import arrivals_in_file, arrivals_of_facts
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.recorded import SourceRead
 from equipoise_service.sources.schemas import SourceIn
 from equipoise_service.sources.service import digest_of

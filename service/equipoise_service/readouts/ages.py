@@ -28,13 +28,18 @@ _log = logging.getLogger(__name__)
 # have been there for as long.
 _MOST_DAYS = 28
 
+FOLLOWED_DAYS = (3, 7, 14, 28)
+"""The same where effects may be tested at any moment: of these the most that half of the time has."""
+
 
 def success_metrics(plan: Plan) -> list[PlannedMetric]:
     """The metrics whose effects are followed."""
     return [metric for metric in plan.metrics if metric.role is Role.SUCCESS]
 
 
-def asked_ages(plan: Plan, started_at: datetime | None, until: datetime) -> dict[str, Ages]:
+def asked_ages(
+    plan: Plan, started_at: datetime | None, until: datetime, *, always_valid: bool
+) -> dict[str, Ages]:
     """The ages of each success metric that can be looked at so, by key.
 
     A metric with a window is followed to its end; one without for half of the time that it ran.
@@ -43,12 +48,14 @@ def asked_ages(plan: Plan, started_at: datetime | None, until: datetime) -> dict
         plan: The plan.
         started_at: When the randomisation began; None where nobody knows, and there are no ages.
         until: When it ended, or now.
+        always_valid: Whether effects may be tested at any moment: then there are few sets of ages, as each
+            has a share of the level.
     """
     if started_at is None:
         return {}
     found = {}
     for metric in success_metrics(plan):
-        ages = ages_in(_days(metric, until - started_at)) if _can_be_asked(metric) else None
+        ages = ages_in(_days(metric, until - started_at, always_valid)) if _can_be_asked(metric) else None
         if ages is not None:
             found[metric.key] = ages
     return found
@@ -80,10 +87,8 @@ def read_ages(
     request: StoreRequest,
     sources: Mapping[str, SourceIn],
     limits: Limits,
-    *,
-    at_the_end: bool,
-) -> dict[str, dict[str, ArmValues]] | None:
-    """Reads what the units did at each age, once the planned end is reached.
+) -> dict[str, dict[str, ArmValues]]:
+    """Reads what the units did at each age.
 
     Args:
         store: The service's own store.
@@ -91,14 +96,11 @@ def read_ages(
         request: The analysis.
         sources: The sources that the plan names, by key.
         limits: What reading a source may take.
-        at_the_end: Whether the end is reached: before, nothing is read.
 
     Returns:
-        What `ages_by_source` gives; None where nobody looked.
+        What `ages_by_source` gives.
     """
-    if not at_the_end:
-        return None
-    ages = asked_ages(plan, request.since, request.until or request.as_of)
+    ages = asked_ages(plan, request.since, request.until or request.as_of, always_valid=plan.is_always_valid)
 
     def read(key: str | None, asked: Mapping[str, Ages]) -> dict[str, dict[str, ArmValues]]:
         if key is None:
@@ -187,9 +189,13 @@ def _can_be_asked(metric: PlannedMetric) -> bool:
     return metric.event is not None and has_ages(metric.measure)
 
 
-def _days(metric: PlannedMetric, ran: timedelta) -> int:
-    window = metric.hours()[1]
-    return min(_MOST_DAYS, ran.days // 2) if window is None else window // 24
+def _days(metric: PlannedMetric, ran: timedelta, always_valid: bool) -> int:
+    window, half = metric.hours()[1], ran.days // 2
+    if window is not None:
+        return window // 24
+    if always_valid:
+        return max((days for days in FOLLOWED_DAYS if days <= half), default=0)
+    return min(_MOST_DAYS, half)
 
 
 def _why_not(metric: PlannedMetric) -> str:

@@ -79,9 +79,9 @@ def overlaps_of(
     beside: Beside,
     limits: Limits,
     *,
-    at_the_end: bool,
+    asked: bool,
 ) -> Overlaps | None:
-    """Reads the units that are in other experiments too, once the planned end is reached.
+    """Reads the units that are in other experiments too.
 
     Args:
         store: Where exposures and events are.
@@ -90,7 +90,7 @@ def overlaps_of(
         sources: The sources that the plan names, by key.
         beside: The experiments that ran at the same time.
         limits: What reading a source may take.
-        at_the_end: Whether the end is reached: before, nothing is read.
+        asked: Whether they are asked about at this moment: else nothing is read.
 
     Returns:
         What was found; None where nothing ran at the same time, or no metric decides. A source that exposures
@@ -102,10 +102,10 @@ def overlaps_of(
     for metric in asked_metrics(plan):
         if metric.source is None or sources[metric.source].exposures is None:
             metrics.setdefault(metric.source, set()).add(metric.key)
-    if not at_the_end or not metrics:
+    if not asked or not metrics:
         return Overlaps(beside.experiments, None)
     theirs = left_out_as_stored(beside.left_out, store.unit_key)
-    asked = {
+    requests = {
         key: replace(
             request,
             measures=tuple(each for each in request.measures if each.metric in metrics.get(key, ())),
@@ -114,15 +114,15 @@ def overlaps_of(
         for key in (None, *metrics)
     }
     with store.workspace() as workspace:
-        left_out = bring_left_out(workspace, asked[None])
+        left_out = bring_left_out(workspace, requests[None])
         facts = settled_facts(workspace)
         found = analyse_overlaps(
-            workspace.backend, facts.exposures, facts.events, asked[None], beside.others, _BOUNDS, left_out
+            workspace.backend, facts.exposures, facts.events, requests[None], beside.others, _BOUNDS, left_out
         )
     shared = {each.experiment for each in found}
     others = [each for each in beside.others if each.experiment in shared]
     for key in metrics.keys() - {None} if others else ():
-        part = asked[key].until_now()
+        part = requests[key].until_now()
         try:
             there = overlaps_of_source(sources[key or ""], store, part, others, limits)
         except Conflict as problem:

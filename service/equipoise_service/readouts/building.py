@@ -1,7 +1,7 @@
 """From a plan, its looks and the statistics to the readout: a pure function."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,19 +13,17 @@ from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.advice import Recommendation
 from equipoise_service.readouts.ages import asked_ages
 from equipoise_service.readouts.arms import arms_of, pairs_of, side_of
+from equipoise_service.readouts.by_age import ByAge
 from equipoise_service.readouts.calendar import blocks_of
 from equipoise_service.readouts.checks import Health
 from equipoise_service.readouts.counted import JoinedUnits, Population
 from equipoise_service.readouts.distributions import values_of, why_no_values
 from equipoise_service.readouts.health import check_health, quality_of
-from equipoise_service.readouts.lasting import RepeatOf, repeat_of
-from equipoise_service.readouts.losses import Arrivals, Dropped
+from equipoise_service.readouts.lasting import repeat_of
 from equipoise_service.readouts.novelty import by_age, of_last_look
-from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.progress import Moment, moment_of
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
-from equipoise_service.readouts.recomputed import Recomputation
-from equipoise_service.readouts.recorded import Deviation, Locked, SourceRead, TrafficStep
 from equipoise_service.readouts.results import Results, results_of, why_no_impact
 from equipoise_service.readouts.schemas import SCHEMA, Progress
 from equipoise_service.readouts.sealing import sealed
@@ -35,56 +33,10 @@ from equipoise_service.readouts.sides import Cuts, statistics_out
 from equipoise_service.readouts.standing import Concluded
 from equipoise_service.readouts.summary import summarise
 from equipoise_service.readouts.wording import wording
+from equipoise_service.texts.saying import say
 from equipoise_stats import CheckStatus
 
 _DAY = timedelta(days=1).total_seconds()
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What was analysed, and when.
-
-    Attributes:
-        experiment: The experiment's key, or the name of a file.
-        revision: Number of the revision; None for a file.
-        generated_at: When the readout is computed.
-        started_at: When the randomisation began; of a file, its first exposure; None without times.
-        ended_at: When it ended, if it did.
-        traffic: Share of units that take part; None for a file.
-        steps: What it was over time; empty where that is not known, None for a file.
-        paused: For how many seconds it was paused; None for a file.
-        locked: The lock of the plan, if it was locked.
-        deviations: What was changed of the plan since then.
-        dropped: What senders gave up meanwhile; None where nobody asked.
-        arrivals: How late the exposures arrived; None where nobody asked.
-        overlaps: What is known of other experiments; None where none ran at the same time, and for a file.
-        concluded: What an earlier readout concluded for good; None without one.
-        holdback: Basis points of the units that are held back, of a holdback's revision.
-        repeat: What it repeats after a ship, if it does.
-        segments_as_before: Whether it is recomputed as readouts were from before parts of segments were
-            corrected, and any test asked of them but Cochran's Q.
-        sources: The definitions of the sources that were read; empty where that is not known.
-    """
-
-    experiment: str
-    revision: int | None
-    generated_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    traffic: float | None = None
-    steps: Sequence[TrafficStep] | None = None
-    paused: float | None = None
-    locked: Locked | None = None
-    deviations: Sequence[Deviation] = ()
-    dropped: Dropped | None = None
-    arrivals: Arrivals | None = None
-    overlaps: Overlaps | None = None
-    recomputed: Recomputation | None = None
-    concluded: Concluded | None = None
-    holdback: int | None = None
-    repeat: RepeatOf | None = None
-    segments_as_before: bool = False
-    sources: Sequence[SourceRead] = ()
 
 
 def build_readout(
@@ -133,6 +85,7 @@ def build_readout(
     began = provenance.started_at
     blocks = blocks_of(plan, statistics.days, None if began is None else began.astimezone(UTC).date())
     days = by_day(plan, statistics, blocks)
+    always_valid = None if provenance.asked_as_before else plan.is_always_valid
     health = check_health(
         plan,
         statistics,
@@ -143,6 +96,7 @@ def build_readout(
         arrivals=provenance.arrivals,
         overlaps=provenance.overlaps,
         recomputed=provenance.recomputed,
+        always_valid=always_valid,
     )
     segments = segment_results(
         plan,
@@ -152,14 +106,17 @@ def build_readout(
         provenance.locked,
         as_before=provenance.segments_as_before,
     )
-    until = provenance.ended_at or provenance.generated_at
+    until = provenance.asked_at or provenance.ended_at or provenance.generated_at
     ages = by_age(
         plan,
-        asked_ages(plan, began, until),
+        asked_ages(plan, began, until, always_valid=bool(always_valid)),
         statistics.ages,
-        complete=moment.complete,
+        asked=moment.complete or bool(always_valid),
+        always_valid=always_valid,
         of_file=provenance.revision is None,
     )
+    if provenance.asked_at is not None:
+        health, ages = _as_of(health, ages, timestamp(provenance.asked_at))
     concluded = provenance.concluded
     if concluded is not None:
         health, segments = concluded.health(health), [concluded.segment(each) for each in segments]
@@ -194,6 +151,7 @@ def build_readout(
         else provenance.locked.model_dump(mode="json", exclude_unset=True),
         "deviations": [each.model_dump(mode="json") for each in provenance.deviations],
         **_sources(plan, provenance),
+        "asked_at": None if provenance.asked_at is None else timestamp(provenance.asked_at),
         "statistics_digest": found,
         # Of looks that were taken before there were more members, with those that they had.
         "looks": [look.model_dump(mode="json", exclude_unset=True) for look in looks],
@@ -224,6 +182,17 @@ def build_readout(
     }
     document["wording"] = wording()
     return sealed(document)
+
+
+def _as_of(health: Health, ages: ByAge | None, at: str) -> tuple[Health, ByAge | None]:
+    """The same, saying when it was asked."""
+    check = health.interactions
+    if check is not None:
+        told = say("found.interactions.asked_at", text=check.number, at=at)
+        health = health.model_copy(update={"interactions": check.model_copy(update={"number": told})})
+    if ages is not None:
+        ages = ages.model_copy(update={"text": say("ages.asked_at", text=ages.text, at=at)})
+    return health, ages
 
 
 def _is_looked_at_once(plan: Plan, provenance: Provenance, looks: Sequence[Look]) -> bool:

@@ -43,7 +43,8 @@ class EffectAtAge(BaseModel):
 
     difference: Number | None = Field(description="Variant minus control; null where there is none.")
     interval: Bounds | None = Field(
-        description="Its interval at level 1 − alpha, of this age by itself; null before the planned end."
+        description="Its interval at level 1 − alpha, of this age by itself; null where nothing "
+        "is tested yet."
     )
 
 
@@ -80,9 +81,15 @@ class AgeMetric(BaseModel):
 
 
 class ByAge(BaseModel):
-    """Whether effects fade or grow with the days since a unit's first exposure: looked at at the end."""
+    """Whether effects fade or grow with the days since a unit's first exposure."""
 
     model_config = _CONFIG
+
+    always_valid: bool | None = Field(
+        None,
+        description="Whether its tests hold at any moment; else they are asked once, at the planned end. "
+        "Null in readouts from before there was a choice.",
+    )
 
     text: str = Field(description="What was found, in words.")
     look: Annotated[int, Field(ge=1)] | None = Field(

@@ -258,8 +258,13 @@ class Interactions(Check):
 
     experiments: int = Field(ge=0, description="How many ran at the same time, in other layers.")
     p_value: Number | None = Field(description="The smallest corrected p-value; null where there is none.")
+    always_valid: bool | None = Field(
+        None,
+        description="Whether its tests hold at any moment; else they are asked once, at the planned end. "
+        "Null in readouts from before there was a choice.",
+    )
     overlaps: list[Overlap] | None = Field(
-        description="The largest overlaps; null where nobody looked, as the end is not reached."
+        description="The largest overlaps; null where nobody looked yet, see `asked_at`."
     )
     not_asked: list[NotAsked] | None = Field(
         None, description="Success metrics and guardrails that are not asked about; null where all are."

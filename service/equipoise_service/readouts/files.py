@@ -21,10 +21,11 @@ from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.analysis.tabular import FileProblem
 from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVariant
 from equipoise_service.plans.population import PlannedSegment
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.following import followed_ages
 from equipoise_service.readouts.losses import NO_REPORTS, WITHOUT_TIMES
 from equipoise_service.readouts.missing import arrivals_in_file
+from equipoise_service.readouts.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)

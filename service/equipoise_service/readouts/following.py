@@ -22,7 +22,7 @@ def followed_ages(
     ended_at: datetime | None,
     of_file: bool,
 ) -> Mapping[str, Ages] | None:
-    """The ages that are looked at: once the planned end is reached, and not in data from after the last look.
+    """The ages that are looked at: at the planned end, or at any moment, but not after the last look.
 
     Args:
         plan: The plan.
@@ -41,4 +41,6 @@ def followed_ages(
         return None
     mature = mature_units(plan, statistics)
     end = end_is_reached(plan, mature, generated_at=at, started_at=began, ended_at=ended_at, of_file=of_file)
-    return asked_ages(plan, began, ended_at or at) if end and began is not None else None
+    if began is None or not (end or plan.is_always_valid):
+        return None
+    return asked_ages(plan, began, ended_at or at, always_valid=plan.is_always_valid)

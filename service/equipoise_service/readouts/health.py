@@ -78,6 +78,7 @@ def check_health(
     arrivals: Arrivals | None = None,
     overlaps: Overlaps | None = None,
     recomputed: Recomputation | None = None,
+    always_valid: bool | None = None,
 ) -> Health:
     """Runs every check.
 
@@ -91,6 +92,8 @@ def check_health(
         arrivals: How late exposures arrived; None where nobody asked.
         overlaps: What is known of other experiments; None where none ran at the same time.
         recomputed: Whether units met the variants that their ids give them; None where nobody asked.
+        always_valid: Whether other experiments are asked about by tests that hold at any moment; None as in
+            readouts from before there were any.
     """
     units = {variant: arm.units for variant, arm in statistics.arms.items()}
     return Health(
@@ -112,7 +115,12 @@ def check_health(
         maturity=_maturity(plan, statistics),
         skewness=_skewness(compared),
         interactions=interactions(
-            plan, overlaps, units=sum(units.values()), cuts=statistics.cuts, complete=complete
+            plan,
+            overlaps,
+            units=sum(units.values()),
+            cuts=statistics.cuts,
+            complete=complete,
+            always_valid=always_valid,
         ),
     )
 

@@ -48,7 +48,7 @@ class Asked:
 
 def test_of(plan: Plan) -> Test:
     """What asks whether effects differ: a plan by confidence sequences may end whenever somebody likes."""
-    return "always_valid" if plan.method is Method.CONFIDENCE_SEQUENCE else "cochran_q"
+    return "always_valid" if plan.is_always_valid else "cochran_q"
 
 
 def heterogeneity_of(

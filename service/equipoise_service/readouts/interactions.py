@@ -1,8 +1,8 @@
 """Whether effects depend on other experiments that ran at the same time on the same units.
 
 Which variant of another experiment a unit met was decided by chance, so Cochran's Q between these variants
-asks whether the two experiments interact. It is asked once, at the planned end, and corrected over all
-overlaps, metrics and treatments.
+asks whether the two experiments interact. It is asked once, at the planned end; beside confidence sequences
+a test that holds at any moment is, once a day. Either is corrected over all overlaps, metrics and treatments.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.plans.documents import Plan
@@ -29,7 +30,15 @@ from equipoise_service.readouts.overlaps import (
 from equipoise_service.readouts.pairs import pair_of
 from equipoise_service.readouts.sides import Cuts
 from equipoise_service.texts.saying import counted, listing, say
-from equipoise_stats import CheckStatus, Estimate, NoEstimate, heterogeneity, independence
+from equipoise_stats import (
+    CheckStatus,
+    Estimate,
+    NoEstimate,
+    anytime_heterogeneity,
+    anytime_independence,
+    heterogeneity,
+    independence,
+)
 
 FEWEST_SHARED = 100
 """Overlaps of fewer units are not looked at."""
@@ -65,6 +74,7 @@ def interactions(
     units: int,
     cuts: Mapping[str, Mapping[str, float | None]],
     complete: bool,
+    always_valid: bool | None,
 ) -> Interactions | None:
     """The check; None where nothing ran at the same time.
 
@@ -73,15 +83,21 @@ def interactions(
         overlaps: What is known of other experiments.
         units: How many units this one has in its arms.
         cuts: Where the values of winsorized metrics were cut, see `Statistics`.
-        complete: Whether the planned end is reached: before, nothing is tested.
+        complete: Whether the planned end is reached: before, only what is always valid is tested.
+        always_valid: Whether the tests hold at any moment; None as in readouts from before there were any.
     """
     if overlaps is None:
         return None
     found = overlaps.found or ()
-    tested = complete and overlaps.found is not None
-    assigned = by_holm({each.experiment: _dependence(plan, each) for each in found} if tested else {})
+    tested = (complete or bool(always_valid)) and overlaps.found is not None
+    dependence = _dependence_so_far if always_valid else _dependence
+    assigned = by_holm({each.experiment: dependence(plan, each) for each in found} if tested else {})
     dependent = [key for key, p in assigned.items() if p <= CHECK_ALPHA]
-    answers = {asked: answer for each in found for asked, answer in _answers(plan, each, cuts).items()}
+    answers = {
+        asked: answer
+        for each in found
+        for asked, answer in _answers(plan, each, cuts, always_valid=bool(always_valid)).items()
+    }
     compared = {
         asked: answer.log_p
         for asked, answer in answers.items()
@@ -117,27 +133,38 @@ def interactions(
     if not tested:
         asked = asked_metrics(plan)
         waits = any(metric.source is None for metric in asked) or (asked and not complete)
-        key = "at_the_end" if waits else "not_asked"
+        key = ("each_day" if always_valid else "at_the_end") if waits else "not_asked"
         status, reasons = CheckStatus.UNAVAILABLE, [say(f"found.interactions.{key}")]
     number_of = _number(overlaps, units, corrected)
     return Interactions(
         **about("interactions", status, number_of, " ".join(reasons) or None),
         experiments=overlaps.experiments,
+        always_valid=always_valid,
         p_value=min(corrected.values(), default=None),
         overlaps=None if overlaps.found is None else shown,
         not_asked=_not_asked(plan, found),
     )
 
 
+def _table(plan: Plan, overlap: Overlap) -> NDArray[np.int64]:
+    """The units of each variant of the other experiment, by row, and of each planned arm of this one."""
+    rows = [
+        [part.arms[variant].units if variant in part.arms else 0 for variant in plan.weights]
+        for part in overlap.parts
+    ]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(plan.weights))
+
+
+def _dependence_so_far(plan: Plan, overlap: Overlap) -> float | None:
+    """The same at any moment."""
+    weights = np.array(list(plan.weights.values()))
+    planned = weights > 0
+    return anytime_independence(_table(plan, overlap)[:, planned], shares=weights[planned].tolist())
+
+
 def _dependence(plan: Plan, overlap: Overlap) -> float | None:
     """The logarithm of the p-value of independent assignments; None where there is no test."""
-    table = np.array(
-        [
-            [part.arms[variant].units if variant in part.arms else 0 for variant in plan.weights]
-            for part in overlap.parts
-        ],
-        dtype=np.int64,
-    ).reshape(len(overlap.parts), len(plan.weights))
+    table = _table(plan, overlap)
     shares = table.sum(axis=0) / max(1, table.sum())
     smallest = shares[shares > 0].min(initial=1.0)
     large = table[table.sum(axis=1) * smallest >= _FEWEST_EXPECTED]
@@ -146,7 +173,7 @@ def _dependence(plan: Plan, overlap: Overlap) -> float | None:
 
 
 def _answers(
-    plan: Plan, overlap: Overlap, cuts: Mapping[str, Mapping[str, float | None]]
+    plan: Plan, overlap: Overlap, cuts: Mapping[str, Mapping[str, float | None]], *, always_valid: bool
 ) -> dict[_Asked, _Answer]:
     found = {}
     for metric in measured_metrics(plan, overlap):
@@ -160,8 +187,12 @@ def _answers(
                 effects[part.label] = pair_of(treatment, control, cut, guarded=False).found
                 if min(treatment.values.n, control.values.n) >= FEWEST_IN_ARM:
                     large[part.label] = effects[part.label]
-            log_p = heterogeneity(large, alpha=CHECK_ALPHA).log_p_value
-            found[_Asked(overlap.experiment, metric.key, variant)] = _Answer(effects, log_p)
+            tested = (
+                anytime_heterogeneity(large, tuning_units=plan.tuning_units, alpha=CHECK_ALPHA)
+                if always_valid
+                else heterogeneity(large, alpha=CHECK_ALPHA)
+            )
+            found[_Asked(overlap.experiment, metric.key, variant)] = _Answer(effects, tested.log_p_value)
     return found
 
 

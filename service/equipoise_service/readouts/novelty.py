@@ -1,4 +1,7 @@
-"""Whether effects fade or grow with the days since a unit's first exposure: asked once, at the planned end.
+"""Whether effects fade or grow with the days since a unit's first exposure.
+
+It is asked once, at the planned end; beside confidence sequences once a day, by tests that hold whenever one
+looks.
 
 An effect changes with age only where it changes by both measures: as a difference, and as a share of what
 the control does. Most units do more on the day on which they are exposed than later, so that the difference
@@ -18,7 +21,7 @@ from typing import Any
 from equipoise_service.analysis.ages import Ages
 from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.readouts.ages import arm_out, not_asked, success_metrics
+from equipoise_service.readouts.ages import FOLLOWED_DAYS, arm_out, not_asked, success_metrics
 from equipoise_service.readouts.by_age import Age, AgeEffect, AgeMetric, ByAge, EffectAtAge
 from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.metric_units import units_of_metrics
@@ -27,9 +30,12 @@ from equipoise_service.readouts.standing import Concluded
 from equipoise_service.texts.saying import listing, say
 from equipoise_stats import (
     CheckStatus,
+    Comparison,
     Estimate,
     Moments,
+    NoEstimate,
     NoveltyFinding,
+    confidence_sequence,
     fixed_horizon,
     mean_difference,
     novelty,
@@ -69,7 +75,8 @@ def by_age(
     ages: Mapping[str, Ages],
     values: Mapping[str, Mapping[str, ArmValues]] | None,
     *,
-    complete: bool,
+    asked: bool,
+    always_valid: bool | None,
     of_file: bool = False,
 ) -> ByAge | None:
     """The effects by days since exposure; None where nobody looked, or nothing is a success metric.
@@ -78,7 +85,8 @@ def by_age(
         plan: The plan.
         ages: The ages of each metric that can be looked at so, see `ages.asked_ages`.
         values: For each of them the moments of each arm, a column an age.
-        complete: Whether the planned end is reached: before, nothing is tested.
+        asked: Whether effects may be tested at this moment.
+        always_valid: Whether the tests hold at any moment; None as in readouts from before there were any.
         of_file: Whether the data are a file, whose times, like those of a source, may be of rows alone.
 
     Raises:
@@ -86,8 +94,8 @@ def by_age(
     """
     if values is None or not success_metrics(plan):
         return None
-    asked, of_source = ages, {metric.key for metric in plan.metrics if metric.source is not None}
-    ages = {metric: each for metric, each in asked.items() if metric in values or metric not in of_source}
+    can_be, of_source = ages, {metric.key for metric in plan.metrics if metric.source is not None}
+    ages = {metric: each for metric, each in can_be.items() if metric in values or metric not in of_source}
     if values.keys() != ages.keys():
         raise ValueError(f"by days since exposure there is {list(values)}, asked was for {list(ages)}")
     arms = {
@@ -98,8 +106,11 @@ def by_age(
         metric: {arm: _moments(values[metric].get(arm), each) for arm in plan.weights}
         for metric, each in ages.items()
     }
+    tests = {metric: _tests_of(plan, metric, always_valid=bool(always_valid)) for metric in ages}
     changes = {
-        (metric, variant): _change(moments[metric][variant], moments[metric][plan.control], each, plan.alpha)
+        (metric, variant): _change(
+            moments[metric][variant], moments[metric][plan.control], each, tests[metric]
+        )
         for metric, each in ages.items()
         for variant in plan.treatments
     }
@@ -110,21 +121,25 @@ def by_age(
         for metric in at_once
         for variant in plan.treatments
     }
-    corrected = by_holm({asked: each.log_p for asked, each in changes.items()}) if complete else {}
+    corrected = by_holm({asked: each.log_p for asked, each in changes.items()}) if asked else {}
     metrics = [
         AgeMetric(
             metric=metric,
             ages=[Age(first=each.days * i, last=each.days * (i + 1) - 1) for i in range(each.count)],
             arms=list(arms[metric].values()),
             effects=[
-                _effect(variant, changes[metric, variant], corrected.get((metric, variant)), complete)
+                _effect(variant, changes[metric, variant], corrected.get((metric, variant)), asked)
                 for variant in plan.treatments
             ],
         )
         for metric, each in ages.items()
     ]
-    others = not_asked(plan, asked, ages)
-    return ByAge(text=_text(plan, metrics), metrics=metrics, not_asked=others)
+    return ByAge(
+        always_valid=always_valid,
+        text=_text(plan, metrics),
+        metrics=metrics,
+        not_asked=not_asked(plan, can_be, ages),
+    )
 
 
 def of_last_look(now: ByAge | None, concluded: Concluded) -> ByAge | None:
@@ -174,18 +189,52 @@ def _is_at_once(arms: Iterable[Moments | None]) -> bool:
     return sum(by_age[1:]) < _LATER * sum(by_age)
 
 
-def _change(treatment: Moments | None, control: Moments | None, ages: Ages, alpha: float) -> _Change:
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """How effects are tested.
+
+    Attributes:
+        alpha: Level of the interval of an age.
+        tuning_units: Where confidence sequences are tightest; None for tests at one moment.
+        sets: How many sets of ages there are, of which the largest is asked that has passed.
+    """
+
+    alpha: float
+    tuning_units: int | None
+    sets: int
+
+    def conclude(self, estimate: Estimate | NoEstimate, alpha: float) -> Comparison:
+        """The comparison of two arms."""
+        if self.tuning_units is None:
+            return fixed_horizon(estimate, alpha=alpha)
+        return confidence_sequence(estimate, tuning_units=self.tuning_units, alpha=alpha)
+
+
+def _tests_of(plan: Plan, metric: str, *, always_valid: bool) -> _Tests:
+    if not always_valid:
+        return _Tests(plan.alpha, None, 1)
+    has_window = next(each for each in plan.metrics if each.key == metric).hours()[1] is not None
+    return _Tests(plan.alpha, plan.tuning_units, 1 if has_window else len(FOLLOWED_DAYS))
+
+
+def _change(treatment: Moments | None, control: Moments | None, ages: Ages, tests: _Tests) -> _Change:
     if treatment is None or control is None:
         return _Change(None, None, [EffectAtAge(difference=None, interval=None)] * ages.count)
     middles = dict(zip(treatment.columns, ages.middles, strict=True))
     try:
-        effects = [_at(treatment, control, column, alpha) for column in middles]
-        found = novelty(treatment=treatment, control=control, ages=middles, alpha=LEVEL)
+        effects = [_at(treatment, control, column, tests) for column in middles]
+        found = novelty(
+            treatment=treatment,
+            control=control,
+            ages=middles,
+            alpha=LEVEL,
+            tuning_units=tests.tuning_units,
+        )
         times = {column: math.log1p(middle) for column, middle in middles.items()}
         whole = dict.fromkeys(middles, 1.0)
         late, early = (arm.linear({"time": times, "done": whole}) for arm in (treatment, control))
-        shift = fixed_horizon(
-            ratio_difference(treatment=late, control=early, numerator="time", denominator="done"), alpha=LEVEL
+        shift = tests.conclude(
+            ratio_difference(treatment=late, control=early, numerator="time", denominator="done"), LEVEL
         )
     except OverflowError:
         return _Change(None, None, [EffectAtAge(difference=None, interval=None)] * ages.count)
@@ -195,27 +244,29 @@ def _change(treatment: Moments | None, control: Moments | None, ages: Ages, alph
     if (slope.difference.estimate or 0.0) * (shift.difference.estimate or 0.0) <= 0:
         # As a difference it changes one way, as a share the other way: neither is shown by both.
         return _Change(0.0, None, effects)
-    return _Change(max(slope.test.log_p_value, shift.test.log_p_value), found.finding, effects)
+    # Each set of ages has its share of the level (Bonferroni), whichever is asked when.
+    log_p = max(slope.test.log_p_value, shift.test.log_p_value) + math.log(tests.sets)
+    return _Change(min(0.0, log_p), found.finding, effects)
 
 
-def _at(treatment: Moments, control: Moments, column: str, alpha: float) -> EffectAtAge:
+def _at(treatment: Moments, control: Moments, column: str, tests: _Tests) -> EffectAtAge:
     estimate = mean_difference(treatment=treatment, control=control, column=column)
     if not isinstance(estimate, Estimate):
         return EffectAtAge(difference=None, interval=None)
-    interval = fixed_horizon(estimate, alpha=alpha).difference.interval
+    interval = tests.conclude(estimate, tests.alpha).difference.interval
     return EffectAtAge(
         difference=estimate.difference,
         interval=None if interval is None else [interval.lower, interval.upper],
     )
 
 
-def _effect(variant: str, change: _Change, corrected: float | None, complete: bool) -> AgeEffect:
+def _effect(variant: str, change: _Change, corrected: float | None, asked: bool) -> AgeEffect:
     if corrected is None or change.log_p is None:
-        effects = change.effects if complete else [_without_interval(each) for each in change.effects]
+        effects = change.effects if asked else [_without_interval(each) for each in change.effects]
         return AgeEffect(
             variant=variant,
             status=CheckStatus.UNAVAILABLE,
-            reason=say(change.why_not if complete else "ages.at_the_end"),
+            reason=say(change.why_not if asked else "ages.at_the_end"),
             finding=None,
             p_value=None,
             corrected_p_value=None,

@@ -87,11 +87,9 @@ def moment_of(
         stopped = reached if last and looks[-1].stopped else None
         due = over and not is_spent(plan, looks)
         return Moment(tuple(looks), at_look, at_look, reason, last, units, reached, stopped, due)
-    valid = over or plan.method is Method.CONFIDENCE_SEQUENCE
+    valid = over or plan.is_always_valid
     reason = None if valid else say("not_valid.before_the_end")
-    ended_early = plan.method is not Method.CONFIDENCE_SEQUENCE and was_stopped(
-        plan, started_at=started_at, ended_at=ended_at
-    )
+    ended_early = not plan.is_always_valid and was_stopped(plan, started_at=started_at, ended_at=ended_at)
     stopped = reached if ended_early and reached is not None and reached < 1 else None
     return Moment((), False, valid, reason, over, units, fraction, stopped)
 

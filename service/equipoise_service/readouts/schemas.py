@@ -352,6 +352,12 @@ class Readout(BaseModel):
         description="The definitions of the sources that were read; absent where the plan names none, and in "
         "readouts from before they were said.",
     )
+    asked_at: str | None = Field(
+        None,
+        description="Beside confidence sequences, while they go on: when units of other experiments and "
+        "effects by age were read, once in each day since the start. Null before a day has passed, and in "
+        "every other readout.",
+    )
     statistics_digest: str = Field(description="Digest of all statistics, which a look is recognised by.")
     looks: list[Look] = Field(description="The looks so far, with what they spent.")
     progress: Progress
@@ -363,8 +369,8 @@ class Readout(BaseModel):
     by_day: ByDay | None = Field(None, description="The same for every past day; null where none is known.")
     by_age: ByAge | None = Field(
         None,
-        description="Whether effects change with the days since exposure; null before the planned end, for a "
-        "file, and without a success metric.",
+        description="Whether effects change with the days since exposure; null before anybody looked (of "
+        "most plans at the planned end), for a file without times, and without a success metric.",
     )
     holdback: Annotated[int, Field(ge=1, le=BUCKETS)] | None = Field(
         None, description="Basis points of the units that are held back, of a holdback; null in every other."

@@ -26,18 +26,12 @@ from equipoise_service.plans.locking import plan_in_force
 from equipoise_service.plans.looks import Look, NotDue, is_spent, next_look
 from equipoise_service.plans.models import TakenLook
 from equipoise_service.plans.repeats import repeated
-from equipoise_service.plans.schemas import Method
 from equipoise_service.privacy.deletions import settled_deletions
 from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.ages import read_ages
 from equipoise_service.readouts.beside import overlaps_of, ran_beside
-from equipoise_service.readouts.building import (
-    Provenance,
-    build_readout,
-    mature_units,
-    statistics_digest,
-    timestamp,
-)
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest, timestamp
+from equipoise_service.readouts.daily import Asked, asked_today, days_between
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.held import as_looked_at
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
@@ -46,6 +40,7 @@ from equipoise_service.readouts.models import StoredReadout
 from equipoise_service.readouts.pauses import Stretch, paused_for
 from equipoise_service.readouts.population import asked_bots, asked_identity, asked_segments
 from equipoise_service.readouts.progress import end_is_reached
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.ramps import steps_of, steps_shown, traffic_of
 from equipoise_service.readouts.reading import readable
 from equipoise_service.readouts.recomputed import recomputation_of
@@ -286,12 +281,21 @@ def analyse(
     # What is newer than the last look is asked nothing, so what only the end is asked is not read for it.
     analysis = Analysis(found, plan, looks, statistics, provenance, before)
     newer = is_spent(plan, looks) and not analysis.is_looked_at
-    overlaps = overlaps_of(store, plan, request, read, beside, limits, at_the_end=at_the_end and not newer)
-    followed = at_the_end and not newer and found.holdback is None
     recomputed = recomputation_of(store, plan, request, read, randomisation_of(found), statistics)
-    statistics = replace(statistics, ages=read_ages(store, plan, request, read, limits, at_the_end=followed))
-    provenance = replace(provenance, overlaps=overlaps, recomputed=recomputed)
-    return replace(analysis, statistics=statistics, provenance=provenance)
+    is_daily = plan.is_always_valid and until is None
+    today = asked_today(analysis.before, plan, provenance, request.as_of) if is_daily else None
+    if today is None:
+        due = days_between(found.started_at, now) >= 1 if is_daily else at_the_end and not newer
+        today = Asked(
+            now if is_daily and due else None,
+            read_ages(store, plan, request, read, limits) if due and found.holdback is None else None,
+            overlaps_of(store, plan, request, read, beside, limits, asked=due),
+        )
+    return replace(
+        analysis,
+        statistics=replace(statistics, ages=today.ages),
+        provenance=replace(provenance, overlaps=today.overlaps, recomputed=recomputed, asked_at=today.at),
+    )
 
 
 def _before(
@@ -300,7 +304,7 @@ def _before(
     """The readout in which what was found for good is, or what stands in it."""
     if taken:
         return taken[-1].readout
-    stored = session.get(StoredReadout, revision_id) if plan.method is Method.CONFIDENCE_SEQUENCE else None
+    stored = session.get(StoredReadout, revision_id) if plan.is_always_valid else None
     return None if stored is None else json.loads(stored.body)
 
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from equipoise_service.analysis.days import days_together
@@ -12,8 +12,9 @@ from equipoise_service.analysis.statistics import Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.plans.looks import alpha_of_metrics, alpha_spent, days_passed
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.building import Provenance, build_readout, mature_units
+from equipoise_service.readouts.building import build_readout, mature_units
 from equipoise_service.readouts.checks import DroppedItems, LateExposures, MissingExposures
+from equipoise_service.readouts.daily import can_be_asked_at
 from equipoise_service.readouts.distributions import expect_counts, expect_drawn, expect_halvings
 from equipoise_service.readouts.held import moment_in, statistics_in
 from equipoise_service.readouts.lasting import RepeatOf
@@ -21,6 +22,7 @@ from equipoise_service.readouts.losses import Arrivals, Dropped
 from equipoise_service.readouts.metric_units import units_of_metrics
 from equipoise_service.readouts.novelty import expect_ages
 from equipoise_service.readouts.overlaps import overlaps_in
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.recomputed import recomputation_in
 from equipoise_service.readouts.schemas import Readout
@@ -286,7 +288,24 @@ def _provenance(readout: Readout) -> Provenance:
         repeat=None if readout.repeat is None else RepeatOf(readout.repeat.days, readout.repeat.decided),
         segments_as_before=any(each.test is None for each in readout.segments),
         sources=readout.sources or (),
+        asked_at=_asked_at(readout),
+        asked_as_before=_is_asked_as_before(readout),
     )
+
+
+def _asked_at(readout: Readout) -> datetime | None:
+    """When what is asked once a day was asked; None where that cannot have been then."""
+    if readout.asked_at is None or readout.started_at is None or readout.ended_at is not None:
+        return None
+    at = moment_in(readout.asked_at)
+    began, now = moment_in(readout.started_at), moment_in(readout.generated_at)
+    return at if can_be_asked_at(readout.plan, at, started_at=began, now=now) else None
+
+
+def _is_asked_as_before(readout: Readout) -> bool:
+    """Whether it is from before effects by age and interactions had tests that hold at any moment."""
+    asked = [each for each in (readout.by_age, readout.health.interactions) if each is not None]
+    return bool(asked) and all(each.always_valid is None for each in asked if each.look is None)
 
 
 def _dropped(check: DroppedItems) -> Dropped:

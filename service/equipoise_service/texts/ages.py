@@ -25,6 +25,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "ages.growing.means": "What lasts may be more than the effect of the whole time.",
         "ages.reversing.means": "The effect of the whole time says nothing about what lasts.",
         "ages.left_out": "{metric} itself leaves out the first {hours} hours.",
+        "ages.asked_at": "{text} (As of {at}.)",
         "ages.alike": "No effect on {metrics} is shown to change with the days since exposure.",
         # Why nothing is said.
         "ages.unknown": "Whether effects change with the days since exposure is not known: {reason}",

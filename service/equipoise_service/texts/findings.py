@@ -111,6 +111,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "Shared units are counted and effects compared once, at the planned end; asked every day, "
             "it would find something sooner or later."
         ),
+        "found.interactions.each_day": (
+            "Shared units are counted and effects compared once a day, when a day has passed."
+        ),
+        "found.interactions.asked_at": "{text} (as of {at})",
         "found.interactions.analysis_stands": "{text} (at the planned analysis)",
         "found.interactions.stands": "{text} (at look {number}, the last one)",
         "found.interactions.not_asked": (

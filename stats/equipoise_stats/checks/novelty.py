@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from equipoise_stats.estimates.estimate import Estimate
 from equipoise_stats.estimates.mean import mean_difference
+from equipoise_stats.inference.anytime.sequence import confidence_sequence
 from equipoise_stats.inference.comparison import Comparison
 from equipoise_stats.inference.fixed import fixed_horizon
 from equipoise_stats.moments import Moments
@@ -65,7 +67,12 @@ class Novelty(Serialisable):
 
 
 def novelty(
-    *, treatment: Moments, control: Moments, ages: Mapping[str, float], alpha: float = 0.01
+    *,
+    treatment: Moments,
+    control: Moments,
+    ages: Mapping[str, float],
+    alpha: float = 0.01,
+    tuning_units: float | None = None,
 ) -> Novelty:
     """Tests whether the effect changes with the time since first exposure.
 
@@ -78,6 +85,9 @@ def novelty(
         control: Moments of the control arm.
         ages: The age of each column, three different ones at least, none negative.
         alpha: Level of the test of the slope.
+        tuning_units: With it every test is that of `confidence_sequence`, tuned there for the level alpha, so
+            that one may look at any moment. Without it they hold at one moment that the results did not
+            choose.
 
     Raises:
         KeyError: A column is missing.
@@ -120,8 +130,11 @@ def novelty(
         arm.linear({what: dict(zip(names, weights, strict=True)) for what, weights in contrasts.items()})
         for arm in (treatment, control)
     ]
+    conclude = (
+        fixed_horizon if tuning_units is None else partial(confidence_sequence, tuning_units=tuning_units)
+    )
     slope, late_minus_early, *ends, early, late = (
-        fixed_horizon(mean_difference(treatment=combined[0], control=combined[1], column=what), alpha=alpha)
+        conclude(mean_difference(treatment=combined[0], control=combined[1], column=what), alpha=alpha)
         for what in contrasts
     )
     effects = tuple(_at_age(treatment, control, name, age) for name, age in ordered)

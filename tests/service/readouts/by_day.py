@@ -8,9 +8,10 @@ from tests.service.readouts.documents import CONVERTED, LOAD_TIME, PER_VIEW, STA
 
 from equipoise_service.analysis.statistics import ArmStatistics, ArmValues, DayStatistics, Statistics
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_stats import Counts, Moments
 
 PLAN = plan(CONVERTED, LOAD_TIME, PER_VIEW, method=Method.CONFIDENCE_SEQUENCE)

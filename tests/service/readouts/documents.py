@@ -20,14 +20,10 @@ from equipoise_service.plans.documents import Plan, PlannedMetric, PlannedVarian
 from equipoise_service.plans.looks import Look, alpha_spent, next_look
 from equipoise_service.plans.population import BotRule, IdentityRule, PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Looks, Method, Prior
-from equipoise_service.readouts.building import (
-    Provenance,
-    build_readout,
-    mature_units,
-    statistics_digest,
-)
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
 from equipoise_service.readouts.checks import ExposureDay
 from equipoise_service.readouts.losses import Arrivals, Dropped
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.recomputed import Recomputation
 from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.sealing import sealed

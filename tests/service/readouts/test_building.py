@@ -61,6 +61,7 @@ def test_its_members_are_those_of_the_schema() -> None:
         "plan_digest",
         "locked",
         "deviations",
+        "asked_at",
         "statistics_digest",
         "looks",
         "progress",

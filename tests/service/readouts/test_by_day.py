@@ -15,9 +15,10 @@ from equipoise_service.analysis.days import MOST_DAYS
 from equipoise_service.analysis.statistics import DayStatistics, Statistics
 from equipoise_service.canonical import digest
 from equipoise_service.readouts import calendar
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.losses import Arrivals
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 

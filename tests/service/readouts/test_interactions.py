@@ -1,24 +1,28 @@
 """Interactions: experiments that ran at the same time on the same units, over HTTP and in the check."""
 
+import math
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import chi2, chi2_contingency
 from tests.service.assigned import assigned_units
 from tests.service.readouts.documents import CONVERTED, converted, plan, seal
 from tests.service.readouts.overlapping import EFFECTS, overlapping_readout
+from tests.service.readouts.test_days_over_http import began
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
 from equipoise_service.metrics.schemas import Role
+from equipoise_service.plans.documents import DEFAULT_TUNING_UNITS as PLAN_UNITS
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.interactions import interactions
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.verification import verify_readout
-from equipoise_stats import CheckStatus
+from equipoise_stats import CheckStatus, anytime_independence, mixture_units
 
 Cell = tuple[str, str]
 ALIKE: dict[Cell, int] = {
@@ -53,7 +57,7 @@ def run(
     ]
     fixed = {"plan": {"method": "fixed-horizon", "horizon": {"units": 4 * UNITS}}}
     made = [
-        payload(**fixed, **more),
+        payload(**(fixed | more)),
         payload("banner", variants=switch),
         payload("elsewhere", variants=switch),
         payload("devices", variants=switch, unit_type="device"),
@@ -181,7 +185,7 @@ def test_what_is_measured_in_a_warehouse_is_named_as_not_asked() -> None:
         ((CONVERTED,), None, CheckStatus.OK),
     ):
         known = Overlaps(2, None if metrics == (far,) else ())
-        check = interactions(plan(*metrics), known, units=100, cuts={}, complete=True)
+        check = interactions(plan(*metrics), known, units=100, cuts={}, complete=True, always_valid=False)
         assert check is not None
         assert check.status is status
         asked_not = check.not_asked
@@ -219,7 +223,7 @@ def test_nothing_is_read_before_the_end_and_nothing_said_of_what_excludes_it(
     assert client.post("/v1/experiments/search/start").status_code == 200
     check = readout(client)["health"]["interactions"]
     assert (check["status"], check["experiments"], check["overlaps"]) == ("unavailable", 1, None)
-    assert "at the planned end" in check["reason"]
+    assert "when a day has passed" in check["reason"]
     assert client.post("/v1/experiments/new-landing-page/stop").status_code == 200
     check = readout(client)["health"]["interactions"]
     assert (check["status"], check["overlaps"]) == ("ok", [])
@@ -235,6 +239,21 @@ def checked(*args: Any, **more: Any) -> dict[str, Any]:
     assert verify_readout(readout) == []
     found: dict[str, Any] = readout["health"]["interactions"]
     return found
+
+
+def test_beside_confidence_sequences_it_is_asked_once_a_day(client: TestClient, payload: Any) -> None:
+    planted = PLANTED | {("treatment", "off"): 140, ("treatment", "on"): 5}
+    run(client, payload, planted, plan={"method": "confidence-sequence"})
+    assert readout(client)["health"]["interactions"]["overlaps"] is None
+    began(client, 1, datetime.now(UTC) - timedelta(days=2))
+    found = readout(client)
+    check = found["health"]["interactions"]
+    assert (check["always_valid"], check["status"]) == (True, "warning")
+    assert check["number"].endswith(f"(as of {found['asked_at']})")
+    assert "depends on which variant of banner a unit met" in check["reason"]
+    again = readout(client)
+    assert again["generated_at"] > found["generated_at"]
+    assert again["health"]["interactions"] == check
 
 
 def test_every_edit_of_it_is_found() -> None:
@@ -293,3 +312,28 @@ def test_before_the_end_nothing_is_tested() -> None:
     assert (check["status"], check["p_value"]) == ("unavailable", None)
     assert {test["p_value"] for overlap in check["overlaps"] for test in overlap["tests"]} == {None}
     assert "at the planned end" in check["reason"]
+
+
+def test_beside_confidence_sequences_the_tests_hold_at_any_moment() -> None:
+    check = checked(EFFECTS | {("banner", "off"): (20, 170)}, method=Method.CONFIDENCE_SEQUENCE)
+    assert (check["always_valid"], check["status"]) == (True, "warning")
+    (banner, _) = check["overlaps"]
+    test = banner["tests"][0]
+    # The e-value at the effect that both parts are most likely to have, each unit's weight by the mixture.
+    effects, errors = (
+        np.array([each[name] for each in test["effects"]]) for name in ("estimate", "standard_error")
+    )
+    ratio = 800 / mixture_units(PLAN_UNITS, 0.001)
+    weights = ratio / (1 + ratio) / errors**2
+    common = np.average(effects, weights=weights)
+    log_e = 0.5 * (weights @ (effects - common) ** 2) - math.log1p(ratio)
+    assert test["p_value"] == pytest.approx(math.exp(-log_e))
+    q = checked(EFFECTS | {("banner", "off"): (20, 170)})
+    assert q["always_valid"] is False
+    assert q["overlaps"][0]["tests"][0]["p_value"] < test["p_value"] < 0.001
+    depend = {("banner", "off"): (400, 700), ("banner", "on"): (700, 400)}
+    check = checked(units=depend, method=Method.CONFIDENCE_SEQUENCE)
+    assert "depends on its arm here" in check["reason"]
+    log_p = anytime_independence([[400, 700], [700, 400]], shares=[1, 1])
+    assert log_p is not None
+    assert check["overlaps"][0]["assignment_p_value"] == pytest.approx(math.exp(log_p))

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.assigned import assigned_units
-from tests.service.readouts.test_days_over_http import began
+from tests.service.readouts.test_days_over_http import began, change
 
 from equipoise_service.readouts.verification import verify_readout
 
-URL = "/v1/experiments/new-landing-page"
+KEY = "new-landing-page"
+URL = f"/v1/experiments/{KEY}"
 NOW = datetime.now(UTC)
 START = NOW - timedelta(days=10)
 UNITS, DAYS = 300, 4
@@ -23,9 +24,12 @@ def buying(arm: str, day: int) -> int:
     return 100 + (150 if arm == "treatment" and day == 0 else 0)
 
 
-def run(client: TestClient, payload: Any, *, days: int, ended: datetime | None = None) -> None:
+def fixed(days: int) -> dict[str, Any]:
+    return {"method": "fixed-horizon", "horizon": {"days": days}}
+
+
+def run(client: TestClient, payload: Any, plan: dict[str, Any], *, ended: datetime | None = None) -> None:
     """An experiment that began ten days ago; its units came on the second day, and some too late."""
-    plan = {"method": "fixed-horizon", "horizon": {"days": days}}
     body = payload(metrics=[METRIC], plan=plan)
     assert client.post("/v1/experiments", json=body).status_code == 201
     assert client.post(f"{URL}/start").status_code == 200
@@ -60,7 +64,7 @@ def readout(client: TestClient, *, at_the_end: bool = True) -> dict[str, Any]:
 
 
 def test_an_effect_that_fades_is_told_at_the_planned_end(client: TestClient, payload: Any) -> None:
-    run(client, payload, days=9)
+    run(client, payload, fixed(9))
     found = readout(client)
     (metric,) = found["by_age"]["metrics"]
     assert [(each["first"], each["last"]) for each in metric["ages"]] == [(day, day) for day in range(DAYS)]
@@ -78,14 +82,60 @@ def test_an_effect_that_fades_is_told_at_the_planned_end(client: TestClient, pay
 
 
 def test_before_the_planned_end_nobody_looks(client: TestClient, payload: Any) -> None:
-    run(client, payload, days=20)
+    run(client, payload, fixed(20))
     assert readout(client, at_the_end=False)["by_age"] is None
 
 
 def test_what_was_done_after_the_end_of_the_experiment_does_not_count(
     client: TestClient, payload: Any
 ) -> None:
-    run(client, payload, days=9, ended=START + timedelta(days=DAYS))
+    run(client, payload, fixed(9), ended=START + timedelta(days=DAYS))
     (metric,) = readout(client)["by_age"]["metrics"]
     assert {arm["n"] for arm in metric["arms"]} == {0}
     assert metric["effects"][0]["status"] == "unavailable"
+
+
+def test_beside_confidence_sequences_it_is_asked_once_a_day(client: TestClient, payload: Any) -> None:
+    run(client, payload, {"method": "confidence-sequence"})
+    found = readout(client, at_the_end=False)
+    asked_at = found["asked_at"]
+    assert found["started_at"] < asked_at <= found["generated_at"]
+    assert f"(As of {asked_at}.)" in found["by_age"]["text"]
+    (effect,) = found["by_age"]["metrics"][0]["effects"]
+    assert (found["by_age"]["always_valid"], effect["finding"], effect["detected"]) == (True, "fading", True)
+    assert "fades with the days since exposure" in found["summary"]
+    # What comes later on the same day is in the rest of the readout, and not in this.
+    late = {"time": (START + timedelta(days=1)).isoformat(), "experiment": KEY, "variant": "control"}
+    unit = assigned_units(client, KEY, UNITS + 2)["control"][UNITS + 1]
+    more = {"exposures": [{"id": str(uuid.uuid4()), **late, "unit": unit}]}
+    assert client.post("/v1/events", json=more).json()["refused"] == 0
+    again = readout(client, at_the_end=False)
+    assert again["arms"][0]["units"] == found["arms"][0]["units"] + 1
+    assert (again["asked_at"], again["by_age"]) == (asked_at, found["by_age"])
+    # On the next one it is asked anew.
+    began(client, 1, datetime.fromisoformat(asked_at) - timedelta(days=11, microseconds=-1))
+    tomorrow = readout(client, at_the_end=False)
+    assert tomorrow["asked_at"] > asked_at
+    n = {arm["variant"]: arm["n"] for arm in tomorrow["by_age"]["metrics"][0]["arms"]}
+    assert n == {"control": UNITS + 1, "treatment": UNITS}
+    # And when it is over, with each readout.
+    assert client.post(f"{URL}/stop").status_code == 200
+    over = readout(client, at_the_end=False)
+    assert over["asked_at"] is None
+    assert over["by_age"]["always_valid"] is True
+
+
+def test_what_is_asked_otherwise_is_asked_at_once(client: TestClient, payload: Any) -> None:
+    """Also on the same day: the deviation's plan has other levels."""
+    run(client, payload, {"method": "confidence-sequence"})
+    found = readout(client, at_the_end=False)
+    change(client, plan={"method": "confidence-sequence", "alpha": 0.02}, deviation="Fewer false alarms.")
+    again = readout(client, at_the_end=False)
+    assert again["asked_at"] > found["asked_at"]
+
+
+def test_before_a_day_has_passed_nobody_looks(client: TestClient, payload: Any) -> None:
+    run(client, payload, {"method": "confidence-sequence"})
+    began(client, 1, NOW - timedelta(hours=23))
+    found = readout(client, at_the_end=False)
+    assert (found["asked_at"], found["by_age"]) == (None, None)

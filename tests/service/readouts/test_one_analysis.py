@@ -15,7 +15,8 @@ from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import Plan
 from equipoise_service.plans.looks import Look, NotDue, next_look, next_look_at
 from equipoise_service.plans.schemas import Horizon, Method, Multiplicity
-from equipoise_service.readouts.building import Provenance, build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.recorded import Locked
 from equipoise_service.readouts.standing import concluded_by

@@ -19,9 +19,10 @@ from equipoise_service.analysis.statistics import (
     Statistics,
 )
 from equipoise_service.plans.schemas import Method
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.calendar import together
 from equipoise_service.readouts.held import statistics_in
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout, readout_of
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import ArmQuantile, arm_quantile, confidence_sequence, quantile_difference

@@ -9,7 +9,8 @@ import pytest
 
 from equipoise_service.analysis.statistics import ArmStatistics, QuantileValues, Statistics, StepCounts
 from equipoise_service.plans.documents import Plan
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import (

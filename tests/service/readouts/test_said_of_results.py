@@ -18,7 +18,8 @@ from tests.service.readouts.documents import (
 from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Horizon, Method, Multiplicity, Prior
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import NotAReadout
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import Counts

@@ -15,7 +15,8 @@ from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatisti
 from equipoise_service.canonical import digest
 from equipoise_service.plans.population import PlannedSegment
 from equipoise_service.plans.schemas import Horizon, Method, Prior
-from equipoise_service.readouts.building import Provenance, build_readout
+from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.reading import readout_of
 from equipoise_service.readouts.recorded import Deviation, Locked
 from equipoise_service.readouts.verification import verify_readout
