@@ -21,6 +21,7 @@ from equipoise_service.readouts.distributions import values_of, why_no_values
 from equipoise_service.readouts.health import check_health, quality_of
 from equipoise_service.readouts.lasting import repeat_of
 from equipoise_service.readouts.novelty import by_age, of_last_look
+from equipoise_service.readouts.numerals import to_the_minute
 from equipoise_service.readouts.progress import Moment, moment_of
 from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.recommendation import nothing_recommended, recommend
@@ -116,7 +117,7 @@ def build_readout(
         of_file=provenance.revision is None,
     )
     if provenance.asked_at is not None:
-        health, ages = _as_of(health, ages, timestamp(provenance.asked_at))
+        health, ages = _as_of(health, ages, to_the_minute(timestamp(provenance.asked_at)))
     concluded = provenance.concluded
     if concluded is not None:
         health, segments = concluded.health(health), [concluded.segment(each) for each in segments]

@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""How numbers and times are written for people."""
 
 import math
 from collections.abc import Sequence
@@ -19,6 +19,16 @@ def percent(value: float, *, decimals: int = 2, signed: bool = False) -> str:
         ('1.2 %', '−50 %', '+50.00 %')
     """
     return f"{number(100 * value, decimals=decimals, signed=signed)} %"
+
+
+def to_the_minute(time: str) -> str:
+    """A time of a readout.
+
+    Example:
+        >>> to_the_minute("2026-03-08T12:30:59.25Z")
+        '2026-03-08 12:30 UTC'
+    """
+    return f"{time[:10]} {time[11:16]} UTC"
 
 
 def number(value: float, *, decimals: int, signed: bool = False) -> str:

@@ -14,6 +14,7 @@ from equipoise_service.plans.looks import (
     was_stopped,
 )
 from equipoise_service.plans.schemas import Method
+from equipoise_service.readouts.numerals import to_the_minute
 from equipoise_service.texts.saying import say
 
 
@@ -131,7 +132,7 @@ def _between(plan: Plan, looks: Sequence[Look], *, over: bool) -> str:
     """Why nothing is tested at this moment, which no look is at."""
     if plan.method is Method.FIXED_HORIZON:
         if looks:
-            return say("not_valid.after_the_end", at=looks[-1].taken_at)
+            return say("not_valid.after_the_end", at=to_the_minute(looks[-1].taken_at))
         return say("not_valid.at_the_end" if over else "not_valid.before_the_end")
     if not looks:
         return say("not_valid.before_the_first_look")

@@ -10,7 +10,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
             "The values are so large, or so far apart, that a number needed to compare them is not finite."
         ),
         "no_result.too_few_units": "An arm has too few units to say how uncertain its value is.",
-        "no_result.too_few_values": "An arm has no values, or too few for this quantile.",
+        "no_result.too_few_values": (
+            "An arm has no values, too few for this quantile, or some there that are no finite numbers."
+        ),
         "no_result.no_variance": (
             "Nothing measures the uncertainty: all units have the same value, or their pre-period says which."
         ),

@@ -64,7 +64,7 @@ def test_what_changes_is_told_while_it_goes_on_and_stays_verifiable() -> None:
     assert readout["progress"]["complete"] is False
     effect = effect_of(readout)
     assert (effect["finding"], effect["detected"]) == ("fading", True)
-    assert readout["by_age"]["text"].endswith(" (As of 2026-03-08T12:35:00Z.)")
+    assert readout["by_age"]["text"].endswith(" (As of 2026-03-08 12:35 UTC.)")
     assert "fades with the days since exposure" in readout["summary"]
 
 

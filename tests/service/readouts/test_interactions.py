@@ -20,6 +20,7 @@ from equipoise_service.metrics.schemas import Role
 from equipoise_service.plans.documents import DEFAULT_TUNING_UNITS as PLAN_UNITS
 from equipoise_service.plans.schemas import Horizon, Method
 from equipoise_service.readouts.interactions import interactions
+from equipoise_service.readouts.numerals import to_the_minute
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_service.readouts.verification import verify_readout
 from equipoise_stats import CheckStatus, anytime_independence, mixture_units
@@ -249,7 +250,7 @@ def test_beside_confidence_sequences_it_is_asked_once_a_day(client: TestClient, 
     found = readout(client)
     check = found["health"]["interactions"]
     assert (check["always_valid"], check["status"]) == (True, "warning")
-    assert check["number"].endswith(f"(as of {found['asked_at']})")
+    assert check["number"].endswith(f"(as of {to_the_minute(found['asked_at'])})")
     assert "depends on which variant of banner a unit met" in check["reason"]
     again = readout(client)
     assert again["generated_at"] > found["generated_at"]

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from tests.service.assigned import assigned_units
 from tests.service.readouts.test_days_over_http import began, change
 
+from equipoise_service.readouts.numerals import to_the_minute
 from equipoise_service.readouts.verification import verify_readout
 
 KEY = "new-landing-page"
@@ -100,7 +101,7 @@ def test_beside_confidence_sequences_it_is_asked_once_a_day(client: TestClient, 
     found = readout(client, at_the_end=False)
     asked_at = found["asked_at"]
     assert found["started_at"] < asked_at <= found["generated_at"]
-    assert f"(As of {asked_at}.)" in found["by_age"]["text"]
+    assert f"(As of {to_the_minute(asked_at)}.)" in found["by_age"]["text"]
     (effect,) = found["by_age"]["metrics"][0]["effects"]
     assert (found["by_age"]["always_valid"], effect["finding"], effect["detected"]) == (True, "fading", True)
     assert "fades with the days since exposure" in found["summary"]

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import section
-from equipoise_service.exports.report.verdict import moment
-from equipoise_service.readouts.numerals import percent
+from equipoise_service.readouts.numerals import percent, to_the_minute
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.texts.saying import counted, say
 
@@ -79,4 +78,4 @@ def _left_out(readout: Readout) -> Iterator[str]:
 
 
 def _time(text: str | None) -> str:
-    return "" if text is None else moment(text)
+    return "" if text is None else to_the_minute(text)

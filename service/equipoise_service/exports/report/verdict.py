@@ -6,6 +6,7 @@ from equipoise_service.exports.markup import Markup, tag
 from equipoise_service.exports.report.page import cell, pill, section, table
 from equipoise_service.readouts.cells import stand
 from equipoise_service.readouts.checks import Check
+from equipoise_service.readouts.numerals import to_the_minute
 from equipoise_service.readouts.repeat_cells import repeat_heads, repeat_rows
 from equipoise_service.readouts.schemas import Readout
 from equipoise_service.readouts.verification import Disagreement
@@ -31,7 +32,7 @@ def heading(readout: Readout, disagreements: Sequence[Disagreement]) -> Markup:
     units = sum(arm.units for arm in readout.arms)
     facts = [
         *([say("report.revision", revision=readout.revision)] if readout.revision is not None else []),
-        say("report.computed", at=moment(readout.generated_at)),
+        say("report.computed", at=to_the_minute(readout.generated_at)),
         counted("units", units),
     ]
     parts = [tag("h1", readout.experiment), tag("p", " · ".join(facts), class_="muted")]
@@ -90,16 +91,6 @@ def health(readout: Readout, *figures: Markup) -> Markup:
     return section(
         say("report.health"), tag("p", " ".join(said) or say("report.health.ok")), *parts, *figures
     )
-
-
-def moment(text: str) -> str:
-    """A time, to the minute.
-
-    Example:
-        >>> moment("2026-03-08T12:30:59.25Z")
-        '2026-03-08 12:30 UTC'
-    """
-    return f"{text[:10]} {text[11:16]} UTC"
 
 
 def failed(readout: Readout) -> bool:
