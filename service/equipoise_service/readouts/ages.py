@@ -37,6 +37,16 @@ def success_metrics(plan: Plan) -> list[PlannedMetric]:
     return [metric for metric in plan.metrics if metric.role is Role.SUCCESS]
 
 
+def followed_metrics(plan: Plan) -> list[str]:
+    """The keys of the success metrics that have ages, once the experiment has run for long enough."""
+    long = timedelta(days=2 * _MOST_DAYS)
+    return [
+        metric.key
+        for metric in success_metrics(plan)
+        if _can_be_asked(metric) and ages_in(_days(metric, long, always_valid=True)) is not None
+    ]
+
+
 def asked_ages(
     plan: Plan, started_at: datetime | None, until: datetime, *, always_valid: bool
 ) -> dict[str, Ages]:
@@ -55,7 +65,11 @@ def asked_ages(
         return {}
     found = {}
     for metric in success_metrics(plan):
-        ages = ages_in(_days(metric, until - started_at, always_valid)) if _can_be_asked(metric) else None
+        ages = (
+            ages_in(_days(metric, until - started_at, always_valid=always_valid))
+            if _can_be_asked(metric)
+            else None
+        )
         if ages is not None:
             found[metric.key] = ages
     return found
@@ -189,7 +203,7 @@ def _can_be_asked(metric: PlannedMetric) -> bool:
     return metric.event is not None and has_ages(metric.measure)
 
 
-def _days(metric: PlannedMetric, ran: timedelta, always_valid: bool) -> int:
+def _days(metric: PlannedMetric, ran: timedelta, *, always_valid: bool) -> int:
     window, half = metric.hours()[1], ran.days // 2
     if window is not None:
         return window // 24

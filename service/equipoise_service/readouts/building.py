@@ -97,6 +97,7 @@ def build_readout(
         arrivals=provenance.arrivals,
         overlaps=provenance.overlaps,
         recomputed=provenance.recomputed,
+        asked=moment.complete or provenance.asked_at is not None,
         always_valid=always_valid,
     )
     segments = segment_results(
@@ -188,7 +189,7 @@ def build_readout(
 def _as_of(health: Health, ages: ByAge | None, at: str) -> tuple[Health, ByAge | None]:
     """The same, saying when it was asked."""
     check = health.interactions
-    if check is not None:
+    if check is not None and check.overlaps is not None:
         told = say("found.interactions.asked_at", text=check.number, at=at)
         health = health.model_copy(update={"interactions": check.model_copy(update={"number": told})})
     if ages is not None:

@@ -257,6 +257,12 @@ class Interactions(Check):
     """Whether effects depend on other experiments that ran at the same time."""
 
     experiments: int = Field(ge=0, description="How many ran at the same time, in other layers.")
+    units: int | None = Field(
+        None,
+        ge=0,
+        description="Units of this experiment when shared ones were counted; null where nobody did, and in "
+        "readouts from before it was said.",
+    )
     p_value: Number | None = Field(description="The smallest corrected p-value; null where there is none.")
     always_valid: bool | None = Field(
         None,

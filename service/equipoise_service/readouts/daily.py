@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from equipoise_service.analysis.ages import Ages
 from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.canonical import digest
 from equipoise_service.plans.documents import Plan
-from equipoise_service.readouts.ages import ages_held
+from equipoise_service.readouts.ages import ages_held, asked_ages
+from equipoise_service.readouts.by_age import AgeMetric, ByAge
 from equipoise_service.readouts.held import moment_in
 from equipoise_service.readouts.overlaps import Overlaps, overlaps_in
 from equipoise_service.readouts.provenance import Provenance
@@ -20,7 +22,7 @@ from equipoise_service.readouts.reading import readable
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedDaily:
     """What was asked.
 
     Attributes:
@@ -36,8 +38,10 @@ class Asked:
 
 def asked_today(
     before: Mapping[str, Any] | None, plan: Plan, provenance: Provenance, now: datetime
-) -> Asked | None:
-    """What the readout before asked on this day; None where it did not, or of something else.
+) -> AskedDaily | None:
+    """What the readout before asked on this day; None where it is to be asked now.
+
+    That is where none did, or of another plan, other sources, or ages that another release had.
 
     Args:
         before: The readout before.
@@ -52,8 +56,22 @@ def asked_today(
             return None
         if found.plan_digest != digest(plan.document) or (found.sources or []) != list(provenance.sources):
             return None
-        return Asked(at, ages_held(found.by_age), overlaps_in(found.health.interactions))
+        if not _is_of_ages(found.by_age, asked_ages(plan, began, at, always_valid=True)):
+            return None
+        return AskedDaily(at, ages_held(found.by_age), overlaps_in(found.health.interactions, earlier=True))
     return None
+
+
+def _is_of_ages(held: ByAge | None, asked: Mapping[str, Ages]) -> bool:
+    """Whether nobody looked, or at ages that are asked."""
+    return held is None or all(
+        metric.metric in asked and _ages_of(metric) == asked[metric.metric] for metric in held.metrics
+    )
+
+
+def _ages_of(metric: AgeMetric) -> Ages:
+    first = metric.ages[0]
+    return Ages(len(metric.ages), first.last - first.first + 1)
 
 
 def days_between(started_at: datetime, at: datetime) -> int:

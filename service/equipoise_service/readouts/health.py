@@ -78,6 +78,7 @@ def check_health(
     arrivals: Arrivals | None = None,
     overlaps: Overlaps | None = None,
     recomputed: Recomputation | None = None,
+    asked: bool = False,
     always_valid: bool | None = None,
 ) -> Health:
     """Runs every check.
@@ -92,6 +93,7 @@ def check_health(
         arrivals: How late exposures arrived; None where nobody asked.
         overlaps: What is known of other experiments; None where none ran at the same time.
         recomputed: Whether units met the variants that their ids give them; None where nobody asked.
+        asked: Whether other experiments are asked about at this moment.
         always_valid: Whether other experiments are asked about by tests that hold at any moment; None as in
             readouts from before there were any.
     """
@@ -119,7 +121,7 @@ def check_health(
             overlaps,
             units=sum(units.values()),
             cuts=statistics.cuts,
-            complete=complete,
+            asked=asked,
             always_valid=always_valid,
         ),
     )

@@ -46,6 +46,9 @@ FEWEST_SHARED = 100
 FEWEST_IN_ARM = 50
 """In a part with fewer units in an arm the standard error of the effect is too uncertain to be compared."""
 
+FEWEST_IN_ARM_SO_FAR = 100
+"""The same where one may look at any moment, the burn-in of `anytime_heterogeneity`."""
+
 # The chi-square distribution holds where so many units are expected in a cell.
 _FEWEST_EXPECTED = 5
 
@@ -73,7 +76,7 @@ def interactions(
     *,
     units: int,
     cuts: Mapping[str, Mapping[str, float | None]],
-    complete: bool,
+    asked: bool,
     always_valid: bool | None,
 ) -> Interactions | None:
     """The check; None where nothing ran at the same time.
@@ -83,41 +86,48 @@ def interactions(
         overlaps: What is known of other experiments.
         units: How many units this one has in its arms.
         cuts: Where the values of winsorized metrics were cut, see `Statistics`.
-        complete: Whether the planned end is reached: before, only what is always valid is tested.
+        asked: Whether it may be asked at this moment: before, nothing is tested.
         always_valid: Whether the tests hold at any moment; None as in readouts from before there were any.
     """
     if overlaps is None:
         return None
     found = overlaps.found or ()
-    tested = (complete or bool(always_valid)) and overlaps.found is not None
+    tested = asked and overlaps.found is not None
+    counted_units = units if overlaps.units is None else overlaps.units
     dependence = _dependence_so_far if always_valid else _dependence
     assigned = by_holm({each.experiment: dependence(plan, each) for each in found} if tested else {})
     dependent = [key for key, p in assigned.items() if p <= CHECK_ALPHA]
     answers = {
-        asked: answer
+        question: answer
         for each in found
-        for asked, answer in _answers(plan, each, cuts, always_valid=bool(always_valid)).items()
+        for question, answer in _answers(plan, each, cuts, always_valid=bool(always_valid)).items()
     }
     compared = {
-        asked: answer.log_p
-        for asked, answer in answers.items()
-        if tested and asked.experiment not in dependent
+        question: answer.log_p
+        for question, answer in answers.items()
+        if tested and question.experiment not in dependent
     }
-    corrected = by_holm(compared)
+    if always_valid:
+        # What cannot be tested yet has its share of the level, or it would be taken from what was before.
+        compared = {question: log_p or 0.0 for question, log_p in compared.items()}
+    corrected = {
+        question: p for question, p in by_holm(compared).items() if answers[question].log_p is not None
+    }
+    fewest = _fewest_in_arm(always_valid=bool(always_valid))
     tests = [
-        _test(asked, answer, corrected.get(asked), _why_not(asked, tested, dependent))
-        for asked, answer in answers.items()
+        _test(question, answer, corrected.get(question), _why_not(question, tested, dependent, fewest))
+        for question, answer in answers.items()
     ]
     shown = [
         checks.Overlap(
             experiment=each.experiment,
             units=each.units,
-            share=_share(each, units),
+            share=_share(each, counted_units),
             assignment_p_value=assigned.get(each.experiment),
             tests=[
                 test
-                for asked, test in zip(answers, tests, strict=True)
-                if asked.experiment == each.experiment
+                for question, test in zip(answers, tests, strict=True)
+                if question.experiment == each.experiment
             ],
             parts=parts_out(plan, each),
         )
@@ -127,18 +137,21 @@ def interactions(
         say("found.interactions.dependent", experiment=key, p=_relation(assigned[key])) for key in dependent
     ]
     reasons += [
-        _differs(plan, asked, p, answers[asked]) for asked, p in corrected.items() if p <= CHECK_ALPHA
+        _differs(plan, question, p, answers[question])
+        for question, p in corrected.items()
+        if p <= CHECK_ALPHA
     ]
     status = CheckStatus.WARNING if reasons else CheckStatus.OK
     if not tested:
-        asked = asked_metrics(plan)
-        waits = any(metric.source is None for metric in asked) or (asked and not complete)
-        key = ("each_day" if always_valid else "at_the_end") if waits else "not_asked"
-        status, reasons = CheckStatus.UNAVAILABLE, [say(f"found.interactions.{key}")]
-    number_of = _number(overlaps, units, corrected)
+        metrics = asked_metrics(plan)
+        waits = any(metric.source is None for metric in metrics) or bool(metrics and not asked)
+        reasons = [_waits(always_valid=bool(always_valid)) if waits else say("found.interactions.not_asked")]
+        status = CheckStatus.UNAVAILABLE
+    number_of = _number(overlaps, counted_units, corrected)
     return Interactions(
         **about("interactions", status, number_of, " ".join(reasons) or None),
         experiments=overlaps.experiments,
+        units=None if overlaps.found is None else counted_units,
         always_valid=always_valid,
         p_value=min(corrected.values(), default=None),
         overlaps=None if overlaps.found is None else shown,
@@ -175,7 +188,7 @@ def _dependence(plan: Plan, overlap: Overlap) -> float | None:
 def _answers(
     plan: Plan, overlap: Overlap, cuts: Mapping[str, Mapping[str, float | None]], *, always_valid: bool
 ) -> dict[_Asked, _Answer]:
-    found = {}
+    found, fewest = {}, _fewest_in_arm(always_valid=always_valid)
     for metric in measured_metrics(plan, overlap):
         cut = Cuts(cuts.get(metric.key, {}))
         for variant in plan.treatments:
@@ -185,7 +198,7 @@ def _answers(
                 treatment = side_of(part.arms, variant, plan, metric.key)
                 control = side_of(part.arms, plan.control, plan, metric.key)
                 effects[part.label] = pair_of(treatment, control, cut, guarded=False).found
-                if min(treatment.values.n, control.values.n) >= FEWEST_IN_ARM:
+                if min(treatment.values.n, control.values.n) >= fewest:
                     large[part.label] = effects[part.label]
             tested = (
                 anytime_heterogeneity(large, tuning_units=plan.tuning_units, alpha=CHECK_ALPHA)
@@ -196,12 +209,20 @@ def _answers(
     return found
 
 
-def _why_not(asked: _Asked, tested: bool, dependent: Sequence[str]) -> str:
+def _fewest_in_arm(*, always_valid: bool) -> int:
+    return FEWEST_IN_ARM_SO_FAR if always_valid else FEWEST_IN_ARM
+
+
+def _waits(*, always_valid: bool) -> str:
+    return say("found.interactions.each_day" if always_valid else "found.interactions.at_the_end")
+
+
+def _why_not(asked: _Asked, tested: bool, dependent: Sequence[str], fewest: int) -> str:
     if not tested:
         return say("found.interactions.at_the_end")
     if asked.experiment in dependent:
         return say("found.interactions.not_compared")
-    return say("found.interactions.too_few", units=FEWEST_IN_ARM)
+    return say("found.interactions.too_few", units=fewest)
 
 
 def _test(asked: _Asked, answer: _Answer, corrected: float | None, why_not: str) -> OverlapTest:

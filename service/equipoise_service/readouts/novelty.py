@@ -21,7 +21,13 @@ from typing import Any
 from equipoise_service.analysis.ages import Ages
 from equipoise_service.analysis.statistics import ArmValues
 from equipoise_service.plans.documents import Plan, PlannedMetric
-from equipoise_service.readouts.ages import FOLLOWED_DAYS, arm_out, not_asked, success_metrics
+from equipoise_service.readouts.ages import (
+    FOLLOWED_DAYS,
+    arm_out,
+    followed_metrics,
+    not_asked,
+    success_metrics,
+)
 from equipoise_service.readouts.by_age import Age, AgeEffect, AgeMetric, ByAge, EffectAtAge
 from equipoise_service.readouts.corrections import by_holm
 from equipoise_service.readouts.metric_units import units_of_metrics
@@ -121,7 +127,12 @@ def by_age(
         for metric in at_once
         for variant in plan.treatments
     }
-    corrected = by_holm({asked: each.log_p for asked, each in changes.items()}) if asked else {}
+    logs: dict[_Asked, float | None] = {asked: each.log_p for asked, each in changes.items()}
+    if always_valid:
+        # What cannot be tested yet has its share of the level, or it would be taken from what was before.
+        every = [(metric, variant) for metric in followed_metrics(plan) for variant in plan.treatments]
+        logs = {asked: logs.get(asked) or 0.0 for asked in every}
+    corrected = by_holm(logs) if asked else {}
     metrics = [
         AgeMetric(
             metric=metric,
@@ -155,11 +166,14 @@ def of_last_look(now: ByAge | None, concluded: Concluded) -> ByAge | None:
 def expect_ages(expected: dict[str, Any]) -> None:
     """No more units have reached an age than there are in the arm.
 
+    Of what was asked earlier there may be: units that met a second variant since then are in no arm any more.
+
     Args:
         expected: The readout as it was recomputed.
     """
     found = expected["by_age"]
-    if found is None or found["look"] is not None:
+    is_earlier = expected["asked_at"] not in (None, expected["generated_at"])
+    if found is None or found["look"] is not None or is_earlier:
         return
     units = units_of_metrics(expected)
     for metric in found["metrics"]:

@@ -19,10 +19,12 @@ class Overlaps:
     Attributes:
         experiments: How many there are.
         found: The largest overlaps; None where nobody looked yet.
+        units: How many units this experiment had then; None where they are counted with these data.
     """
 
     experiments: int
     found: tuple[Overlap, ...] | None
+    units: int | None = None
 
 
 def decisive_metrics(plan: Plan) -> list[PlannedMetric]:
@@ -48,8 +50,13 @@ def measured_metrics(plan: Plan, overlap: Overlap) -> list[PlannedMetric]:
     return [metric for metric in asked_metrics(plan) if metric.key in held]
 
 
-def overlaps_in(check: Interactions | None) -> Overlaps | None:
-    """Reads what the check of a readout was computed from."""
+def overlaps_in(check: Interactions | None, *, earlier: bool) -> Overlaps | None:
+    """Reads what the check of a readout was computed from.
+
+    Args:
+        check: The check.
+        earlier: Whether it was asked of earlier data than all else.
+    """
     if check is None:
         return None
     if check.overlaps is None:
@@ -64,7 +71,7 @@ def overlaps_in(check: Interactions | None) -> Overlaps | None:
         )
         for each in check.overlaps
     )
-    return Overlaps(check.experiments, tuple(found))
+    return Overlaps(check.experiments, tuple(found), check.units if earlier else None)
 
 
 def parts_out(plan: Plan, overlap: Overlap) -> list[OverlapPart]:

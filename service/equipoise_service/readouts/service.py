@@ -31,7 +31,7 @@ from equipoise_service.privacy.unit_ids import left_out_as_stored
 from equipoise_service.readouts.ages import read_ages
 from equipoise_service.readouts.beside import overlaps_of, ran_beside
 from equipoise_service.readouts.building import build_readout, mature_units, statistics_digest, timestamp
-from equipoise_service.readouts.daily import Asked, asked_today, days_between
+from equipoise_service.readouts.daily import AskedDaily, asked_today, days_between
 from equipoise_service.readouts.facts import analyse_plan
 from equipoise_service.readouts.held import as_looked_at
 from equipoise_service.readouts.losses import arrivals_of, dropped_between
@@ -286,7 +286,7 @@ def analyse(
     today = asked_today(analysis.before, plan, provenance, request.as_of) if is_daily else None
     if today is None:
         due = days_between(found.started_at, now) >= 1 if is_daily else at_the_end and not newer
-        today = Asked(
+        today = AskedDaily(
             now if is_daily and due else None,
             read_ages(store, plan, request, read, limits) if due and found.holdback is None else None,
             overlaps_of(store, plan, request, read, beside, limits, asked=due),

@@ -30,7 +30,7 @@ from equipoise_service.readouts.sealing import by_part, digests_of
 from equipoise_service.readouts.segments import changes_of_segments
 from equipoise_service.readouts.standing import concluded_in
 from equipoise_service.readouts.sums_of_days import expect_days
-from equipoise_service.readouts.wording import is_of_words, is_written_here
+from equipoise_service.readouts.wording import is_of_words, is_written_here, wording
 from equipoise_stats import CheckStatus
 
 RELATIVE_TOLERANCE = 1e-9
@@ -281,7 +281,9 @@ def _provenance(readout: Readout) -> Provenance:
         deviations=readout.deviations,
         dropped=None if dropped is None else _dropped(dropped),
         arrivals=None if late is None else _arrivals(late, readout.health.missing_exposures),
-        overlaps=overlaps_in(readout.health.interactions),
+        overlaps=overlaps_in(
+            readout.health.interactions, earlier=readout.asked_at not in (None, readout.generated_at)
+        ),
         recomputed=recomputation_in(readout.health.recomputed_assignments),
         concluded=concluded_in(readout),
         holdback=readout.holdback,
@@ -304,6 +306,8 @@ def _asked_at(readout: Readout) -> datetime | None:
 
 def _is_asked_as_before(readout: Readout) -> bool:
     """Whether it is from before effects by age and interactions had tests that hold at any moment."""
+    if readout.wording == wording():
+        return False
     asked = [each for each in (readout.by_age, readout.health.interactions) if each is not None]
     return bool(asked) and all(each.always_valid is None for each in asked if each.look is None)
 

@@ -118,7 +118,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "found.interactions.analysis_stands": "{text} (at the planned analysis)",
         "found.interactions.stands": "{text} (at look {number}, the last one)",
         "found.interactions.not_asked": (
-            "Where exposures are brought to a source, it is asked once, at the planned end, if units are "
+            "Where exposures are brought to a source, it is asked with the event store, if units are "
             "shared and it can be read once more. Of a source with exposures of its own nothing is asked: "
             "those to other experiments are in the event store."
         ),

@@ -5,11 +5,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from tests.service.readouts.documents import CONVERTED, PROVENANCE, WATERMARK, moments, plan
+from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, WATERMARK, moments, plan
 
 from equipoise_service.analysis.overlaps import Overlap
 from equipoise_service.analysis.statistics import ArmStatistics, SegmentStatistics, Statistics
 from equipoise_service.metrics.schemas import MetricType, Role
+from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.building import build_readout
 from equipoise_service.readouts.overlaps import Overlaps
 from equipoise_stats import Counts
@@ -62,6 +63,8 @@ def overlapping_readout(
         for variant, n in (("control", 1_000), ("treatment", 1_010))
     }
     found = tuple(Overlap(key, parts) for key, parts in overlaps.items())
-    provenance = replace(PROVENANCE, overlaps=Overlaps(4, found))
     planned = plan(CONVERTED, SPENT.model_copy(update={"role": role}), **more)
+    provenance = replace(PROVENANCE, overlaps=Overlaps(4, found))
+    if planned.method is Method.CONFIDENCE_SEQUENCE:
+        provenance = replace(provenance, started_at=START, asked_at=PROVENANCE.generated_at)
     return build_readout(planned, Statistics(whole, 0, WATERMARK), provenance)

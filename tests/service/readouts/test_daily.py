@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan, seal
+from tests.service.readouts.documents import CONVERTED, PROVENANCE, START, plan, seal, statistics
 from tests.service.readouts.test_novelty import FADING, FALLING, WEEK, Rows, acts, effect_of, seen
 from tests.service.readouts.test_verification import edited, is_refused, leaves, with_value
 
-from equipoise_service.analysis.statistics import Statistics
+from equipoise_service.analysis.statistics import ArmValues, Statistics
 from equipoise_service.metrics.schemas import MetricType, Role
 from equipoise_service.plans.documents import PlannedMetric
 from equipoise_service.plans.schemas import Method
 from equipoise_service.readouts.ages import FOLLOWED_DAYS
 from equipoise_service.readouts.building import build_readout
+from equipoise_service.readouts.daily import asked_today
 from equipoise_service.readouts.provenance import Provenance
 from equipoise_service.readouts.verification import verify_readout
-from equipoise_stats import Moments, confidence_sequence, mean_difference, ratio_difference
+from equipoise_stats import Counts, Moments, confidence_sequence, mean_difference, ratio_difference
 
 DAYS = 14
 TODAY = START + timedelta(days=DAYS, minutes=5)
@@ -153,10 +154,51 @@ def test_readouts_from_before_are_recomputed_by_what_was_so_then() -> None:
     for part in (older["by_age"], older):
         part.pop("always_valid", None)
     older.pop("asked_at")
+    # Tests of one moment are no way to say something else today.
+    seal(older)
+    assert "/by_age/always_valid" in {each.pointer for each in verify_readout(older)}
+    older["wording"] = "sha256:" + "0" * 64
     seal(older)
     assert verify_readout(older) == []
     now = read(fading(), ended_at=NOW, asked_at=None)
     assert effect_of(older)["p_value"] < effect_of(now)["p_value"]
+
+
+def test_what_has_no_ages_yet_has_its_share_of_the_level() -> None:
+    """Else the answers on more and more questions would be wrong more and more often."""
+    early = START + timedelta(days=5)
+    alone = effect_of(read(fading(), generated_at=early, asked_at=early))
+    asked = plan(WEEK, SPENT, variants=("control", "treatment"), method=Method.CONFIDENCE_SEQUENCE)
+    found = fading()
+    spent: dict[str, ArmValues] = {"spent": Moments.scalar(9_000, 1.0, 1.0)}
+    arms = {variant: replace(each, values=dict(each.values) | spent) for variant, each in found.arms.items()}
+    provenance = replace(PROVENANCE, started_at=START, generated_at=early, asked_at=early)
+    readout = build_readout(asked, replace(found, arms=arms), provenance)
+    assert [each["metric"] for each in readout["by_age"]["not_asked"]] == ["spent"]
+    effect = effect_of(readout)
+    assert effect["p_value"] == alone["p_value"] == alone["corrected_p_value"]
+    assert effect["corrected_p_value"] == pytest.approx(2 * effect["p_value"])
+    assert verify_readout(readout) == []
+
+
+def test_what_another_release_asked_of_other_ages_is_asked_anew() -> None:
+    asked = plan(WEEK, variants=("control", "treatment"), method=Method.CONFIDENCE_SEQUENCE)
+    provenance = replace(PROVENANCE, started_at=START)
+    before = read(fading())
+    assert asked_today(before, asked, provenance, NOW) is not None
+    for age in before["by_age"]["metrics"][0]["ages"]:
+        age["first"], age["last"] = 2 * age["first"], 2 * age["first"] + 1
+    assert asked_today(before, asked, provenance, NOW) is None
+
+
+def test_units_that_left_an_arm_since_then_do_not_make_it_wrong() -> None:
+    """They met the other variant, or are taken for bots now."""
+    found = fading()
+    left = Counts(8_990, 4_000)
+    fewer = statistics(20, control={"converted": left}, treatment={"converted": left})
+    readout = read(replace(fewer, ages=found.ages))
+    assert readout["by_age"]["metrics"][0]["arms"][0]["n"] == 9_000
+    assert verify_readout(readout) == []
 
 
 def test_guardrails_alone_are_not_followed() -> None:

@@ -186,7 +186,7 @@ def test_what_is_measured_in_a_warehouse_is_named_as_not_asked() -> None:
         ((CONVERTED,), None, CheckStatus.OK),
     ):
         known = Overlaps(2, None if metrics == (far,) else ())
-        check = interactions(plan(*metrics), known, units=100, cuts={}, complete=True, always_valid=False)
+        check = interactions(plan(*metrics), known, units=100, cuts={}, asked=True, always_valid=False)
         assert check is not None
         assert check.status is status
         asked_not = check.not_asked
@@ -318,7 +318,8 @@ def test_before_the_end_nothing_is_tested() -> None:
 def test_beside_confidence_sequences_the_tests_hold_at_any_moment() -> None:
     check = checked(EFFECTS | {("banner", "off"): (20, 170)}, method=Method.CONFIDENCE_SEQUENCE)
     assert (check["always_valid"], check["status"]) == (True, "warning")
-    (banner, _) = check["overlaps"]
+    (banner, search) = check["overlaps"]
+    assert (check["units"], banner["share"]) == (2_010, 1_600 / 2_010)
     test = banner["tests"][0]
     # The e-value at the effect that both parts are most likely to have, each unit's weight by the mixture.
     effects, errors = (
@@ -329,6 +330,10 @@ def test_beside_confidence_sequences_the_tests_hold_at_any_moment() -> None:
     common = np.average(effects, weights=weights)
     log_e = 0.5 * (weights @ (effects - common) ** 2) - math.log1p(ratio)
     assert test["p_value"] == pytest.approx(math.exp(-log_e))
+    # Of four questions; those of which nothing can be said yet have their share.
+    assert test["corrected_p_value"] == pytest.approx(4 * test["p_value"])
+    assert {each["corrected_p_value"] for each in search["tests"]} == {None}
+    assert "100 units" in search["tests"][0]["reason"]
     q = checked(EFFECTS | {("banner", "off"): (20, 170)})
     assert q["always_valid"] is False
     assert q["overlaps"][0]["tests"][0]["p_value"] < test["p_value"] < 0.001
