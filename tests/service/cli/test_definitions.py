@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.service.running import RunningService, command, running_service
 
@@ -243,6 +243,12 @@ SEGMENTS = st.fixed_dictionaries(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    documents=[
+        {"kind": "metric", "name": " \x85 ", "type": "mean", "event": "\x85", "description": "a\x85b"}
+    ],
+    as_json=False,
+)
 @given(documents=st.lists(METRICS | SEGMENTS, min_size=1, max_size=5), as_json=st.booleans())
 def test_applying_an_export_changes_nothing(
     running: RunningService, tmp_path: Path, documents: list[dict[str, Any]], as_json: bool

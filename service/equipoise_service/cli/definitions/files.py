@@ -43,6 +43,19 @@ def read_files(paths: list[Path]) -> Definitions:
     return found
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts so that they are read as they are."""
+
+
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # A next line (U+0085) is read as a line feed where it is not escaped.
+    style = '"' if "\x85" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 def written(definitions: Definitions, *, as_json: bool) -> str:
     """Definitions as a file: YAML, one document each, or a JSON list.
 
@@ -55,7 +68,7 @@ def written(definitions: Definitions, *, as_json: bool) -> str:
     ]
     if as_json:
         return json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
-    return yaml.dump_all(documents, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_documents(path: Path) -> Iterator[Any]:
