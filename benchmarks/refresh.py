@@ -20,7 +20,7 @@ import duckdb
 from benchmarks.paired import paired, row
 from benchmarks.readout import request
 from equipoise_service.aggregates.service import analyse
-from equipoise_service.analysis.requests import StoreRequest
+from equipoise_service.analysis.requests import Bots, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.stores.duckdb.file import UNIT_HASH
 from equipoise_service.events.stores.store import EventStore, open_event_store
@@ -30,6 +30,8 @@ UNITS = 2_000_000
 EVENTS = 20_000_000
 ROUNDS = 3
 _LOOK_SECONDS = 0.5
+
+_BOTS = {"": None, " without bots": Bots(most_events=50)}
 
 # Each fact is received when it happens.
 _BEGIN, _END = datetime(2026, 2, 1), datetime(2026, 2, 28)
@@ -54,30 +56,33 @@ def main() -> None:
         f"refresh: {UNITS:,} units, {EVENTS:,} events, 5 metrics with CUPED, 1 % of the events new; seconds"
     )
     with _store() as store:
-        for name, clock in (("elapsed", time.perf_counter), ("of the processor", time.process_time)):
-            refresh, everything = partial(_refresh, store, clock), partial(_everything, store, clock)
-            one, other, ratios = paired(refresh, everything, ROUNDS)
-            title = f"refresh, against the analysis of everything, {name}"
-            row(title, f"{one:.2f} s", f"{other:.2f} s", ratios)
+        for kind, bots in _BOTS.items():
+            for name, clock in (("elapsed", time.perf_counter), ("of the processor", time.process_time)):
+                refresh, everything = (
+                    partial(measure, store, bots, clock) for measure in (_refresh, _everything)
+                )
+                one, other, ratios = paired(refresh, everything, ROUNDS)
+                title = f"refresh{kind}, against the analysis of everything, {name}"
+                row(title, f"{one:.2f} s", f"{other:.2f} s", ratios)
 
 
-def _refresh(store: EventStore, clock: Callable[[], float]) -> float:
-    asked, begin = _now(), clock()
+def _refresh(store: EventStore, bots: Bots | None, clock: Callable[[], float]) -> float:
+    asked, begin = _now(bots), clock()
     analyse(store, asked)
     return clock() - begin
 
 
-def _everything(store: EventStore, clock: Callable[[], float]) -> float:
-    asked, begin = _now(), clock()
+def _everything(store: EventStore, bots: Bots | None, clock: Callable[[], float]) -> float:
+    asked, begin = _now(bots), clock()
     # As the service does where it keeps no base: with distributions, which a refresh has too.
     with store.workspace() as workspace:
         analyse_store(workspace.backend, asked, keep=workspace.keep)
     return clock() - begin
 
 
-def _now() -> StoreRequest:
+def _now(bots: Bots | None) -> StoreRequest:
     """The request at another moment each time, as people look."""
-    return replace(request(5), as_of=datetime.now(UTC))
+    return replace(request(5), bots=bots, as_of=datetime.now(UTC))
 
 
 @contextmanager
@@ -89,7 +94,8 @@ def _store() -> Iterator[EventStore]:
         open_event_store(settings).close()
         _fill(settings.event_store_path, f"time < TIMESTAMP '{new}'")
         with open_event_store(settings) as store:
-            analyse(store, request(5))
+            for bots in _BOTS.values():
+                analyse(store, replace(request(5), bots=bots))
         _fill(settings.event_store_path, f"time >= TIMESTAMP '{new}'")
         with open_event_store(settings) as store:
             _wait_until_idle()

@@ -1,12 +1,11 @@
 """What happens to bases: they are found, kept and forgotten."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates.names import PREFIX, Base, read_bases
-from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.aggregates.sums import arm_sums, have_sums, maturing_at, to_be_kept
 from equipoise_service.aggregates.waiting import keep_waiting
 from equipoise_service.analysis.requests import StoreRequest
@@ -25,10 +24,11 @@ def keep(
     before: Statements,
     made: Statements,
     base: Base,
-    rows: Callable[[], ir.Table],
+    rows: Table,
     events: ir.Table,
     request: StoreRequest,
-) -> Callable[[], ir.Table]:
+    bots: Table | None,
+) -> Table:
     """Keep rows as a base, and forget the bases that it replaces and those that nobody looks at.
 
     Args:
@@ -38,19 +38,22 @@ def keep(
         rows: Makes the query for the row of each unit.
         events: Those that were received up to the base's moment.
         request: What is measured, and when it is analysed.
+        bots: Who is left out as a bot, exposed or not; None where nobody asks.
 
     Returns:
         Finds the table. Beside it are kept the sums where there are any, and events that may be needed next.
     """
     workspace = before.workspace
     kept = before.keep_lasting(base.name, "rows_of_base", rows)
+    if bots is not None:
+        before.keep_lasting(base.bots, "bots_of_base", bots)
     if have_sums(request):
 
         def sums() -> ir.Table:
             return to_be_kept(arm_sums(kept(), kept(), request), request)
 
         made.keep_lasting(base.sums, "made_sums", sums, maturing_at(request))
-    keep_waiting(made, base, kept, events, request)
+    keep_waiting(made, base, kept, events, request, bots)
     for other in read_bases(workspace.kept(PREFIX)):
         if other.name == base.name:
             continue
@@ -79,5 +82,5 @@ def forget_all(workspace: Workspace) -> None:
 
 
 def _forget(workspace: Workspace, base: Base) -> None:
-    for made in (base.name, base.sums, base.counts, base.waiting):
-        workspace.forget(made)
+    # Together: who has read one of them will read the others.
+    workspace.forget(base.name, base.sums, base.counts, base.bots, base.waiting)

@@ -39,11 +39,11 @@ _ADDED = (None, Aggregation.COUNT, Aggregation.SUM, Aggregation.MAXIMUM)
 
 
 def can_be_kept(request: StoreRequest) -> bool:
-    """Whether new items change their own units' rows alone: bots and identity are found in all events.
+    """Whether new items change their own units' rows alone: by identity one can change another unit's.
 
     And whether none is being deleted.
     """
-    alone = request.bots is None and request.identity is None and request.deletions is not None
+    alone = request.identity is None and request.deletions is not None
     return alone and any(map(_has_values, request.measures))
 
 

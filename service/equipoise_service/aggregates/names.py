@@ -60,6 +60,11 @@ class Base:
         return f"{self.name}_counts"
 
     @property
+    def bots(self) -> str:
+        """Name of the table with the bots, where the request leaves any out; see `bots`."""
+        return f"{self.name}_bots"
+
+    @property
     def waiting(self) -> str:
         """Name of the table with the events of units that were not exposed yet; see `waiting`."""
         return f"{self.name}_waiting"

@@ -5,7 +5,7 @@ all steps badly. Where the changed rows are few, they are worked out in the stat
 base on: to write them to a table and read it again takes longer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 
@@ -15,13 +15,10 @@ from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.changed_rows import as_they_were, changed_rows, without_new
 from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
-from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import bare_values
-
-Table = Callable[[], ir.Table]
-"""Finds a table: most are not looked at when the statements that read them are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +27,12 @@ class Known:
 
     Attributes:
         statements: Runs the steps.
-        facts: All facts.
+        facts: All facts, without the exposures of who is left out.
         base: The base.
         rows: Its rows.
         waiting: The events that wait beside it, see `waiting`; there are some where `base.waits`.
         request: What is measured.
+        new_bots: Units that became bots since the base was made; None where nobody asks.
     """
 
     statements: Statements
@@ -43,6 +41,7 @@ class Known:
     rows: Table
     waiting: Table
     request: StoreRequest
+    new_bots: Table | None = None
 
     @property
     def new(self) -> Facts:
@@ -146,6 +145,9 @@ def _awaited(of: Known, shown: ir.Table, known: ir.Table) -> ir.Table:
 def _touched(of: Known, shown: ir.Table, known: ir.Table, awaited: ir.Table) -> ir.Table:
     """The units whose rows are worked out from all of their facts, which have to be looked for."""
     touched = [expression.changed_units(expression.of_others(shown, awaited), known)]
+    if of.new_bots is not None:
+        # They have no exposures any more, so no row is made for them.
+        touched.append(expression.with_hashes(of.new_bots(), of.rows()))
     if of.request.segments:
         touched.append(expression.segment_units(of.new.events, of.request))
     if not expression.adds_up(of.request):

@@ -16,11 +16,12 @@ from equipoise_service.aggregates.amounts import (
     packed,
     read_amounts,
 )
+from equipoise_service.aggregates.bots import FoundBots, find_bots, without_bots
 from equipoise_service.aggregates.counts import changed_counts, have_counts, unit_counts
 from equipoise_service.aggregates.facts import Facts, bring_left_out, settled_facts, without_left_out
 from equipoise_service.aggregates.names import Base, digest_of, new_base
-from equipoise_service.aggregates.refreshing import Changes, Known, Table, all_rows, changes, refreshed, write
-from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.refreshing import Changes, Known, all_rows, changes, refreshed, write
+from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.aggregates.sums import (
     Row,
     analysed_at,
@@ -38,9 +39,11 @@ from equipoise_service.analysis.segments import most_frequent
 from equipoise_service.analysis.statistics import Statistics, read_arms, read_distributions
 from equipoise_service.analysis.store import (
     analyse_store,
+    exposed_bots,
     halvings_of_arms,
     overridden_units,
     statistics_of,
+    with_bots,
 )
 from equipoise_service.analysis.units import exposures_of
 from equipoise_service.events.stores.store import EventStore
@@ -65,12 +68,16 @@ _KEEPING = Keeping()
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one analysis works with; facts and request are without the units that are left out."""
+    """What one analysis works with; facts and request are without the units that are left out.
+
+    Where the request says what a bot does, so are the facts as soon as `bots` are found.
+    """
 
     workspace: Workspace
     facts: Facts
     request: StoreRequest
     keeping: Keeping
+    bots: FoundBots | None = None
 
 
 def analyse(store: EventStore, request: StoreRequest, keeping: Keeping = _KEEPING) -> Statistics:
@@ -108,19 +115,40 @@ def _statistics(look: _Look, settled: Facts, digest: str) -> Statistics | None:
     found = statements.rows("newest", lambda: newest_receipt(new.exposures, new.events, request.place))
     newest: datetime | None = found[0]["watermark"]
     if base is not None:
-        return replace(_again(look, base, newest, statements), watermark=newest or base.until)
-    exposures = statements.count("exposures", lambda: exposures_of(look.facts.exposures, request))
-    if newest is None or exposures < look.keeping.smallest:
+        until = newest or base.until
+    elif newest is not None and _is_worth_it(look, statements):
+        until = newest
+    else:
         return None
-    rows = all_rows(statements, look.facts, request)
-    return replace(_anew(look, statements, rows, new_base(digest, newest)), watermark=newest)
+    bots = None if request.bots is None else find_bots(statements, look.facts, request, base)
+    human = look if bots is None else replace(look, facts=without_bots(look.facts, bots), bots=bots)
+    if base is None:
+        rows = all_rows(statements, human.facts, request)
+        statistics = _anew(human, statements, rows, new_base(digest, until))
+    else:
+        statistics = _again(human, base, newest, statements)
+    statistics = replace(statistics, watermark=until)
+    if bots is None:
+        return statistics
+    return with_bots(statistics, statements.rows("exposed_bots", lambda: _exposed_bots(look, bots)))
+
+
+def _is_worth_it(look: _Look, statements: Statements) -> bool:
+    exposures = statements.count("exposures", lambda: exposures_of(look.facts.exposures, look.request))
+    return exposures >= look.keeping.smallest
+
+
+def _exposed_bots(look: _Look, found: FoundBots) -> ir.Table:
+    exposures = expression.with_hashes(look.facts.exposures, found.all())
+    return exposed_bots(exposures, found.all(), look.request)
 
 
 def _anew(look: _Look, before: Statements, rows: Table, base: Base) -> Statistics:
     """The statistics of rows, which are kept as a base."""
     request = look.request
     statements = Statements(look.workspace, base.digest, request, base)
-    kept = bases.keep(before, statements, base, rows, look.facts.events, request)
+    bots = None if look.bots is None else look.bots.all
+    kept = bases.keep(before, statements, base, rows, look.facts.events, request, bots)
     if not have_sums(request):
         return _of_rows(look, kept())
     found = _of_sums(statements.rows("sums", lambda: _sums(look, base)), look)
@@ -140,7 +168,13 @@ def _again(look: _Look, base: Base, newest: datetime | None, statements: Stateme
     request, digest = look.request, base.digest
     table = look.workspace.table
     known = Known(
-        statements, look.facts, base, lambda: table(base.name), lambda: table(base.waiting), request
+        statements,
+        look.facts,
+        base,
+        lambda: table(base.name),
+        lambda: table(base.waiting),
+        request,
+        None if look.bots is None else look.bots.new,
     )
     sums = statements.rows("sums", lambda: _sums(look, base)) if have_sums(request) else []
     matured = analysed_at(sums) if sums and maturing_at(request) else None

@@ -14,6 +14,9 @@ from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.units import CLOCKS, naive
 from equipoise_service.events.stores.workspace import Workspace
 
+Table = Callable[[], ir.Table]
+"""Finds a table: most are not looked at when the statements that read them are remembered."""
+
 # No text of ours or of anybody else's has it in it: engines refuse it.
 _GAP = "\0{}\0"
 

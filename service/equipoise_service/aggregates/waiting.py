@@ -5,13 +5,11 @@ that came before: its pre-period. To look for them among all events is the deare
 most units are exposed already, the events of all others are few, and they are kept.
 """
 
-from collections.abc import Callable
-
 import ibis.expr.types as ir
 
 from equipoise_service.aggregates import expression
 from equipoise_service.aggregates.names import Base
-from equipoise_service.aggregates.statements import Statements
+from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.analysis.requests import StoreRequest
 
 # Most events that wait, for each row of the base. More would be a second copy of the events.
@@ -23,7 +21,12 @@ _HASHES = 1 << 31
 
 
 def keep_waiting(
-    statements: Statements, base: Base, rows: Callable[[], ir.Table], events: ir.Table, request: StoreRequest
+    statements: Statements,
+    base: Base,
+    rows: Table,
+    events: ir.Table,
+    request: StoreRequest,
+    bots: Table | None,
 ) -> None:
     """Keep the events that wait, where they are few.
 
@@ -33,6 +36,7 @@ def keep_waiting(
         rows: Finds its rows.
         events: Those that were received up to the base's moment.
         request: What is measured.
+        bots: Units whose events do not wait; None where nobody is a bot.
     """
     if request.segments or not expression.adds_up(request):
         # All events of the touched units are looked for in any case.
@@ -41,7 +45,8 @@ def keep_waiting(
     def others() -> ir.Table:
         measured = expression.measured(events, request)
         reached = measured.filter(measured.time >= expression.reach(request, base.waits_from))
-        return expression.of_others(reached, rows())
+        unknown = expression.of_others(reached, rows())
+        return unknown if bots is None else expression.of_others(unknown, bots())
 
     def some() -> ir.Table:
         found = others()

@@ -134,6 +134,25 @@ def overridden_units(backend: Any, exposures: ir.Table, request: StoreRequest, l
     return _overridden(Asked(backend), lambda: exposures, request, left_out)
 
 
+def exposed_bots(exposures: ir.Table, left_out: ir.Table, request: StoreRequest) -> ir.Table:
+    """How many units are left out as bots, by the first and the last variant, by name, that they met.
+
+    Args:
+        exposures: Columns place, unit_type, unit, experiment, variant, revision, time.
+        left_out: Column unit: the bots, exposed or not.
+        request: Which experiment.
+    """
+    theirs = first_exposures(exposures, request).semi_join(left_out, "unit")
+    return theirs.group_by("first", "last").agg(units=theirs.count())
+
+
+def with_bots(found: Statistics, left_out: Sequence[Mapping[str, Any]]) -> Statistics:
+    """Statistics that say how many bots were left out, see `exposed_bots`."""
+    by_arm = {row["first"]: int(row["units"]) for row in left_out if row["first"] == row["last"]}
+    number = sum(int(row["units"]) for row in left_out)
+    return replace(found, bots=number, bots_by_arm=dict(sorted(by_arm.items())))
+
+
 def halvings_of_arms(arms: Mapping[str, ArmStatistics]) -> int:
     """How often the units of arms are halved for distributions."""
     return distributions.halvings_of(sum(arm.units for arm in arms.values()))
@@ -164,14 +183,13 @@ def _analyse(
         overridden = _overridden(asked, shown, request, without)
         facts = replace(facts, exposures=cache(lambda: shown().anti_join(without, "unit")))
     left_out_bots = _bots(asked, facts, request)
-    return replace(
+    found = replace(
         _statistics(asked, _values(facts, request, keep), request, keep),
         watermark=newest[0]["watermark"],
         overridden=overridden,
-        bots=None if left_out_bots is None else sum(left_out_bots.values()),
-        bots_by_arm=None if left_out_bots is None else _of_arms(left_out_bots),
         joined=joined,
     )
+    return found if left_out_bots is None else with_bots(found, left_out_bots)
 
 
 def _values(facts: _Facts, request: StoreRequest, keep: Keep | None) -> _Values:
@@ -304,19 +322,11 @@ def _of_last_day(
     return found
 
 
-def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> Mapping[tuple[str, str], int] | None:
-    """How many units are left out as bots, by the first and the last variant, by name, that they met."""
+def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> Sequence[Mapping[str, Any]] | None:
     if request.bots is None:
         return None
 
     def query() -> ir.Table:
-        exposed = first_exposures(facts.exposures(), request)
-        left_out = exposed.semi_join(bots(facts.events(), request), "unit")
-        return left_out.group_by("first", "last").agg(units=left_out.count())
+        return exposed_bots(facts.exposures(), bots(facts.events(), request), request)
 
-    return {(row["first"], row["last"]): int(row["units"]) for row in asked.rows("bots", query)}
-
-
-def _of_arms(units: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Those that met one variant, in its order."""
-    return {first: number for (first, last), number in sorted(units.items()) if first == last}
+    return asked.rows("bots", query)

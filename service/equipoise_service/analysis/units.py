@@ -76,20 +76,28 @@ def bots(events: ir.Table, request: StoreRequest) -> ir.Table:
         request: Says what a bot does.
 
     Returns:
-        Column unit.
+        Column unit, and unit_hash where events have it.
     """
     found = []
-    theirs = until_the_end(events, request)
-    theirs = theirs.filter(theirs.place == request.place, theirs.unit_type == request.unit_type)
+    theirs = of_place(until_the_end(events, request), request)
+    names = [name for name in ("unit", "unit_hash") if name in theirs.columns]
     asked = request.bots
     if asked is not None and asked.most_events is not None:
-        days = theirs.group_by(theirs.unit, day=theirs.time.truncate("D")).agg(events=theirs.count())
-        found.append(days.filter(days.events > asked.most_events).select("unit"))
+        hashes = {name: theirs[name].min() for name in names[1:]}
+        days = theirs.group_by(theirs.unit, day=theirs.time.truncate("D")).agg(
+            events=theirs.count(), **hashes
+        )
+        found.append(days.filter(days.events > asked.most_events).select(*names))
     if asked is not None and asked.event is not None:
-        found.append(theirs.filter(fits(theirs, asked.event, asked.filters)).select("unit"))
+        found.append(theirs.filter(fits(theirs, asked.event, asked.filters)).select(*names))
     if not found:
-        return theirs.filter(ibis.literal(False)).select("unit")
+        return theirs.filter(ibis.literal(False)).select(*names)
     return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+
+
+def of_place(facts: ir.Table, request: StoreRequest) -> ir.Table:
+    """The facts of a request's place and unit type."""
+    return facts.filter(facts.place == request.place, facts.unit_type == request.unit_type)
 
 
 def is_mature(units: ir.Table, measure: Measure, request: StoreRequest) -> ir.BooleanValue:

@@ -23,7 +23,7 @@ from equipoise_service.aggregates.bases import newest
 from equipoise_service.aggregates.names import digest_of
 from equipoise_service.aggregates.service import Keeping, analyse
 from equipoise_service.analysis import asking
-from equipoise_service.analysis.requests import Segment, StoreRequest
+from equipoise_service.analysis.requests import Bots, Segment, StoreRequest
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import EventIn, ExposureIn
 from equipoise_service.events.stores.duckdb.workspace import DuckdbWorkspace
@@ -79,6 +79,11 @@ REQUESTS = {
     "summed, read again": replace(REQUEST, measures=(*OTHERS[:3], OTHERS[4], *SUMMED[1:2])),
     "others": replace(REQUEST, measures=OTHERS),
     "ended": replace(REQUEST, measures=(*SUMMED, *OTHERS[:3]), until=START + timedelta(hours=60)),
+    "bots by a day": replace(REQUEST, measures=SUMMED, bots=Bots(most_events=2)),
+    "bots by an event": replace(REQUEST, measures=(*OTHERS[:3], *SUMMED[:2]), bots=Bots(None, "view", BIG)),
+    "bots by both": replace(
+        REQUEST, measures=ADDED, bots=Bots(2, "else"), until=START + timedelta(hours=60), since=START
+    ),
     "segments": replace(
         REQUEST, measures=ADDED[:4], segments=(Segment("plan", "view", "plan"),), segment_values=2
     ),

@@ -15,7 +15,7 @@ from tests.service.events.contract import TIME, Open, append, batch, event, expo
 
 from equipoise.identifiers import uuid7
 from equipoise_service.aggregates.service import Keeping, analyse
-from equipoise_service.analysis.requests import Identity, StoreRequest
+from equipoise_service.analysis.requests import Bots, Identity, StoreRequest
 from equipoise_service.analysis.sources import first_exposures
 from equipoise_service.analysis.store import analyse_store
 from equipoise_service.events.schemas import DroppedIn, EventIn, ExposureIn
@@ -97,7 +97,7 @@ def test_an_item_of_joined_units_counts_once(open_store: Open) -> None:
 
 def test_many_may_refresh_at_once(open_store: Open) -> None:
     bought = Measure("bought", MetricType.PROPORTION, "purchase")
-    asked = _request(measures=(bought,))
+    asked = _request(measures=(bought,), bots=Bots(most_events=9))
     with open_store() as store, ThreadPoolExecutor(3) as pool:
         for number in range(1, 4):
             append(store, batch([exposure(str(uuid4()), f"u{number}")]))
@@ -105,8 +105,9 @@ def test_many_may_refresh_at_once(open_store: Open) -> None:
             assert [each.arms["treatment"].units for each in together] == [number] * 3
 
 
+@pytest.mark.parametrize("left_out", [None, Bots(most_events=2, event="robot")], ids=["all", "no bots"])
 def test_a_refresh_gives_the_numbers_of_a_full_analysis(
-    open_store: Open, monkeypatch: pytest.MonkeyPatch
+    open_store: Open, monkeypatch: pytest.MonkeyPatch, left_out: Bots | None
 ) -> None:
     """Of units that are known, that are new, with events that waited or not, and of a crossover."""
     # ClickHouse lets a minute pass before it counts a fact.
@@ -120,7 +121,8 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
     looked = Measure("looked", MetricType.MEAN, "purchase", covariate=looks)
     # Only those who were exposed twenty hours ago are mature.
     soon = Measure("soon", MetricType.MEAN, "purchase", window_hours=30)
-    asked = _request(measures=(spent, largest, looked, soon), as_of=now + timedelta(days=1))
+    measures = (spent, largest, looked, soon)
+    asked = _request(measures=measures, as_of=now + timedelta(days=1), bots=left_out)
 
     def shown(unit: int, hours: float, variant: str = "") -> ExposureIn:
         found = exposure(str(uuid4()), f"u{unit}", variant=variant or ("control", "treatment")[unit % 2])
@@ -143,12 +145,17 @@ def test_a_refresh_gives_the_numbers_of_a_full_analysis(
                 ],
             ),
             ([shown(12, 60), shown(0, 1, "treatment"), shown(1, 30)], [bought(12, 70, 6), bought(0, 1, 7)]),
+            # Bots by what they did and by how much of it, and one that is exposed after it was one.
+            ([], [bought(4, 1, 1, "robot"), bought(13, 90, 1, "robot"), bought(5, 40, 2), bought(5, 40, 2)]),
+            ([shown(13, 3)], [bought(4, 2, 8), bought(6, 1, 9)]),
         ):
             append(store, batch(exposures, more))
             found = analyse(store, asked, Keeping(0, math.inf))
             with store.workspace() as workspace:
                 full = analyse_store(workspace.backend, asked, keep=workspace.keep)
             assert differences(found, full) == []
+        assert found.bots == (None if left_out is None else full.bots)
+        assert left_out is None or (found.bots or 0) >= 3
 
 
 def test_what_readouts_check_is_counted(open_store: Open) -> None:

@@ -359,3 +359,24 @@ def test_a_month_of_which_nothing_stays_goes_as_a_whole(postgres_url: str) -> No
             # Who reads keeps it from being dropped, not its rows from being deleted.
             assert store.delete_old(Old("events", {"default/a": datetime(2025, 3, 1)}), 100) == 1
         assert execute(postgres_url, names) == [("events_202502",)]
+
+
+def test_of_tables_that_belong_together_none_goes_while_one_is_read(postgres_url: str) -> None:
+    """Who has read one of a base's tables reads the others next."""
+    with opened(postgres_url) as store:
+        append(store, batch([exposure(str(uuid4()))]))
+        with store.workspace() as workspace:
+            units = workspace.backend.table("exposures").select("unit")
+            for name in ("base_1", "base_1_bots", "base_2"):
+                workspace.keep(name, units, lasting=True)
+        with store.workspace() as reading:
+            assert len(reading.rows(str(reading.backend.compile(reading.table("base_1_bots"))))) == 1
+            with store.workspace() as workspace:
+                workspace.forget("base_1", "base_1_bots")
+                workspace.forget("base_2")
+            assert len(reading.rows(str(reading.backend.compile(reading.table("base_1"))))) == 1
+        with store.workspace() as workspace:
+            assert sorted(workspace.kept("base_")) == ["base_1", "base_1_bots"]
+            workspace.forget("base_1", "base_1_bots")
+        with store.workspace() as workspace:
+            assert workspace.kept("base_") == []

@@ -47,5 +47,5 @@ class Workspace(Protocol):
     def kept(self, prefix: str) -> list[str]:
         """The names of the lasting tables that begin so."""
 
-    def forget(self, name: str) -> None:
-        """Drop a lasting table, at once or when the context ends; what somebody else uses may stay."""
+    def forget(self, *names: str) -> None:
+        """Drop lasting tables, at once or when the context ends; of what somebody else uses all may stay."""

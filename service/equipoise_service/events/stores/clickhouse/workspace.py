@@ -98,9 +98,10 @@ class ClickhouseWorkspace:
         """The names of the lasting tables that begin so."""
         return [name for (name,) in self._client.query(_KEPT, parameters={"prefix": prefix}).result_rows]
 
-    def forget(self, name: str) -> None:
-        """Drop a lasting table."""
-        self._client.command(f"DROP TABLE IF EXISTS {name}")
+    def forget(self, *names: str) -> None:
+        """Drop lasting tables."""
+        for name in names:
+            self._client.command(f"DROP TABLE IF EXISTS {name}")
 
     def finish(self) -> None:
         """Let others see what lasts: a table has its name once it is whole."""
@@ -112,8 +113,7 @@ class ClickhouseWorkspace:
     def clean(self) -> None:
         """Drop what is not to last, and what others left behind."""
         left = self._client.query(_LEFT_BEHIND, parameters={"prefix": _UNFINISHED}).result_rows
-        for name in [*self._passing, *(made for made, _ in self._lasting), *(name for (name,) in left)]:
-            self.forget(name)
+        self.forget(*self._passing, *(made for made, _ in self._lasting), *(name for (name,) in left))
 
     def _named(self, name: str) -> str:
         return f"{_UNFINISHED}{self._token}_{name}"

@@ -64,9 +64,9 @@ class DuckdbWorkspace:
         found = self._cursor.execute(query, [prefix]).fetchall()
         return [name for (name,) in found if name not in self._forgotten]
 
-    def forget(self, name: str) -> None:
-        """Drop a lasting table when the context has ended without an error."""
-        self._forgotten.append(name)
+    def forget(self, *names: str) -> None:
+        """Drop lasting tables when the context has ended without an error."""
+        self._forgotten += names
 
     def clean(self) -> None:
         """Drop what was forgotten: each by itself, as two who drop a table at once would fail both."""

@@ -35,7 +35,7 @@ class PostgresWorkspace:
         import ibis
 
         self._connection = connection
-        self._forgotten: list[str] = []
+        self._forgotten: list[tuple[str, ...]] = []
         self.backend: Backend = ibis.postgres.from_connection(connection)
 
     def keep(self, name: str, query: ir.Table, *, lasting: bool = False) -> ir.Table:
@@ -84,20 +84,21 @@ class PostgresWorkspace:
             "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s)",
             [SCHEMA, prefix],
         )
-        return [str(name) for (name,) in rows if name not in self._forgotten]
+        forgotten = {name for names in self._forgotten for name in names}
+        return [str(name) for (name,) in rows if name not in forgotten]
 
-    def forget(self, name: str) -> None:
-        """Drop a lasting table when the context has ended; one that somebody reads is left for later."""
-        self._forgotten.append(name)
+    def forget(self, *names: str) -> None:
+        """Drop lasting tables when the context has ended; where one is being read, all are left for later."""
+        self._forgotten.append(names)
 
     def clean(self) -> None:
         """Drop what was forgotten: now, as two who have read a table would wait for each other to drop it."""
-        for name in self._forgotten:
-            table = sql.Identifier(SCHEMA, name)
+        for names in self._forgotten:
+            tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, name) for name in names)
             try:
                 with self._connection.transaction():
                     self._connection.execute("SET LOCAL lock_timeout = '100ms'")
-                    self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+                    self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables))
             except psycopg.errors.LockNotAvailable:
                 # It is tried again with every table that is kept.
                 continue
