@@ -13,8 +13,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.aggregates.expression import together
-from equipoise_service.analysis.units import naive
+from equipoise_service.analysis.units import naive, together
 
 Row = Mapping[str, Any]
 

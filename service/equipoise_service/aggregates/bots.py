@@ -10,12 +10,12 @@ from datetime import datetime, time
 
 import ibis.expr.types as ir
 
-from equipoise_service.aggregates.expression import of_others, of_touched, together
+from equipoise_service.aggregates.expression import of_others, of_touched
 from equipoise_service.aggregates.facts import Facts
 from equipoise_service.aggregates.names import Base
 from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.analysis.requests import StoreRequest
-from equipoise_service.analysis.units import bots, of_place, until_the_end
+from equipoise_service.analysis.units import bots, of_place, together, until_the_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from equipoise_service.aggregates.expression import marked, together
+from equipoise_service.aggregates.expression import marked
+from equipoise_service.analysis.units import together
 
 _WAS, _STAYS = "was", "stays"
 

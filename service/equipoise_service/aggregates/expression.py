@@ -9,7 +9,6 @@ Which units are touched is told by their hash (31 bits of MD5): comparing intege
 comparing ids, and to take a few units more than necessary changes no number.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -209,12 +208,6 @@ def added_to(rows: ir.Table, new: ir.Table, request: StoreRequest) -> ir.Table:
     }
     kept = [name for name in rows.columns if name not in (*columns, "active")]
     return joined.select(*kept, **sums, active=ibis.ifelse(acted | acts, 1, 0))
-
-
-def together(parts: Sequence[ir.Table]) -> ir.Table:
-    """Rows of several tables: Ibis wants them to agree on types, and on which columns may be null."""
-    types = {name: type.copy(nullable=True) for name, type in parts[0].schema().items()}
-    return ibis.union(*(rows.select(*types).cast(types) for rows in parts))
 
 
 def units_of(rows: ir.Table, request: StoreRequest) -> ir.Table:

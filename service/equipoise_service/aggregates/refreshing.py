@@ -19,6 +19,7 @@ from equipoise_service.aggregates.statements import Statements, Table
 from equipoise_service.analysis.requests import StoreRequest
 from equipoise_service.analysis.segments import labelled
 from equipoise_service.analysis.unit_values import bare_values
+from equipoise_service.analysis.units import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Changes:
     def most(self) -> ir.Table:
         """Has a row for each that may be another one, or more."""
         parts = (each().select("unit_hash") for each in (self.hashes, self.awaited))
-        return expression.together(list(parts))
+        return together(list(parts))
 
     def were(self) -> ir.Table:
         """The rows as they are in the base."""
@@ -134,7 +135,7 @@ def write(of: Known, changed: Changes) -> Changes:
 def refreshed(of: Known, changed: Changes) -> Table:
     """The row of each unit."""
     now = of.statements.keep("now", changed.now, changed.written)
-    return lambda: expression.together([expression.without_hashes(of.rows(), changed.hashes()), now()])
+    return lambda: together([expression.without_hashes(of.rows(), changed.hashes()), now()])
 
 
 def _awaited(of: Known, shown: ir.Table, known: ir.Table) -> ir.Table:
@@ -164,7 +165,7 @@ def _changed(of: Known, touched: ir.Table, matured: datetime | None) -> ir.Table
 
 
 def _any_of(hashes: list[ir.Table]) -> ir.Table:
-    return expression.together(hashes).distinct() if len(hashes) > 1 else hashes[0]
+    return together(hashes).distinct() if len(hashes) > 1 else hashes[0]
 
 
 def _units(of: Known, touched: ir.Table) -> ir.Table:
@@ -204,4 +205,4 @@ def _events(of: Known, found: ir.Table, touched: ir.Table, awaited: ir.Table) ->
     if of.base.waits:
         others.append(expression.of_touched(of.waiting(), awaited))
     read = (expression.read_columns(each, of.request) for each in others)
-    return expression.together([found, *read])
+    return together([found, *read])

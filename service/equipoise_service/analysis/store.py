@@ -182,14 +182,32 @@ def _analyse(
         shown = facts.exposures
         overridden = _overridden(asked, shown, request, without)
         facts = replace(facts, exposures=cache(lambda: shown().anti_join(without, "unit")))
-    left_out_bots = _bots(asked, facts, request)
+    facts, left_out_bots = _without_bots(asked, facts, request, keep)
     found = replace(
-        _statistics(asked, _values(facts, request, keep), request, keep),
+        _statistics(asked, _values(facts, replace(request, bots=None), keep), request, keep),
         watermark=newest[0]["watermark"],
         overridden=overridden,
         joined=joined,
     )
     return found if left_out_bots is None else with_bots(found, left_out_bots)
+
+
+def _without_bots(
+    asked: Asked, facts: _Facts, request: StoreRequest, keep: Keep | None
+) -> tuple[_Facts, Sequence[Mapping[str, Any]] | None]:
+    """The facts without the exposures of bots, and how many are left out; None where nobody asks."""
+    if request.bots is None:
+        return facts, None
+    kept = None if keep is None else keep("bots", bots(facts.events(), request))
+
+    def left_out() -> ir.Table:
+        return bots(facts.events(), request) if kept is None else kept
+
+    def exposures() -> ir.Table:
+        return facts.exposures().anti_join(left_out(), "unit")
+
+    found = asked.rows("bots", lambda: exposed_bots(facts.exposures(), left_out(), request))
+    return replace(facts, exposures=cache(exposures)), found
 
 
 def _values(facts: _Facts, request: StoreRequest, keep: Keep | None) -> _Values:
@@ -320,13 +338,3 @@ def _of_last_day(
             if known is not None:
                 found[i, variant, 0, ""] = known
     return found
-
-
-def _bots(asked: Asked, facts: _Facts, request: StoreRequest) -> Sequence[Mapping[str, Any]] | None:
-    if request.bots is None:
-        return None
-
-    def query() -> ir.Table:
-        return exposed_bots(facts.exposures(), bots(facts.events(), request), request)
-
-    return asked.rows("bots", query)

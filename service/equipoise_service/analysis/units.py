@@ -1,5 +1,6 @@
 """The first step: from exposures to one row a unit."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -83,16 +84,18 @@ def bots(events: ir.Table, request: StoreRequest) -> ir.Table:
     names = [name for name in ("unit", "unit_hash") if name in theirs.columns]
     asked = request.bots
     if asked is not None and asked.most_events is not None:
-        hashes = {name: theirs[name].min() for name in names[1:]}
-        days = theirs.group_by(theirs.unit, day=theirs.time.truncate("D")).agg(
-            events=theirs.count(), **hashes
-        )
+        busy = theirs
+        if "unit_hash" in names:
+            # By integers it is soon told whose events are not so many even on all days together.
+            each = theirs.group_by("unit_hash").agg(events=theirs.count())
+            busy = theirs.semi_join(each.filter(each.events > asked.most_events), "unit_hash")
+        days = busy.group_by(*names, day=busy.time.truncate("D")).agg(events=busy.count())
         found.append(days.filter(days.events > asked.most_events).select(*names))
     if asked is not None and asked.event is not None:
         found.append(theirs.filter(fits(theirs, asked.event, asked.filters)).select(*names))
     if not found:
         return theirs.filter(ibis.literal(False)).select(*names)
-    return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+    return together(found).distinct()
 
 
 def of_place(facts: ir.Table, request: StoreRequest) -> ir.Table:
@@ -150,6 +153,12 @@ def was_early(units: ir.Table, request: StoreRequest) -> ir.IntegerValue:
 def naive(moment: datetime) -> datetime:
     """A moment as the tables hold it: UTC, without a zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def together(parts: Sequence[ir.Table]) -> ir.Table:
+    """Rows of several tables: Ibis wants them to agree on types, and on which columns may be null."""
+    types = {name: type.copy(nullable=True) for name, type in parts[0].schema().items()}
+    return ibis.union(*(rows.select(*types).cast(types) for rows in parts))
 
 
 def any_of(conditions: list[ir.BooleanValue]) -> ir.BooleanValue:
